@@ -1,0 +1,146 @@
+"""Stacked multilayer perceptrons of ragged width, depth and activation.
+
+Notation: x [pack, batch, inputs], weight [pack, inputs, outputs], bias [pack, 1, outputs]. A narrow network is padded
+with zeros to the pack's widest and masked behind each activation; a shallow one passes through the layers it lacks.
+Either way it equals the same network built alone, in value and in gradient.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Literal, final, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.noise import Noise
+from models.pack import Ragged, resize
+
+Activation = Literal["relu", "leaky_relu", "elu", "tanh", "sigmoid", "silu"]
+Output = Literal["linear", "sigmoid"]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "leaky_relu": functional.leaky_relu,
+    "elu": functional.elu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "silu": functional.silu,
+}
+assert tuple(ACTIVATIONS) == get_args(Activation)
+
+
+@final
+class Layer(nn.Module):
+    """Stacked affine map `[pack, batch, inputs] -> [pack, batch, outputs]`, initialised as `torch.nn.Linear` is."""
+
+    def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter((torch.rand(1, inputs, outputs, generator=generator) * 2 - 1) * bound)
+        self.bias = nn.Parameter((torch.rand(1, 1, outputs, generator=generator) * 2 - 1) * bound)
+        self.mask: Tensor
+        self.register_buffer("mask", torch.ones(1, 1, outputs), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Affine map of `x` `[pack, batch, inputs]`."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+@final
+class MLP(Ragged):
+    """Stacked multilayer perceptron `[pack, batch, inputs] -> [pack, batch, outputs]`.
+
+    Args:
+        inputs, outputs: columns in and out.
+        width, depth: units of each hidden layer, and the number of hidden layers (at least 1 each).
+        activation: one of `ACTIVATIONS`.
+        dropout: share of hidden units dropped in training, in [0, 1).
+        output: "linear", or "sigmoid" for outputs in [0, 1].
+        generator: source of the initial weights.
+        name: key of its dropout stream, unique within the model.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: int,
+        depth: int,
+        activation: Activation,
+        dropout: float,
+        output: Output,
+        generator: torch.Generator,
+        name: str,
+    ) -> None:
+        super().__init__()
+        if width < 1 or depth < 1:
+            raise ValueError(f"width and depth must be at least 1, got width {width} and depth {depth}")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        if output not in get_args(Output):
+            raise ValueError(f"output must be one of {', '.join(get_args(Output))}, got {output!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        sizes = [inputs] + [width] * depth
+        self.hidden = nn.ModuleList(Layer(before, after, generator) for before, after in itertools.pairwise(sizes))
+        self.output = Layer(width, outputs, generator)
+        self.name = name
+        self.inputs, self.outputs = (inputs,), (outputs,)
+        self.width, self.depth = (width,), (depth,)
+        self.activation, self.dropout = (activation,), (dropout,)
+        self.squashed = (output == "sigmoid",)
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Output for `x` `[pack, batch, inputs]`; with `noise`, hidden units are dropped as in training."""
+        ragged = min(self.width) < max(self.width) or min(self.depth) < max(self.depth)
+        for level, layer in enumerate(self.hidden):
+            y = self._activate(layer(x))
+            kept = noise.dropout(f"{self.name}.{level}", self.width, self.dropout) if noise is not None else None
+            if kept is not None:
+                y = y * kept
+            if ragged:
+                y = y * layer.mask
+            if level >= min(self.depth):
+                y = y + x * (1 - layer.mask[..., :1])
+            x = y
+        y: Tensor = self.output(x)
+        if not any(self.squashed):
+            return y
+        return torch.where(torch.tensor(self.squashed, device=y.device).view(-1, 1, 1), torch.sigmoid(y), y)
+
+    def parameter_counts(self) -> list[int]:
+        """Weights and biases of each trial's own network, `pack` of them."""
+        return [
+            (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * outputs
+            for inputs, width, depth, outputs in zip(self.inputs, self.width, self.depth, self.outputs, strict=True)
+        ]
+
+    def settle(self) -> None:
+        """Give every layer the pack's common width and depth."""
+        pack, width = len(self.width), max(self.width)
+        del self.hidden[max(self.depth) :]
+        for level, layer in enumerate(self.hidden):
+            inputs = max(self.inputs) if level == 0 else width
+            _resize_layer(layer, pack, inputs, width)
+        _resize_layer(self.output, pack, width, max(self.outputs))
+
+    def _activate(self, x: Tensor) -> Tensor:
+        names = dict.fromkeys(self.activation)
+        if len(names) == 1:
+            return ACTIVATIONS[self.activation[0]](x)
+        y = torch.empty_like(x)
+        for name in names:
+            trials = [trial for trial, own in enumerate(self.activation) if own == name]
+            y[trials] = ACTIVATIONS[name](x[trials])
+        return y
+
+
+def _resize_layer(layer: nn.Module, pack: int, inputs: int, outputs: int) -> None:
+    resize(layer, "weight", (pack, inputs, outputs))
+    resize(layer, "bias", (pack, 1, outputs))
+    resize(layer, "mask", (pack, 1, outputs))

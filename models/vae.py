@@ -1,0 +1,122 @@
+"""Variational autoencoder with a Gaussian decoder.
+
+Source: Kingma, Welling 2014, Auto-Encoding Variational Bayes, sections 2 and 3; learned sigma as in Rybkin et al. 2021.
+Notation: data [pack, batch, features], mean, log_variance and latent [pack, batch, latent], sigma [pack, 1, features].
+"""
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from models.layers import MLP, Activation, Output
+from models.model import Model, Shape
+from models.noise import Noise
+
+
+@final
+class VAE(Model):
+    """q(z|x) = N(mean(x), diag exp log_variance(x)), p(z) = N(0, I), p(x|z) = N(decode(z), diag sigma^2).
+
+    Args:
+        shape: columns of the data (its source isn't used: a VAE samples from its own prior).
+        seed: of the initial weights.
+        latent: latent dimensions.
+        encoder_width, encoder_depth: hidden layers of the encoder.
+        decoder_width, decoder_depth: hidden layers of the decoder.
+        activation: of the hidden layers of both.
+        output: "linear", or "sigmoid" for features in [0, 1].
+        sigma: standard deviation of the decoder in feature units, or its start where it is learned.
+        learn_sigma: learn one sigma a column.
+        dropout: share of hidden units dropped in training.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        seed: int,
+        *,
+        latent: int = 2,
+        encoder_width: int = 64,
+        encoder_depth: int = 2,
+        decoder_width: int = 64,
+        decoder_depth: int = 2,
+        activation: Activation = "relu",
+        output: Output = "linear",
+        sigma: float = 0.3,
+        learn_sigma: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if latent < 1:
+            raise ValueError(f"latent must be at least 1, got {latent}")
+        if not (sigma > 0 and math.isfinite(sigma)):
+            raise ValueError(f"sigma must be above 0, got {sigma}")
+        generator = torch.Generator().manual_seed(seed)
+        self.features = shape.features
+        self.latent = (latent,)
+        self.encoder = MLP(
+            shape.features,
+            2 * latent,
+            width=encoder_width,
+            depth=encoder_depth,
+            activation=activation,
+            dropout=dropout,
+            output="linear",
+            generator=generator,
+            name="encoder",
+        )
+        self.decoder = MLP(
+            latent,
+            shape.features,
+            width=decoder_width,
+            depth=decoder_depth,
+            activation=activation,
+            dropout=dropout,
+            output=output,
+            generator=generator,
+            name="decoder",
+        )
+        self.log_sigma = nn.Parameter(torch.full((1, 1, shape.features), math.log(sigma)))
+        self.learned: Tensor
+        self.register_buffer("learned", torch.full((1, 1, 1), float(learn_sigma)))
+
+    def encode(self, data: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each `[pack, batch, latent]`; `noise` is given in training only."""
+        # Interleaved, so that the padding of a smaller latent space stays behind both of its heads.
+        mean, log_variance = self.encoder(data, noise).unflatten(2, (-1, 2)).unbind(3)
+        return mean, log_variance
+
+    def decode(self, latent: Tensor, noise: Noise | None = None) -> Tensor:
+        """Mean of p(x|z), `[pack, batch, features]`; `noise` is given in training only."""
+        return self.decoder(latent, noise)  # type: ignore[no-any-return]
+
+    def log_scale(self) -> Tensor:
+        """Logarithm of the decoder's sigma, `[pack, 1, features]`; it has a gradient only where it is learned."""
+        return torch.where(self.learned > 0, self.log_sigma, self.log_sigma.detach())
+
+    def latent_noise(self, noise: Noise) -> Tensor:
+        """Standard normal rows of the latent space, `[pack, noise.rows, latent]`."""
+        return noise.normal("latent", self.latent)
+
+    def sample(self, noise: Noise) -> Tensor:
+        """Rows `[pack, noise.rows, features]`: decode(z) + sigma eps. Without eps a small latent space shows."""
+        x = self.decode(self.latent_noise(noise))
+        eps = noise.normal("decoder noise", [self.features] * len(self.latent))
+        return x + self.log_scale().exp() * eps
+
+    def facts(self) -> list[dict[str, float]]:
+        """`parameters`, those of encoder and decoder, and log2 of encoder over decoder, of each trial."""
+        return [
+            {
+                "parameters": encoder + decoder,
+                "encoder_parameters": encoder,
+                "decoder_parameters": decoder,
+                "log2_encoder_over_decoder": math.log2(encoder / decoder),
+            }
+            for encoder, decoder in zip(self.encoder.parameter_counts(), self.decoder.parameter_counts(), strict=True)
+        ]

@@ -1,0 +1,77 @@
+"""What every problem offers: named columns, a source to start from, and rows to train, validate and test on."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+Draw: TypeAlias = Callable[[int, np.random.Generator], Array]
+
+LEAST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Source:
+    """The distribution a generator starts from: ``normal`` is N(0, I), ``uniform`` is U[0, 1]^features."""
+
+    kind: Literal["normal", "uniform"]
+    features: int
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The three splits of a problem, float64 [n, columns] each, in the units of the data."""
+
+    train: Array
+    validation: Array
+    test: Array
+
+    def digest(self) -> str:
+        """Name the rows by their content: the sha256, in hex, of every split's shape and little-endian bytes."""
+        content = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            content.update(repr(split.shape).encode())
+            content.update(np.ascontiguousarray(split, dtype="<f8").tobytes())
+        return content.hexdigest()
+
+
+class Problem(ABC):
+    """A source distribution and a target to imitate; the constructor's keywords are what a study may set."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Name the target's columns, in order."""
+
+    @property
+    @abstractmethod
+    def source(self) -> Source:
+        """Say what goes into a generator."""
+
+    @abstractmethod
+    def rows(self, seed: int) -> Rows:
+        """Give the three splits; the same non-negative seed gives the same rows."""
+
+    @abstractmethod
+    def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Give two disjoint real samples, [first, columns] and [second, columns], in random order."""
+
+
+def checked_sizes(train: int, validation: int, test: int) -> tuple[int, int, int]:
+    """Return the three sizes; ValueError where one is below 50 rows."""
+    for name, size in (("train", train), ("validation", validation), ("test", test)):
+        if size < LEAST_ROWS:
+            raise ValueError(f"{name} = {size}: expected at least {LEAST_ROWS} rows")
+    return train, validation, test
+
+
+def fresh_rows(draw: Draw, sizes: tuple[int, int, int], seed: int) -> Rows:
+    """Draw the splits of a known distribution independently of each other, so no split depends on another's size."""
+    # Splits count from 1: numpy pads seeds with zeros, so [seed, 0] would repeat the stream of the bare seed.
+    streams = (np.random.default_rng([seed, split]) for split in (1, 2, 3))
+    return Rows(*(draw(size, stream) for size, stream in zip(sizes, streams, strict=True)))

@@ -1,0 +1,1 @@
+"""Searches: everything that chooses, runs, records and exports."""

@@ -1,0 +1,74 @@
+"""The configuration of one trial: a model, an objective, and how they are trained."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from models.features import FeatureName
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a trial is trained; the keys that any study may search, whatever the model and objective.
+
+    Args:
+        features: the map from the user's units to what the network sees.
+        optimizer: Adam (betas 0.9 and 0.999) or plain stochastic gradient descent.
+        learning_rate: step size at the start.
+        schedule: "constant", or "cosine" down to zero at the full budget.
+        batch: rows of a step.
+        l1: strength of the absolute penalty on weights; a proximal step, so that it reaches exact zeros.
+        l2: strength of the squared penalty on weights; decoupled weight decay (for SGD, the usual l2 / 2 |w|^2).
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    features: FeatureName = "standard"
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    batch: int = 256
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if self.batch < 2:
+            raise ValueError(f"batch must be at least 2, got {self.batch}")
+        if self.l1 < 0 or self.l2 < 0:
+            raise ValueError(f"l1 and l2 must be at least 0, got {self.l1} and {self.l2}")
+
+
+TRAINING_KEYS = tuple(entry.name for entry in fields(Training))
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of a search space.
+
+    Args:
+        model, objective: names in their registries.
+        model_arguments, objective_arguments: keyword arguments of their constructors.
+        training: how they are trained.
+    """
+
+    model: str
+    objective: str
+    model_arguments: dict[str, Any] = field(default_factory=dict)
+    objective_arguments: dict[str, Any] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
+
+    def flat(self) -> dict[str, Any]:
+        """All keys in one dict, named as in a study; what MLflow and the leaderboard show."""
+        chosen = {"model": self.model, "objective": self.objective}
+        return {**chosen, **self.model_arguments, **self.objective_arguments, **asdict(self.training)}
+
+    def nested(self) -> dict[str, Any]:
+        """JSON form, from which `from_nested` makes an equal configuration."""
+        return asdict(self)
+
+    @classmethod
+    def from_nested(cls, nested: dict[str, Any]) -> "Configuration":
+        """Configuration of its JSON form."""
+        return cls(**{**nested, "training": Training(**nested["training"])})

@@ -1,0 +1,1 @@
+"""The studies that genseek ships, one TOML file each."""
