@@ -33,7 +33,7 @@ class Standard(Features):
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", rows.mean(0))
-        self.register_buffer("scale", _positive(rows.std(0, correction=0)))
+        self.register_buffer("scale", _deviation(rows))
 
     def forward(self, rows: Tensor) -> Tensor:
         """(rows - mean) / standard deviation."""
@@ -83,7 +83,7 @@ class Log1p(Features):
         self.register_buffer("unit", _positive(rows.median(0).values))
         logs = torch.log1p(rows / self.unit)
         self.register_buffer("mean", logs.mean(0))
-        self.register_buffer("scale", _positive(logs.std(0, correction=0)))
+        self.register_buffer("scale", _deviation(logs))
 
     def forward(self, rows: Tensor) -> Tensor:
         """(log(1 + rows / median) - mean) / standard deviation; negative rows count as 0."""
@@ -111,12 +111,14 @@ class QuantileNormal(Features):
         n = self.sorted.shape[0]
         table, queries = self.sorted.T.contiguous(), rows.T.contiguous()
         below = torch.searchsorted(table, queries) + torch.searchsorted(table, queries, right=True)
-        return torch.special.ndtri((below.T / (2 * n)).clamp(0.5 / n, 1 - 0.5 / n))
+        scores: Tensor = torch.special.ndtri((below.T.double() / (2 * n)).clamp(0.5 / n, 1 - 0.5 / n))
+        return scores
 
     def inverse(self, features: Tensor) -> Tensor:
         """Training quantile at the normal distribution function of `features`."""
         n = self.sorted.shape[0]
-        position = (torch.special.ndtr(features) * n - 0.5).clamp(0, n - 1).reshape(-1, self.sorted.shape[1])
+        shares: Tensor = torch.special.ndtr(features)
+        position = (shares * n - 0.5).clamp(0, n - 1).reshape(-1, self.sorted.shape[1])
         low = position.nan_to_num().long().clamp_max(n - 2)
         lower, upper = self.sorted.gather(0, low), self.sorted.gather(0, low + 1)
         return (lower + (position - low) * (upper - lower)).reshape(features.shape)
@@ -133,3 +135,8 @@ assert tuple(FEATURES) == get_args(FeatureName)
 
 def _positive(scale: Tensor) -> Tensor:
     return torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+def _deviation(rows: Tensor) -> Tensor:
+    # The standard deviation of a constant column may come out as a rounding error instead of zero.
+    return _positive(rows.std(0, correction=0) * (rows.amax(0) > rows.amin(0)))

@@ -27,9 +27,12 @@ class Generator:
 
     def sample(self, rows: int, seed: int = 0) -> Tensor:
         """Rows `[rows, columns]` in the user's own units, float64; the same seed gives the same rows."""
+        device = next((tensor.device for tensor in self.model.state_dict().values()), torch.device("cpu"))
         with torch.no_grad():
             chunks = [
-                self.features.inverse(self.model.sample(Noise([hashed_seed(seed, start)], CHUNK))[0].double())
+                self.features.inverse(
+                    self.model.sample(Noise([hashed_seed(seed, start)], CHUNK, device))[0].cpu().double()
+                )
                 for start in range(0, rows, CHUNK)
             ]
         return torch.cat(chunks)[:rows] if chunks else torch.empty(0, len(self.columns), dtype=torch.float64)
@@ -49,20 +52,27 @@ def load(folder: Path | str, registry: dict[str, type[Model]]) -> Generator:
         FileNotFoundError: a file is missing.
         ValueError: the folder doesn't hold an exported generator, or one of a model that `registry` doesn't know.
     """
-    folder = Path(folder)
-    described = json.loads((folder / "model.json").read_text())
-    tensors = read_safetensors(folder / "weights.safetensors")
-    if described.get("model") not in registry:
-        raise ValueError(f"{folder / 'model.json'}: unknown model {described.get('model')!r}")
-    return build(described, tensors, registry)
+    path = Path(folder) / "model.json"
+    text = path.read_text()
+    tensors = read_safetensors(path.with_name("weights.safetensors"))
+    try:
+        return build(json.loads(text), tensors, registry)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"{path}: doesn't describe a generator of these weights ({reason})") from error
 
 
 def build(described: dict[str, Any], tensors: dict[str, Tensor], registry: dict[str, type[Model]]) -> Generator:
     """Generator from what `model.json` says (model, arguments, shape, features, columns) and its tensors."""
+    if described["model"] not in registry:
+        raise ValueError(f"unknown model {described['model']!r}, known are {', '.join(registry)}")
     model = registry[described["model"]](Shape(**described["shape"]), 0, **described["arguments"])
     model.load_state_dict(_part(tensors, "model"))
     features = FEATURES[described["features"]](torch.zeros(2, len(described["columns"]), dtype=torch.float64))
-    for name, value in _part(tensors, "features").items():
+    fitted = _part(tensors, "features")
+    if fitted.keys() != features.state_dict().keys():
+        raise ValueError(f"{described['features']} features can't be made of {', '.join(fitted) or 'nothing'}")
+    for name, value in fitted.items():
         setattr(features, name, value)  # not load_state_dict: the quantiles have as many rows as the training data had
     return Generator(model, features, tuple(described["columns"]))
 
@@ -82,11 +92,12 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         tensors = {}
         for name, entry in header.items():
             start, stop = entry["data_offsets"]
-            if stop > len(body):
+            if not 0 <= start <= stop <= len(body):
                 raise ValueError("cut short")
-            raw = torch.frombuffer(body, dtype=torch.uint8, count=stop - start, offset=start).clone()
-            tensors[name] = raw.view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    except (struct.error, ValueError, KeyError, UnicodeDecodeError, AttributeError) as error:
+            raw, dtype = body[start:stop], DTYPES[entry["dtype"]]
+            flat = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
+            tensors[name] = flat.reshape(entry["shape"])
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
     return tensors
 

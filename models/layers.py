@@ -7,7 +7,7 @@ Either way it equals the same network built alone, in value and in gradient.
 
 import itertools
 from collections.abc import Callable
-from typing import Literal, final, get_args
+from typing import Literal, cast, final, get_args
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class MLP(Ragged):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Output for `x` `[pack, batch, inputs]`; with `noise`, hidden units are dropped as in training."""
         ragged = min(self.width) < max(self.width) or min(self.depth) < max(self.depth)
-        for level, layer in enumerate(self.hidden):
+        for level, layer in enumerate(cast(list[Layer], self.hidden)):
             y = self._activate(layer(x))
             kept = noise.dropout(f"{self.name}.{level}", self.width, self.dropout) if noise is not None else None
             if kept is not None:
@@ -108,9 +108,9 @@ class MLP(Ragged):
             if level >= min(self.depth):
                 y = y + x * (1 - layer.mask[..., :1])
             x = y
-        y: Tensor = self.output(x)
+        y = self.output(x)
         if not any(self.squashed):
-            return y
+            return cast(Tensor, y)
         return torch.where(torch.tensor(self.squashed, device=y.device).view(-1, 1, 1), torch.sigmoid(y), y)
 
     def parameter_counts(self) -> list[int]:

@@ -1,1 +1,73 @@
-"""Searches: everything that chooses, runs, records and exports."""
+"""Searches: everything that chooses, runs, records and exports.
+
+from search import Store, load_study, plan_search, run_search
+
+store = Store("genseek-store")
+result = run_search(plan_search(load_study("gaussian_2d"), store, name="first"))
+print(result.board.winner().scores)
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.errors import InputError
+    from search.export import export, opened
+    from search.leaderboard import Entry, Leaderboard
+    from search.running import plan_search, run_search
+    from search.scoring import score_tables
+    from search.store import Store
+    from search.study import Study, load_study
+
+# Ray and MLflow read these when they are imported, so they stand here, before any module of this package is. No usage
+# reports or telemetry, none of Ray's own loggers and signal handler, no warnings about our pace, and short retries: a
+# search must not wait for a server that is down.
+for _name, _value in {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+_HOMES = {
+    "Entry": "leaderboard",
+    "InputError": "errors",
+    "Leaderboard": "leaderboard",
+    "Store": "store",
+    "Study": "study",
+    "export": "export",
+    "load_study": "study",
+    "opened": "export",
+    "plan_search": "running",
+    "run_search": "running",
+    "score_tables": "scoring",
+}
+
+__all__ = [
+    "Entry",
+    "InputError",
+    "Leaderboard",
+    "Store",
+    "Study",
+    "export",
+    "load_study",
+    "opened",
+    "plan_search",
+    "run_search",
+    "score_tables",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first asked for: Ray, MLflow and torch take seconds, and `genseek --help` needs none of them.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'search' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"search.{_HOMES[name]}"), name)

@@ -125,7 +125,7 @@ class Trainer:
         for name, part in self._parts():
             own = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
             part.load_state_dict(own)
-        self._steps = state["steps"].to(self.rows.device)
+        self._steps = state["steps"].to(self.rows.device, copy=True)
         self.epochs = [int(epoch) for epoch in state["epochs"]]
 
     def _parts(self) -> list[tuple[str, nn.Module]]:
@@ -147,9 +147,9 @@ class Trainer:
         with torch.no_grad():
             flat = self._flat
             self._steps += 1
-            self.optimizer.update(flat.values, gradient, self._flat_moments, self._steps, rate)
             if any(entry.l2 for entry in self.training):
                 shrink(flat.values, rate * self._l2 * flat.is_weight)
+            self.optimizer.update(flat.values, gradient, self._flat_moments, self._steps, rate)
             if any(entry.l1 for entry in self.training):
                 soften(flat.values, rate * self._l1 * flat.is_weight)
 

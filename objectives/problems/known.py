@@ -1,7 +1,7 @@
 """Maps between uniform and normal laws in one and two dimensions, and Gaussians of chosen moments.
 
 Every law here has a closed-form density, so a generator's error can be told from the noise of a finite sample.
-Arrays are [rows, columns].
+Arrays are `[rows, columns]`.
 """
 
 from math import isfinite
@@ -23,13 +23,15 @@ class GaussianToUniform(Problem):
         self.sizes = checked_sizes(train, validation, test)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Draw fresh rows [count, 2]."""
+        """Fresh rows `[count, 2]`."""
         return generator.random((count, 2))
 
     def rows(self, seed: int) -> Rows:
+        """Three independent draws."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two independent draws."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
@@ -44,13 +46,15 @@ class UniformToGaussian(Problem):
         self.sizes = checked_sizes(train, validation, test)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Draw fresh rows [count, 2]."""
+        """Fresh rows `[count, 2]`."""
         return generator.standard_normal((count, 2))
 
     def rows(self, seed: int) -> Rows:
+        """Three independent draws."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two independent draws."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
@@ -65,19 +69,25 @@ class LineToGaussian(Problem):
         self.sizes = checked_sizes(train, validation, test)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Draw fresh rows [count, 2]."""
+        """Fresh rows `[count, 2]`."""
         return generator.standard_normal((count, 2))
 
     def rows(self, seed: int) -> Rows:
+        """Three independent draws."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two independent draws."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
 @final
 class Gaussian1D(Problem):
-    """Imitate N(mean, scale^2); ValueError unless the mean is finite and the scale positive and finite."""
+    """Imitate N(mean, scale^2).
+
+    Raises:
+        ValueError: the mean is not finite, or the scale not positive and finite.
+    """
 
     columns = ("x",)
     source = Source("normal", 1)
@@ -90,19 +100,25 @@ class Gaussian1D(Problem):
         self.covariance = np.array([[_positive("scale", scale) ** 2]])
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Draw fresh rows [count, 1]."""
+        """Fresh rows `[count, 1]`."""
         return generator.normal(self.mean, np.sqrt(self.covariance[0]), (count, 1))
 
     def rows(self, seed: int) -> Rows:
+        """Three independent draws."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two independent draws."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
 @final
 class Gaussian2D(Problem):
-    """Imitate a correlated Gaussian in the plane; ValueError unless scales are positive and |correlation| < 1."""
+    """Imitate a correlated Gaussian in the plane.
+
+    Raises:
+        ValueError: a mean is not finite, a scale not positive, or the correlation not inside (-1, 1).
+    """
 
     columns = ("x1", "x2")
     source = Source("normal", 2)
@@ -128,13 +144,15 @@ class Gaussian2D(Problem):
         self._root = np.linalg.cholesky(self.covariance)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Draw fresh rows [count, 2]."""
+        """Fresh rows `[count, 2]`."""
         return np.asarray(self.mean + generator.standard_normal((count, 2)) @ self._root.T)
 
     def rows(self, seed: int) -> Rows:
+        """Three independent draws."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two independent draws."""
         return self.draw(first, generator), self.draw(second, generator)
 
 

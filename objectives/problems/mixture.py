@@ -1,6 +1,6 @@
 """A Gaussian mixture in three dimensions with random, well separated components of unequal weight.
 
-Arrays are [rows, 3]; the truth has weights [components], means [components, 3] and covariances [components, 3, 3].
+Arrays are `[rows, 3]`.
 """
 
 from typing import final
@@ -16,9 +16,12 @@ SEPARATION = 5.0
 
 @final
 class Mixture3D(Problem):
-    """Imitate a mixture whose components, drawn from the seed ``truth``, lie at least five standard deviations apart.
+    """Imitate a mixture whose components, drawn from the seed `truth`, lie at least five standard deviations apart.
 
-    ``weights``, ``means`` and ``covariances`` hold the truth. ValueError unless there are 1 to 50 components.
+    The truth stands in `weights` `[components]`, `means` `[components, 3]` and `covariances` `[components, 3, 3]`.
+
+    Raises:
+        ValueError: there are not 1 to 50 components, or the seed is negative.
     """
 
     columns = ("x1", "x2", "x3")
@@ -40,13 +43,13 @@ class Mixture3D(Problem):
         self._roots = np.linalg.cholesky(self.covariances)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Draw fresh rows [count, 3]."""
+        """Fresh rows `[count, 3]`."""
         component = generator.choice(len(self.weights), size=count, p=self.weights)
         noise = generator.standard_normal((count, 3))
         return np.asarray(self.means[component] + np.einsum("nij,nj->ni", self._roots[component], noise))
 
     def labels(self, rows: Array) -> NDArray[np.int64]:
-        """Name the most probable component of each row [n, 3] under the truth, as integers [n]."""
+        """The most probable component `[n]` of each row `[n, 3]` under the truth."""
         log_density = np.empty((len(rows), len(self.weights)))
         for component, (weight, mean, root) in enumerate(zip(self.weights, self.means, self._roots, strict=True)):
             standard = np.linalg.solve(root, (rows - mean).T)
@@ -54,9 +57,11 @@ class Mixture3D(Problem):
         return np.asarray(log_density.argmax(axis=1), dtype=np.int64)
 
     def rows(self, seed: int) -> Rows:
+        """Three independent draws."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two independent draws."""
         return self.draw(first, generator), self.draw(second, generator)
 
 

@@ -17,7 +17,7 @@ LEAST_ROWS = 50
 
 @dataclass(frozen=True)
 class Source:
-    """The distribution a generator starts from: ``normal`` is N(0, I), ``uniform`` is U[0, 1]^features."""
+    """The distribution a generator starts from: `normal` is N(0, I), `uniform` is U[0, 1]^features."""
 
     kind: Literal["normal", "uniform"]
     features: int
@@ -25,14 +25,14 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The three splits of a problem, float64 [n, columns] each, in the units of the data."""
+    """The three splits of a problem, float64 `[n, columns]` each, in the units of the data."""
 
     train: Array
     validation: Array
     test: Array
 
     def digest(self) -> str:
-        """Name the rows by their content: the sha256, in hex, of every split's shape and little-endian bytes."""
+        """Name of the rows by their content: sha256, in hex, of every split's shape and little-endian bytes."""
         content = hashlib.sha256()
         for split in (self.train, self.validation, self.test):
             content.update(repr(split.shape).encode())
@@ -46,24 +46,28 @@ class Problem(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """Name the target's columns, in order."""
+        """Names of the target's columns, in order."""
 
     @property
     @abstractmethod
     def source(self) -> Source:
-        """Say what goes into a generator."""
+        """What goes into a generator."""
 
     @abstractmethod
     def rows(self, seed: int) -> Rows:
-        """Give the three splits; the same non-negative seed gives the same rows."""
+        """The three splits; the same seed (0 or more) gives the same rows."""
 
     @abstractmethod
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Give two disjoint real samples, [first, columns] and [second, columns], in random order."""
+        """Two disjoint real samples, `[first, columns]` and `[second, columns]`, in random order."""
 
 
 def checked_sizes(train: int, validation: int, test: int) -> tuple[int, int, int]:
-    """Return the three sizes; ValueError where one is below 50 rows."""
+    """The three sizes as they came.
+
+    Raises:
+        ValueError: a split has fewer than 50 rows.
+    """
     for name, size in (("train", train), ("validation", validation), ("test", test)):
         if size < LEAST_ROWS:
             raise ValueError(f"{name} = {size}: expected at least {LEAST_ROWS} rows")
@@ -71,7 +75,7 @@ def checked_sizes(train: int, validation: int, test: int) -> tuple[int, int, int
 
 
 def fresh_rows(draw: Draw, sizes: tuple[int, int, int], seed: int) -> Rows:
-    """Draw the splits of a known distribution independently of each other, so no split depends on another's size."""
+    """Splits of a known distribution, each from a stream of its own: no split depends on another's size."""
     # Splits count from 1: numpy pads seeds with zeros, so [seed, 0] would repeat the stream of the bare seed.
     streams = (np.random.default_rng([seed, split]) for split in (1, 2, 3))
     return Rows(*(draw(size, stream) for size, stream in zip(sizes, streams, strict=True)))

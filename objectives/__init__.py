@@ -1,0 +1,20 @@
+"""What is learned and how it is judged: problems, training losses and scores."""
+
+from objectives.losses import OBJECTIVES
+from objectives.problems import PROBLEMS, Problem, Rows
+from objectives.scores import SCORES
+from objectives.scores.judge import Floor, Judge, Verdict, judge_for
+from objectives.scores.references import REFERENCES
+
+__all__ = [
+    "OBJECTIVES",
+    "PROBLEMS",
+    "REFERENCES",
+    "SCORES",
+    "Floor",
+    "Judge",
+    "Problem",
+    "Rows",
+    "Verdict",
+    "judge_for",
+]

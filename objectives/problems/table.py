@@ -1,0 +1,75 @@
+"""The user's own CSV or Parquet table as a problem: checked once, split by seed."""
+
+from typing import final
+
+import numpy as np
+
+from objectives.problems.problem import LEAST_ROWS, Array, Problem, Rows, Source
+from objectives.problems.reading import leave_out, listed, read_table
+
+LEAST_SPLIT = 10
+
+__all__ = ["Table", "read_table"]
+
+
+@final
+class Table(Problem):
+    """Imitate the rows of a CSV or Parquet file, columns of numbers only; `dropped` counts the rows left out.
+
+    `columns` keeps those named (comma separated, all where empty), `drop_missing` leaves out rows with a missing
+    value, `validation` and `test` are shares of the rows.
+
+    Raises:
+        ValueError: the file can't be read or used; one line says what, where, and what would do.
+    """
+
+    def __init__(
+        self, *, data: str, columns: str = "", drop_missing: bool = False, validation: float = 0.2, test: float = 0.2
+    ) -> None:
+        self._columns, self._all, self.dropped = read_table(data, columns, drop_missing)
+        count = len(self._all)
+        if count < LEAST_ROWS:
+            after = f" after {self.dropped} with missing values were dropped" if self.dropped else ""
+            raise ValueError(f"{data}: {count} rows{after}, expected at least {LEAST_ROWS}")
+        constant = (self._all == self._all[0]).all(axis=0)
+        if constant.any():
+            kept = [name for name, same in zip(self._columns, constant, strict=True) if not same]
+            names = [name for name, same in zip(self._columns, constant, strict=True) if same]
+            raise ValueError(f"{data}: every row has the same value in {listed(names)}; {leave_out(kept)}")
+        for name, share in (("validation", validation), ("test", test)):
+            if not (0 < share < 1 and round(share * count) >= LEAST_SPLIT):
+                raise ValueError(f"{name} = {share}: expected a share of at least {LEAST_SPLIT} of the {count} rows")
+        self._sizes = (round(validation * count), round(test * count))
+        if count - sum(self._sizes) < LEAST_SPLIT:
+            raise ValueError(
+                f"validation + test = {validation + test:g}: expected to leave {LEAST_SPLIT} training rows"
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns kept, in the order asked for."""
+        return self._columns
+
+    @property
+    def source(self) -> Source:
+        """Normal noise, one feature a column."""
+        return Source("normal", len(self._columns))
+
+    def rows(self, seed: int) -> Rows:
+        """The table's rows, shuffled by the seed and cut in three."""
+        order = np.random.default_rng([seed, 1]).permutation(len(self._all))
+        validation, test = self._sizes
+        return Rows(
+            self._all[order[validation + test :]],
+            self._all[order[:validation]],
+            self._all[order[validation : validation + test]],
+        )
+
+    def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Two disjoint random subsets; two independent bootstrap draws where the table has too few rows for that."""
+        count = len(self._all)
+        if first + second <= count:
+            chosen = generator.permutation(count)[: first + second]
+        else:
+            chosen = generator.integers(count, size=first + second)
+        return self._all[chosen[:first]], self._all[chosen[first:]]

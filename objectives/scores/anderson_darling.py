@@ -1,0 +1,69 @@
+"""The Anderson-Darling distance between margins: misfit of each column, weighted towards its tails.
+
+Anderson and Darling (1952), Asymptotic theory of certain goodness of fit criteria, with the real sample's smoothed
+distribution function in place of a known one. Per column, with the generated values sorted, y_(1) <= ... <= y_(m):
+
+    u_i = (1 + #{j : x_j <= y_(i)}) / (n + 2)
+    W   = -m - (1/m) sum_i (2i - 1) [log u_i + log(1 - u_(m-i+1))]
+
+and the distance is the mean of W over columns. A perfect generator scores about 2 at any size; a fixed misfit grows
+linearly with m, so values of different sizes don't compare. It is on another scale than `scipy.stats.anderson_ksamp`.
+"""
+
+from functools import partial
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
+
+
+@final
+class AndersonDarling(Score):
+    """Misfit of the margins, against the held rows."""
+
+    ranking: ClassVar[bool] = True
+    limit: ClassVar[float] = 0.0
+    decay: ClassVar[float] = 0.0
+
+    def __init__(self, reference: Reference) -> None:
+        self._sorted = np.sort(real_rows(reference.held), axis=0)
+
+    @classmethod
+    def serves(cls, features: int) -> bool:
+        """Any number of columns."""
+        return features >= 1
+
+    def __call__(self, generated: Array) -> Measure:
+        """Distance of each member `[pack]`."""
+        value = score_members(generated, self._sorted.shape[1], partial(_distance, self._sorted))
+        return Measure(value, value)
+
+
+def ad(real: ArrayLike, generated: ArrayLike) -> Array:
+    """Anderson-Darling distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
+
+    Always positive and finite, ties or not; unchanged by one increasing map of both samples. Needs O(n log n) time
+    and less than 50 MB beside its arguments at n = m = 100,000 and d = 4.
+
+    Raises:
+        ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
+    """
+    rows = real_rows(real)
+    return score_members(generated, rows.shape[1], partial(_distance, np.sort(rows, axis=0)))
+
+
+def _distance(real: Array, generated: Array) -> Array:
+    """Distances `[members]` of samples `[members, m, d]`, the real columns being sorted."""
+    n, columns = real.shape
+    m = generated.shape[1]
+    # Both u and 1 - u are one of (1 ... n + 1) / (n + 2), so n + 1 logarithms serve every sample.
+    log_share = np.log(np.arange(1, n + 2) / (n + 2))
+    odd = 2.0 * np.arange(1, m + 1) - 1.0
+    total = np.zeros(len(generated))
+    for column in range(columns):
+        below = np.searchsorted(real[:, column], np.sort(generated[:, :, column], axis=1), side="right")
+        # Not a matrix product, whose last bit depends on how many members share the group.
+        total += -m - (log_share[below] * odd + log_share[n - below] * odd[::-1]).sum(axis=1) / m
+    return np.asarray(total / columns)

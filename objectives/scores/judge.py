@@ -1,0 +1,152 @@
+"""Judges generated rows by all scores at once, each relative to what two real samples score against each other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite, prod
+from typing import TypeAlias, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from objectives.problems import Problem
+from objectives.scores import SCORES
+from objectives.scores.score import Array, Reference, Score
+
+Pair: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Array, Array]]
+
+LARGEST = 4000
+LEAST = 50
+ROWS_IN_ALL = 400_000
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A score between real samples of `n` held and `m` generated rows: median and 95 % quantile, both of the value.
+
+    `positive` is the median of the never-negative form, which enters fit.
+    """
+
+    median: float
+    upper: float
+    positive: float
+    n: int
+    m: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Scores by name (`values`, medians over draws), their `floors`, and `fit`; 1 is as good as another real sample."""
+
+    values: dict[str, float]
+    fit: float
+    floors: dict[str, Floor]
+
+    @property
+    def inside(self) -> dict[str, bool]:
+        """Whether each score lies at or below the 95 % quantile of its floor; nan lies outside."""
+        return {name: value <= self.floors[name].upper for name, value in self.values.items()}
+
+
+@final
+class Judge:
+    """Judges packs of draws `[draws, m, d]` of one generator; picklable, since workers on other machines judge too.
+
+    `scores` that don't serve the number of columns are left out. So are, from fit alone, scores whose floor is 0: no
+    ratio to it exists.
+
+    Raises:
+        ValueError: a score has no floor, a floor is for another number of held rows, or no score is left to rank by.
+    """
+
+    def __init__(
+        self, reference: Reference, floors: Mapping[str, Floor], scores: Mapping[str, type[Score]] = SCORES
+    ) -> None:
+        serving = {name: score for name, score in scores.items() if score.serves(reference.held.shape[1])}
+        for name in serving:
+            if name not in floors or floors[name].n != len(reference.held):
+                raise ValueError(f"score {name}: expected a floor for {len(reference.held)} held rows")
+        self.floors = {name: floors[name] for name in serving}
+        self.ranking = tuple(name for name in serving if serving[name].ranking and floors[name].positive > 0.0)
+        if not self.ranking:
+            raise ValueError(f"no score to rank by among {', '.join(scores) or 'none'}")
+        self._scores = {name: score(reference) for name, score in serving.items()}
+
+    def __call__(self, generated: ArrayLike) -> Verdict:
+        """Verdict on draws `[draws, m, d]`; rows that are not finite give nan values and infinite fit, not an error.
+
+        Raises:
+            ValueError: a shape that doesn't fit, or an m other than the floors'.
+        """
+        draws = np.asarray(generated, dtype=np.float64)
+        sizes = {floor.m for floor in self.floors.values()}
+        if draws.ndim != 3 or len(draws) < 1 or sizes != {draws.shape[1]}:
+            raise ValueError(f"generated rows of shape {draws.shape}: expected [draws >= 1, {min(sizes)}, columns]")
+        measures = {name: score(draws) for name, score in self._scores.items()}
+        values = {name: float(np.median(measure.value)) for name, measure in measures.items()}
+        ratios = [float(np.median(measures[name].positive)) / self.floors[name].positive for name in self.ranking]
+        fit = prod(ratios) ** (1.0 / len(ratios))
+        return Verdict(values, fit if isfinite(fit) else inf, self.floors)
+
+
+def floors(
+    pair: Pair,
+    n_held: int,
+    m: int,
+    scores: Mapping[str, type[Score]],
+    ruler: float,
+    seed: int,
+    repeats: int = 200,
+) -> dict[str, Floor]:
+    """Floor of each serving score between `n_held` held and `m` generated rows, all of them real.
+
+    Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`): as training, held and generated rows, so that
+    `overfit` gets its floor as the others do, with the noise of its training rows in it. The `ruler` is the
+    reference's. Above 4,000 rows the floors come from samples of 4,000, in the same ratio, by each score's law of
+    decay. Repeats are cut to 400,000 rows in all (50 at 4,000), which bounds the time to some seconds.
+
+    Raises:
+        ValueError: fewer than two rows, or no repeats.
+    """
+    if min(n_held, m) < 2 or repeats < 1:
+        raise ValueError(f"n_held = {n_held}, m = {m}, repeats = {repeats}: expected 2 rows and 1 repeat at least")
+    shrink = min(1.0, LARGEST / max(n_held, m))
+    held, count = (max(round(size * shrink), min(size, LEAST)) for size in (n_held, m))
+    generator = np.random.default_rng([seed, 4])
+    seen: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(min(repeats, max(1, ROWS_IN_ALL // (held + count)))):
+        real, generated = pair(2 * held, count, generator)
+        reference = Reference(real[:held], real[held:], ruler)
+        for name, score in scores.items():
+            if score.serves(real.shape[1]):
+                measure = score(reference)(generated[np.newaxis])
+                seen.setdefault(name, []).append((float(measure.value[0]), float(measure.positive[0])))
+    found: dict[str, Floor] = {}
+    for name, pairs in seen.items():
+        value, positive = np.array(pairs).T
+        limit, carried = scores[name].limit, (held / n_held) ** scores[name].decay
+        median, upper, middle = (
+            float(limit + (figure - limit) * carried)
+            for figure in (np.median(value), np.quantile(value, 0.95), np.median(positive))
+        )
+        found[name] = Floor(median, upper, middle, n_held, m)
+    return found
+
+
+def judge_for(
+    problem: Problem,
+    train: ArrayLike,
+    held: ArrayLike,
+    m: int,
+    seed: int = 0,
+    scores: Mapping[str, type[Score]] = SCORES,
+    repeats: int = 200,
+) -> Judge:
+    """Judge of samples of `m` rows against held rows of a problem, with the ruler of its training rows.
+
+    Raises:
+        ValueError: as `Reference.of`, `floors` and `Judge`.
+    """
+    reference = Reference.of(train, held, seed)
+    return Judge(
+        reference, floors(problem.pair, len(reference.held), m, scores, reference.ruler, seed, repeats), scores
+    )

@@ -1,0 +1,68 @@
+"""The share of generated rows that lie nearer to a training row than to any unseen row: a test for memorising.
+
+After Meehan, Chaudhuri and Dasgupta (2020), A non-parametric test to detect data-copying in generative models. An
+honest generator scores 1/2, one that copies its training rows near 1. It ranks nothing, but no ranking is honest
+without it: copies of the training rows win every distance to the held rows.
+"""
+
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial import cKDTree
+
+from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
+
+
+@final
+class Overfit(Score):
+    """Share of generated rows nearest to a training row, between training and held rows of equal number."""
+
+    ranking: ClassVar[bool] = False
+    limit: ClassVar[float] = 0.5
+    decay: ClassVar[float] = 0.5
+
+    def __init__(self, reference: Reference) -> None:
+        train, held = real_rows(reference.train), real_rows(reference.held)
+        spread = train.std(axis=0)
+        self._scale = np.where(spread > 0.0, spread, 1.0)
+        size = min(len(train), len(held))
+        self._train = cKDTree(_some(train, size) / self._scale)
+        self._held = cKDTree(_some(held, size) / self._scale)
+
+    @classmethod
+    def serves(cls, features: int) -> bool:
+        """Any number of columns."""
+        return features >= 1
+
+    def __call__(self, generated: Array) -> Measure:
+        """Share of each member `[pack]`, in [0, 1]."""
+        value = score_members(generated, len(self._scale), self._shares)
+        return Measure(value, value)
+
+    def _shares(self, members: Array) -> Array:
+        rows = members.reshape(-1, members.shape[2]) / self._scale
+        to_train, to_held = (np.asarray(tree.query(rows)[0]) for tree in (self._train, self._held))
+        nearer = (to_train < to_held) + 0.5 * (to_train == to_held)
+        return np.asarray(nearer.reshape(members.shape[:2]).mean(axis=1))
+
+
+def overfit(train: ArrayLike, held: ArrayLike, generated: ArrayLike) -> Array:
+    """Share `[*pack]` of samples `[*pack, m, d]` nearer to `train` `[n, d]` than to `held` `[k, d]`; ties count 1/2.
+
+    Columns are divided by the standard deviation of the training rows. Of the larger split a fixed random choice
+    counts, so that both are equally large. Less than 100 MB beside its arguments at 100,000 rows each and d = 4.
+
+    Raises:
+        ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
+    """
+    known, unseen = real_rows(train), real_rows(held)
+    if known.shape[1] != unseen.shape[1]:
+        raise ValueError(f"train has {known.shape[1]} columns and held {unseen.shape[1]}: expected the same")
+    return Overfit(Reference(known, unseen, ruler=1.0))(np.asarray(generated)).value
+
+
+def _some(rows: Array, size: int) -> Array:
+    if len(rows) == size:
+        return rows
+    return rows[np.random.default_rng(0).choice(len(rows), size, replace=False)]

@@ -1,0 +1,136 @@
+"""What every score shares: the real rows it measures against, and how it treats a pack of generated samples.
+
+Axes: n real rows, m generated rows, d columns; generated samples are `[pack, m, d]`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import pdist
+
+Array: TypeAlias = NDArray[np.float64]
+
+RULER_ROWS = 2000
+GROUP_VALUES = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Real rows to measure against: `train` `[n, d]`, `held` `[m, d]` never trained on, and the MMD's `ruler`."""
+
+    train: Array
+    held: Array
+    ruler: float
+
+    @classmethod
+    def of(cls, train: ArrayLike, held: ArrayLike, seed: int = 0) -> "Reference":
+        """Reference with the ruler of these training rows.
+
+        Raises:
+            ValueError: a split is not finite `[rows >= 2, d]`, widths differ, or all training rows are equal.
+        """
+        known, unseen = real_rows(train), real_rows(held)
+        if known.shape[1] != unseen.shape[1]:
+            raise ValueError(f"train has {known.shape[1]} columns and held {unseen.shape[1]}: expected the same")
+        return cls(known, unseen, ruler(known, seed))
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """A score of each member of a pack, `[pack]`: its `value`, and a `positive` form that is never below zero."""
+
+    value: Array
+    positive: Array
+
+
+class Score(ABC):
+    """A distance between generated and held-out rows, lower is better; what depends on real rows alone is kept.
+
+    `ranking` says whether it enters fit. Between real samples of n rows it lies near `limit`, and its deviations from
+    there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and carried over by that law.
+    """
+
+    ranking: ClassVar[bool]
+    limit: ClassVar[float]
+    decay: ClassVar[float]
+
+    @abstractmethod
+    def __init__(self, reference: Reference) -> None: ...
+
+    @classmethod
+    @abstractmethod
+    def serves(cls, features: int) -> bool:
+        """Whether the score means anything for rows of so many columns."""
+
+    @abstractmethod
+    def __call__(self, generated: Array) -> Measure:
+        """Measure a pack `[pack, m, d]`; a member with a value that is not finite measures nan, and harms no other.
+
+        Raises:
+            ValueError: the pack has another number of columns, or fewer than two rows.
+        """
+
+
+def real_rows(rows: ArrayLike) -> Array:
+    """Real rows as float64 `[n, d]`.
+
+    Raises:
+        ValueError: there are fewer than two rows, no columns, another number of axes, or values that are not finite.
+    """
+    checked = np.asarray(rows, dtype=np.float64)
+    if checked.ndim != 2 or checked.shape[0] < 2 or checked.shape[1] < 1:
+        raise ValueError(f"real rows of shape {checked.shape}: expected [rows >= 2, columns >= 1]")
+    if not np.isfinite(checked).all():
+        raise ValueError("real rows hold values that are not finite")
+    return checked
+
+
+def score_members(generated: ArrayLike, features: int, score: Callable[[Array], Array]) -> Array:
+    """Apply `score`, `[members, m, d] -> [..., members]`, to `[*pack, m, d]` in groups; returns `[..., *pack]`.
+
+    A group holds one member or a million values at most, whichever is more. Members that are not finite get nan.
+
+    Raises:
+        ValueError: fewer than two rows, or not `features` columns.
+    """
+    rows = np.asarray(generated, dtype=np.float64)
+    if rows.ndim < 2 or rows.shape[-1] != features or rows.shape[-2] < 2:
+        raise ValueError(f"generated rows of shape {rows.shape}: expected [pack, rows >= 2, {features}]")
+    pack, members = rows.shape[:-2], rows.reshape(-1, *rows.shape[-2:])
+    together = max(1, GROUP_VALUES // (rows.shape[-1] * rows.shape[-2]))
+    groups = [_with_nan(members[start : start + together], score) for start in range(0, len(members), together)]
+    # An empty pack still takes one call, which tells the leading axes of its empty answer.
+    values = np.concatenate(groups or [score(members)], axis=-1)
+    return values.reshape((*values.shape[:-1], *pack))
+
+
+def ruler(train: Array, seed: int = 0) -> float:
+    """Median squared distance between the training rows (2,000 of them, chosen by seed, where there are more).
+
+    Where more than half of the pairs coincide, the median of those that don't.
+
+    Raises:
+        ValueError: all rows are equal.
+    """
+    if len(train) > RULER_ROWS:
+        train = train[np.random.default_rng([seed, 1]).choice(len(train), RULER_ROWS, replace=False)]
+    squared = pdist(train, "sqeuclidean")
+    median = float(np.median(squared))
+    if median == 0.0:
+        apart = squared[squared > 0.0]
+        if not len(apart):
+            raise ValueError("all training rows are equal: no distance to measure with")
+        median = float(np.median(apart))
+    return median
+
+
+def _with_nan(members: Array, score: Callable[[Array], Array]) -> Array:
+    finite = np.isfinite(members).all(axis=(1, 2))
+    values = score(members[finite])
+    spread = np.full((*values.shape[:-1], len(members)), np.nan)
+    spread[..., finite] = values
+    return spread

@@ -1,0 +1,376 @@
+"""The command line, `genseek`."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from search.errors import InputError, unknown
+
+# Ray, MLflow and torch take seconds to import: each command imports what it needs, so that --help answers at once.
+
+app = typer.Typer(
+    name="genseek",
+    help="Find the best small generative model for a data set.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.")]
+SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a search in the store.")]
+Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
+Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, comma separated.")]
+DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", help="Folder of the store.  [default: genseek-store]", show_default=False)
+]
+Tracking = Annotated[
+    str | None,
+    typer.Option(help="MLflow tracking URI instead of the embedded store.", envvar="MLFLOW_TRACKING_URI"),
+]
+By = Annotated[str, typer.Option(help="Score that decides: fit, ad, kendall or mmd.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]
+
+
+@app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")
+def run(
+    study: StudyName,
+    data: Data = None,
+    columns: Columns = None,
+    drop_missing: DropMissing = False,
+    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Full training budget of a trial.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the search.  [default: the study's, numbered]")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Search for the best generator, and print the leaderboard."""
+    from search.display import LiveTable, show
+    from search.preparation import with_overrides
+    from search.running import plan_search, run_search
+    from search.study import load_study
+
+    console = Console(stderr=as_json)
+    loaded = with_overrides(
+        load_study(study),
+        data=data,
+        columns=columns,
+        drop_missing=drop_missing,
+        trials=trials,
+        epochs=epochs,
+        seed=seed,
+    )
+    opened = _store(store, tracking_uri)
+    plan = plan_search(loaded, opened, name)
+    rows = plan.task.rows
+    dropped = getattr(plan.problem, "dropped", 0)
+    console.print(
+        f"search [bold]{plan.name}[/]: {loaded.problem}, {len(rows.train)} training, {len(rows.validation)} validation "
+        f"and {len(rows.test)} test rows, {loaded.budget.trials} trials of up to {loaded.budget.epochs} epochs"
+        + (f", {dropped} rows with missing values dropped" if dropped else "")
+    )
+    with LiveTable(console, plan.name, loaded.budget) as live:
+        result = run_search(plan, [live])
+    for warning in result.warnings:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+    if result.interrupted:
+        console.print("[yellow]interrupted[/]; what was trained so far is recorded")
+    show(console, result.board)
+    if not result.interrupted or any(entry.outcome == "finished" for entry in result.board.entries):
+        winner = result.board.winner()
+        if as_json:
+            _print_json(result.board.described(winner))
+        console.print(
+            f"\nnext: genseek export {plan.name} --out DIR{_store_option(store)}    genseek ui{_store_option(store)}"
+        )
+    if result.interrupted:
+        raise typer.Exit(130)
+
+
+@app.command(epilog="Example: genseek check table --data prices.csv")
+def check(
+    study: StudyName,
+    data: Data = None,
+    columns: Columns = None,
+    drop_missing: DropMissing = False,
+    store: StoreFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Check a study, its data, this machine and the store, without starting anything."""
+    from search.preparation import check as check_study
+    from search.preparation import problem_of, with_overrides
+    from search.store import writable
+    from search.study import load_study
+
+    loaded = with_overrides(load_study(study), data=data, columns=columns, drop_missing=drop_missing)
+    problem = problem_of(loaded)
+    rows = problem.rows(loaded.budget.seed)
+    count = check_study(loaded, problem, rows)
+    folder = store or Path("genseek-store")
+    writable(folder)
+    pairs = [f"{model} with {objective}" for model, names in loaded.pairs().items() for objective in names]
+    found = {
+        "study": loaded.name,
+        "problem": loaded.problem,
+        "columns": list(problem.columns),
+        "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
+        "pairs": pairs,
+        "corners": count,
+        "store": str(folder),
+    }
+    if as_json:
+        _print_json(found)
+        return
+    console = Console()
+    console.print(f"study {loaded.name}: keys, types and ranges are right")
+    console.print(
+        f"data: {len(problem.columns)} columns, {len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
+    )
+    console.print(f"pairs: {', '.join(pairs)}")
+    console.print(f"space: {count} corners built, and trained for one step each")
+    console.print(f"resources: {loaded.budget.cpus:g} CPUs and {loaded.budget.gpus:g} GPUs a trial can be had")
+    console.print(f"store: {folder} can be written")
+
+
+@app.command("list", epilog="Example: genseek list searches --json")
+def list_(
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="problems, models, objectives, scores, studies or searches.")
+    ],
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """List problems, models, objectives, scores, studies or searches."""
+    listings = {
+        "problems": _problems,
+        "models": _models,
+        "objectives": _objectives,
+        "scores": _scores,
+        "studies": _studies,
+        "searches": lambda: _searches(store, tracking_uri),
+    }
+    if what not in listings:
+        raise InputError(unknown("listing", what, listings))
+    rows = listings[what]()
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in rows[0] if rows else [f"no {what}"]:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*[", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()])
+    Console().print(table)
+
+
+@app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")
+def best(
+    name: SearchName, by: By = "fit", store: StoreFolder = None, tracking_uri: Tracking = None, as_json: Json = False
+) -> None:
+    """Show the best trial of a search, among those trained at full budget."""
+    board = _store(store, tracking_uri).leaderboard(name)
+    winner = board.described(board.winner(by))
+    if as_json:
+        _print_json(winner)
+        return
+    from search.display import show
+
+    console = Console()
+    show(console, board)
+    console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
+    for key, value in winner["configuration"].items():
+        console.print(f"  {key} = {value}", highlight=False)
+
+
+@app.command(epilog="Example: genseek export returns_4d-1 --out winner")
+def export(
+    name: SearchName,
+    out: Annotated[Path, typer.Option(help="New folder to write.")],
+    by: By = "fit",
+    trial: Annotated[int | None, typer.Option(help="Another trial than the best.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+) -> None:
+    """Write the best trial's generator into a folder that samples with torch alone."""
+    from search.export import export as write
+
+    opened = _store(store, tracking_uri)
+    board = opened.leaderboard(name)
+    number = board.winner(by).trial if trial is None else trial
+    write(opened, board, number, out)
+    Console().print(f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv")
+
+
+@app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder.")],
+    rows: Annotated[int, typer.Option("-n", help="Rows to draw.", min=1)] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same rows.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file.  [default: CSV on standard output]")] = None,
+) -> None:
+    """Draw rows from an exported generator, in the data's own units and columns."""
+    import pandas as pd
+
+    from search.export import opened
+
+    generator = opened(folder)
+    table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
+    try:
+        if out is None:
+            table.to_csv(sys.stdout, index=False)
+        elif out.suffix.lower() in (".parquet", ".pq"):
+            table.to_parquet(out, index=False)
+        else:
+            table.to_csv(out, index=False)
+    except OSError as error:
+        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+    if out is not None:
+        Console().print(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
+
+
+@app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")
+def score(
+    real: Annotated[str, typer.Argument(metavar="REAL.csv", help="Real rows that the generator never saw.")],
+    samples: Annotated[str, typer.Argument(metavar="SAMPLES.csv", help="Generated rows.")],
+    train: Annotated[str | None, typer.Option(help="The generator's training rows: adds overfit.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the floors.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Score generated rows against real ones, each score with its floor."""
+    from search.scoring import score_tables
+
+    scores = score_tables(real, samples, train, seed)
+    if as_json:
+        _print_json(scores)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("score", "value", "real, median", "real, 95 %", "inside"):
+        table.add_column(heading, justify="left" if heading == "score" else "right")
+    for name, figures in scores.items():
+        if name == "fit":
+            table.add_row(name, f"{figures:.3f}", "1.000", "", "")
+        else:
+            numbers = [f"{figures[key]:.5g}" for key in ("value", "floor", "upper")]
+            table.add_row(name, *numbers, "yes" if figures["inside"] else "no")
+    Console().print(table)
+
+
+@app.command(epilog="Example: genseek ui --port 5001")
+def ui(
+    store: StoreFolder = None,
+    port: Annotated[int, typer.Option(help="On this machine's loopback address.", min=1, max=65535)] = 5000,
+) -> None:
+    """Open the MLflow UI on the store."""
+    from search.store import serve
+
+    opened = _store(store, None)
+    link = f"http://127.0.0.1:{port}/#/experiments/{opened.experiment}/runs?workflowType=machine_learning"
+    Console().print(f"MLflow UI on {opened.where()}: {link}\n(Ctrl-C ends it)", soft_wrap=True)
+    raise typer.Exit(serve(opened, port))
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on standard error and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", str(error), markup=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _store(folder: Path | None, tracking_uri: str | None) -> Any:
+    from search.store import Store
+
+    return Store(folder or Path("genseek-store"), None if folder is not None else tracking_uri)
+
+
+def _store_option(folder: Path | None) -> str:
+    return f" --store {folder}" if folder is not None else ""
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _first_line(thing: Any) -> str:
+    return str(thing.__doc__).splitlines()[0]
+
+
+def _described(registry: dict[str, Any], **more: Callable[[str], Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, **{key: of(name) for key, of in more.items()}, "what": _first_line(thing)}
+        for name, thing in registry.items()
+    ]
+
+
+def _problems() -> list[dict[str, Any]]:
+    from objectives import PROBLEMS
+
+    return _described(PROBLEMS)
+
+
+def _models() -> list[dict[str, Any]]:
+    from models import MODELS
+    from search.schema import arguments_of
+    from search.study import serving
+
+    return _described(MODELS, objectives=serving, keys=lambda name: list(arguments_of(MODELS[name])))
+
+
+def _objectives() -> list[dict[str, Any]]:
+    from objectives import OBJECTIVES
+    from search.schema import arguments_of
+
+    return _described(OBJECTIVES, keys=lambda name: list(arguments_of(OBJECTIVES[name])))
+
+
+def _scores() -> list[dict[str, Any]]:
+    from objectives import SCORES
+
+    return _described(SCORES, ranks=lambda name: "yes" if SCORES[name].ranking else "no")
+
+
+def _studies() -> list[dict[str, Any]]:
+    from search.study import load_study, shipped
+
+    studies = [load_study(name) for name in shipped()]
+    return [
+        {
+            "name": s.name,
+            "problem": s.problem,
+            "trials": s.budget.trials,
+            "epochs": s.budget.epochs,
+            "models": list(s.models),
+        }
+        for s in studies
+    ]
+
+
+def _searches(folder: Path | None, tracking_uri: str | None) -> list[dict[str, Any]]:
+    return [vars(found) for found in _store(folder, tracking_uri).searches()]

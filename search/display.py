@@ -1,0 +1,155 @@
+"""What a user sees while a search runs, and at its end."""
+
+import time
+from types import TracebackType
+from typing import final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from search.events import Ended, Event, Outcome, Reported, Started
+from search.leaderboard import Entry, Leaderboard
+from search.study import Budget
+
+SHOWN = 10
+STYLES: dict[str, str] = {
+    "running": "cyan",
+    "finished": "green",
+    "stopped": "dim",
+    "diverged": "red",
+    "failed": "bold red",
+    "interrupted": "yellow",
+}
+
+
+@final
+class LiveTable:
+    """Listener that shows progress, time left, and the best trials so far, while a `with` block runs."""
+
+    def __init__(self, console: Console, name: str, budget: Budget) -> None:
+        self._budget = budget
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("trials"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        self._task = self._bar.add_task(name, total=budget.trials, left="")
+        self._began = time.monotonic()
+        self._started: dict[int, Started] = {}
+        self._reported: dict[int, Reported] = {}
+        self._ended: dict[int, Outcome] = {}
+        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "LiveTable":
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started[event.trial] = event
+        elif isinstance(event, Reported):
+            self._reported[event.trial] = event
+        elif isinstance(event, Ended):
+            self._ended[event.trial] = event.outcome
+            self._bar.update(self._task, completed=len(self._ended), left=self._left())
+
+    def _left(self) -> str:
+        done = len(self._ended)
+        seconds = (time.monotonic() - self._began) / done * (self._budget.trials - done)
+        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+    def _view(self) -> Group:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in ("trial", "model", "objective", "state", "epoch", "fit", "ad", "kendall", "mmd", "overfit"):
+            table.add_column(heading, justify="left" if heading in ("model", "objective", "state") else "right")
+        best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
+        running = [r for r in best if r.trial not in self._ended]
+        for reported in [*running, *[r for r in best if r.trial in self._ended]][:SHOWN]:
+            report, configuration = reported.report, self._started[reported.trial].configuration
+            state = self._ended.get(reported.trial, "running")
+            table.add_row(
+                str(reported.trial),
+                configuration.model,
+                configuration.objective,
+                f"[{STYLES[state]}]{state}[/]",
+                f"{report.epoch}/{self._budget.epochs}",
+                *scores_shown(report.scores, report.fit),
+            )
+        return Group(self._bar, table)
+
+
+def show(console: Console, board: Leaderboard, most: int = SHOWN) -> None:
+    """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
+    console.print(_ranking(board, most))
+    counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
+    console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
+    finished = [entry for entry in board.ranked() if entry.outcome == "finished"]
+    if finished and finished[0].test:
+        console.print()
+        console.print(_test(board, finished[0]))
+
+
+def scores_shown(scores: dict[str, float], fit: float) -> list[str]:
+    """Cells of fit, ad, kendall, mmd and overfit; a dash where a score doesn't exist."""
+    formats = {"ad": ".2f", "kendall": ".4f", "mmd": ".5f", "overfit": ".3f"}
+    cells = [f"{scores[name]:{how}}" if name in scores else "-" for name, how in formats.items()]
+    return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("generator", no_wrap=True)
+    for heading in ("fit", "ad", "kendall", "mmd", "overfit"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _ranking(board: Leaderboard, most: int) -> Table:
+    table = _table(f"{board.name}: best trials on validation rows")
+    for entry in board.ranked()[:most]:
+        done = entry.outcome == "finished"
+        label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({entry.outcome})"
+        table.add_row(label, _pair(entry), *scores_shown(entry.scores, entry.fit), style="" if done else "dim")
+    _add_real(table, board, "validation")
+    return table
+
+
+def _test(board: Leaderboard, winner: Entry) -> Table:
+    table = _table("the winner on test rows, which decided nothing")
+    table.add_row(f"trial {winner.trial}", _pair(winner), *scores_shown(winner.test, winner.test["fit"]))
+    floors = board.floors["test"]
+    marks = ["-" if name not in floors else _mark(winner, board, name) for name in ("ad", "kendall", "mmd", "overfit")]
+    table.add_row("inside the 95 %", "", "", *marks)
+    _add_real(table, board, "test")
+    return table
+
+
+def _pair(entry: Entry) -> str:
+    return f"{entry.configuration.model}, {entry.configuration.objective}"
+
+
+def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
+    return "[green]yes[/]" if winner.test[name] <= board.floors["test"][name].upper else "[red]no[/]"
+
+
+def _add_real(table: Table, board: Leaderboard, split: str) -> None:
+    """Rows of the reference generators, and of what one real sample scores against another."""
+    for name, scores in board.references[split].items():
+        table.add_row(name, "reference", *scores_shown(scores, scores["fit"]), style="blue")
+    floors = board.floors[split]
+    for name, figures in (
+        ("real rows, median", {score: floor.median for score, floor in floors.items()}),
+        ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
+    ):
+        table.add_row(name, "floor", *["", *scores_shown(figures, 1.0)[1:]], style="magenta")

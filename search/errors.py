@@ -1,0 +1,16 @@
+"""A user's mistakes, told in one line: what, where, what was expected, and the nearest valid name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """A user's mistake; its message is one line, and the command line ends with exit code 2."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Sentence that `name` isn't a known `what`, with the nearest valid name, or all of them if none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+    return f"unknown {what} {name!r}; {hint}"

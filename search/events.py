@@ -1,0 +1,49 @@
+"""What happens in a search, as told to those who listen: the recorder, the display, the leaderboard."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from search.configuration import Configuration
+from search.trial import Report
+
+Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A trial began; `time` in seconds since the epoch of the clock."""
+
+    trial: int
+    configuration: Configuration
+    seed: int
+    time: float
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A trial was judged at an evaluation; `facts` are those of its architecture."""
+
+    trial: int
+    report: Report
+    facts: dict[str, float]
+    time: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial ended; `checkpoint` is the folder of its best checkpoint, if it was trained at full budget.
+
+    Outcomes: finished (full budget), stopped (by ASHA), diverged (NaN or inf), failed (an error), interrupted.
+    """
+
+    trial: int
+    outcome: Outcome
+    time: float
+    checkpoint: Path | None = None
+    error: str = ""
+
+
+Event = Started | Reported | Ended
+Listener = Callable[[Event], None]

@@ -1,0 +1,176 @@
+"""The leaderboard: every trial's end, ranked, beside reference generators, with the floors they are judged by."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from objectives import Floor
+from search.configuration import Configuration
+from search.errors import InputError, unknown
+from search.events import Ended, Event, Outcome, Reported, Started
+from search.trial import WORST
+
+RANKABLE = ("fit", "ad", "kendall", "mmd")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How one trial ended; `scores` and `fit` are those of its best checkpoint on validation rows.
+
+    `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only.
+    """
+
+    trial: int
+    configuration: Configuration
+    outcome: Outcome
+    epoch: int
+    best_epoch: int
+    fit: float
+    scores: dict[str, float]
+    facts: dict[str, float]
+    test: dict[str, float] = field(default_factory=dict)
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All entries of a search, the reference generators' scores, and the floors, on validation and on test rows.
+
+    `references` and `floors` have the keys "validation" and "test"; below these, the reference's or score's name.
+    `provenance` says where the results come from: problem, data hash, seed, versions.
+    """
+
+    name: str
+    entries: list[Entry]
+    references: dict[str, dict[str, dict[str, float]]]
+    floors: dict[str, dict[str, Floor]]
+    provenance: dict[str, Any]
+
+    def ranked(self, by: str = "fit") -> list[Entry]:
+        """Trials trained at full budget, best first, then the others by how far they came; never mixed."""
+        finished = [entry for entry in self.entries if entry.outcome == "finished"]
+        others = [entry for entry in self.entries if entry.outcome != "finished"]
+        return sorted(finished, key=lambda e: _value(e, by)) + sorted(others, key=lambda e: (-e.epoch, e.fit, e.trial))
+
+    def winner(self, by: str = "fit") -> Entry:
+        """Best trial at full budget.
+
+        Raises:
+            InputError: no trial was trained at full budget, or `by` isn't a score that ranks.
+        """
+        known = [name for name in RANKABLE if name == "fit" or name in self.floors["validation"]]
+        if by not in known:
+            raise InputError(f"--by: {unknown('score', by, known)}")
+        finished = [entry for entry in self.entries if entry.outcome == "finished" and entry.fit < WORST]
+        if not finished:
+            raise InputError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
+        return min(finished, key=lambda entry: _value(entry, by))
+
+    def entry(self, trial: int) -> Entry:
+        """Entry of a trial's number.
+
+        Raises:
+            InputError: there is no such trial, or it wasn't trained at full budget.
+        """
+        for entry in self.entries:
+            if entry.trial == trial:
+                if entry.outcome != "finished":
+                    raise InputError(f"trial {trial} of {self.name!r} was {entry.outcome}, not trained at full budget")
+                return entry
+        raise InputError(f"search {self.name!r} has no trial {trial}")
+
+    def described(self, entry: Entry) -> dict[str, Any]:
+        """JSON of an entry with its floors: trial, model, objective, configuration, scores, test, run id."""
+        return {
+            "search": self.name,
+            "trial": entry.trial,
+            "model": entry.configuration.model,
+            "objective": entry.configuration.objective,
+            "configuration": entry.configuration.flat(),
+            "scores": with_floors(entry.scores | {"fit": entry.fit}, self.floors["validation"]),
+            "test": with_floors(entry.test, self.floors["test"]) if entry.test else None,
+            "facts": entry.facts,
+            "epoch": entry.epoch,
+            "best_epoch": entry.best_epoch,
+            "outcome": entry.outcome,
+            "run_id": entry.run_id,
+        }
+
+
+def with_floors(values: dict[str, float], floors: dict[str, Floor]) -> dict[str, Any]:
+    """`{"ad": {"value", "floor", "upper", "inside"}, ..., "fit"}`; upper is the 95 % quantile of real against real."""
+    scores: dict[str, Any] = {
+        name: {
+            "value": values[name],
+            "floor": floor.median,
+            "upper": floor.upper,
+            "inside": values[name] <= floor.upper,
+        }
+        for name, floor in floors.items()
+        if name in values
+    }
+    return scores | {"fit": values.get("fit", math.inf)}
+
+
+def floors_from(written: dict[str, Any]) -> dict[str, dict[str, Floor]]:
+    """Floors of their JSON form."""
+    return {rows: {name: Floor(**floor) for name, floor in floors.items()} for rows, floors in written.items()}
+
+
+def floors_json(floors: dict[str, dict[str, Floor]]) -> dict[str, Any]:
+    """JSON form of floors."""
+    return {rows: {name: asdict(floor) for name, floor in by_name.items()} for rows, by_name in floors.items()}
+
+
+class Entries:
+    """Listener that keeps the present state of every trial."""
+
+    def __init__(self) -> None:
+        self._started: dict[int, Started] = {}
+        self._reported: dict[int, Reported] = {}
+        self._ended: dict[int, Ended] = {}
+
+    def __call__(self, event: Event) -> None:
+        kept: dict[type, dict[int, Any]] = {
+            Started: self._started,
+            Reported: self._reported,
+            Ended: self._ended,
+        }
+        kept[type(event)][event.trial] = event
+
+    def finished(self) -> Iterable[Ended]:
+        """Ends of trials trained at full budget."""
+        return [ended for ended in self._ended.values() if ended.outcome == "finished"]
+
+    def failures(self) -> Sequence[Ended]:
+        """Ends of trials that an error ended."""
+        return [ended for ended in self._ended.values() if ended.outcome == "failed"]
+
+    def entries(self, tests: dict[int, dict[str, float]], run_ids: dict[int, str]) -> list[Entry]:
+        """Entry of every trial that ended."""
+        return [self._entry(trial, tests.get(trial, {}), run_ids.get(trial, "")) for trial in self._ended]
+
+    def _entry(self, trial: int, test: dict[str, float], run_id: str) -> Entry:
+        configuration, outcome = self._started[trial].configuration, self._ended[trial].outcome
+        reported = self._reported.get(trial)
+        if reported is None:
+            return Entry(trial, configuration, outcome, 0, 0, WORST, {}, {}, test, run_id)
+        report = reported.report
+        return Entry(
+            trial,
+            configuration,
+            outcome,
+            report.epoch,
+            report.best_epoch,
+            report.fit,
+            report.scores,
+            reported.facts,
+            test,
+            run_id,
+        )
+
+
+def _value(entry: Entry, by: str) -> float:
+    value = entry.fit if by == "fit" else entry.scores.get(by, math.inf)
+    return value if math.isfinite(value) else math.inf

@@ -1,0 +1,114 @@
+"""Pictures: samples beside the target, and what encoder and decoder sizes have to do with fit."""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import gaussian_kde
+
+from search.leaderboard import Leaderboard
+
+Array: TypeAlias = NDArray[np.float64]
+
+REAL, MADE = "#3b6ea5", "#d1742f"
+MOST_COLUMNS, MOST_POINTS, GRID = 5, 2000, 60
+
+mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+
+
+def samples_beside(real: Array, made: Array, columns: tuple[str, ...], path: Path) -> None:
+    """Write a picture of held-out rows `real` `[n, d]` beside samples `made` `[m, d]`.
+
+    One column: histograms over each other. Two: two scatter plots with density contours on the same axes. More: a
+    matrix with histograms on the diagonal, real rows above it and samples below (the first five columns).
+    """
+    shown = min(real.shape[1], MOST_COLUMNS)
+    limits = [_limits(real[:, column]) for column in range(shown)]
+    if shown == 1:
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot()
+        _histograms(axes, real[:, 0], made[:, 0], limits[0])
+        axes.set_xlabel(columns[0])
+        axes.legend(frameon=False)
+    elif shown == 2:
+        figure = Figure(figsize=(9, 4.4), layout="constrained")
+        for place, (title, rows, color) in enumerate((("held-out rows", real, REAL), ("samples", made, MADE)), start=1):
+            axes = figure.add_subplot(1, 2, place)
+            _scatter(axes, rows[:, 0], rows[:, 1], color, limits[0], limits[1])
+            axes.set(title=title, xlabel=columns[0], ylabel=columns[1])
+    else:
+        figure = _matrix(real, made, columns, limits)
+    figure.savefig(path, dpi=110)
+
+
+def asymmetry(board: Leaderboard, path: Path) -> bool:
+    """Write a picture of fit against log2 of encoder over decoder parameters; False if no trial had both."""
+    key = "log2_encoder_over_decoder"
+    shown = [entry for entry in board.ranked() if key in entry.facts and entry.fit < 1e3]
+    if not shown:
+        return False
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for outcome, color in (("finished", REAL), ("stopped", "#b8b8b8")):
+        some = [entry for entry in shown if entry.outcome == outcome]
+        axes.scatter([e.facts[key] for e in some], [e.fit for e in some], s=18, color=color, label=outcome)
+    axes.axvline(0, color="black", linewidth=0.5)
+    axes.set(xlabel="log2 (encoder / decoder parameters)", ylabel="fit (1 = as another real sample)", yscale="log")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+    return True
+
+
+def _matrix(real: Array, made: Array, columns: tuple[str, ...], limits: list[tuple[float, float]]) -> Figure:
+    shown = len(limits)
+    figure = Figure(figsize=(2.1 * shown + 0.5, 2.1 * shown + 0.5), layout="constrained")
+    grid: Any = figure.subplots(shown, shown, squeeze=False)
+    for row in range(shown):
+        for column in range(shown):
+            axes = grid[row][column]
+            if row == column:
+                _histograms(axes, real[:, row], made[:, row], limits[row])
+            else:
+                rows, color = (real, REAL) if column > row else (made, MADE)
+                _scatter(axes, rows[:, column], rows[:, row], color, limits[column], limits[row])
+            if row == shown - 1:
+                axes.set_xlabel(columns[column])
+            if column == 0:
+                axes.set_ylabel(columns[row])
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def _histograms(axes: Axes, real: Array, made: Array, limits: tuple[float, float]) -> None:
+    bins = np.linspace(*limits, 41).tolist()
+    axes.hist(real, bins=bins, density=True, color=REAL, alpha=0.45, label="held-out rows")
+    axes.hist(made[np.isfinite(made)], bins=bins, density=True, histtype="step", color=MADE, label="samples")
+    axes.set_xlim(*limits)
+    axes.set_yticks([])
+
+
+def _scatter(
+    axes: Axes, x: Array, y: Array, color: str, x_limits: tuple[float, float], y_limits: tuple[float, float]
+) -> None:
+    axes.scatter(x[:MOST_POINTS], y[:MOST_POINTS], s=3, color=color, alpha=0.35, linewidths=0)
+    axes.set(xlim=x_limits, ylim=y_limits)
+    inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
+    points = np.stack([x[inside], y[inside]])[:, :MOST_POINTS]
+    if points.shape[1] < 10 or np.linalg.matrix_rank(np.cov(points)) < 2:
+        return  # on a line or in a point there is no density to draw
+    across, up = np.linspace(*x_limits, GRID), np.linspace(*y_limits, GRID)
+    grid = np.stack(np.meshgrid(across, up)).reshape(2, -1)
+    density = gaussian_kde(points)(grid).reshape(GRID, GRID)
+    axes.contour(across, up, density, levels=5, colors="black", linewidths=0.5, alpha=0.6)
+
+
+def _limits(values: Array) -> tuple[float, float]:
+    """Where almost all of the real values lie, with a margin: a heavy tail would squeeze the rest into a corner."""
+    low, high = np.quantile(values, [0.002, 0.99 if values.min() >= 0 else 0.998])
+    margin = 0.08 * (high - low) or 1.0
+    return float(low - margin), float(high + margin)

@@ -1,0 +1,153 @@
+"""Before a search starts: its problem, what all its trials share, and everything that can be wrong with them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from models import MODELS, Shape
+from models.features import FEATURES
+from objectives import OBJECTIVES, PROBLEMS, Judge, Problem, Rows, judge_for
+from search.configuration import Configuration, Training
+from search.domain import Choice, Fixed
+from search.errors import InputError
+from search.schema import arguments_of
+from search.study import Study
+from search.trial import Task, Trial
+
+
+def problem_of(study: Study) -> Problem:
+    """The study's problem, with its data read.
+
+    Raises:
+        InputError: the problem can't be made of these arguments, or there is something wrong with the data.
+    """
+    if study.problem == "table" and not study.problem_arguments.get("data"):
+        raise InputError("problem table: no data; name a CSV or Parquet file with --data FILE")
+    try:
+        return PROBLEMS[study.problem](**study.problem_arguments)
+    except ValueError as error:
+        raise InputError(f"problem {study.problem}: {error}") from error
+
+
+def task_of(study: Study, problem: Problem) -> Task:
+    """What the study's trials share: rows, and the judge of the validation rows with its floors."""
+    rows = problem.rows(study.budget.seed)
+    shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
+    judge = judge_for(problem, rows.train, rows.validation, len(rows.validation), study.budget.seed)
+    budget = study.budget
+    return Task(rows, problem.columns, shape, judge, budget.epochs, budget.evaluations(), budget.draws)
+
+
+def test_judge(study: Study, problem: Problem, rows: Rows) -> Judge:
+    """Judge of the test rows, with their own floors."""
+    return judge_for(problem, rows.train, rows.test, len(rows.test), study.budget.seed)
+
+
+def check(study: Study, problem: Problem, rows: Rows) -> int:
+    """Build every model at the corners of its space and take one step of training; how many corners that were.
+
+    Raises:
+        InputError: something is out of its range, doesn't fit the data, or more is asked of this machine than it has.
+    """
+    _check_resources(study)
+    some = Rows(*(part[: _batch(study)] for part in (rows.train, rows.validation, rows.test)))
+    shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
+    for name in study.training.get("features", Fixed(Training().features)).corners():
+        try:
+            FEATURES[name](torch.from_numpy(rows.train))
+        except ValueError as error:
+            raise InputError(f"[training] features: {error}") from error
+    count = 0
+    for configuration in corners(study):
+        # The judge isn't asked here, and standardised features keep a small part of the rows from deciding anything.
+        task = Task(some, problem.columns, shape, None, 1, (1,), 1)  # type: ignore[arg-type]
+        try:
+            trial = Trial(configuration, task, seed=0)
+            trial.trainer.advance()
+            trial.generator().sample(2)
+        except ValueError as error:
+            pair = f"[models.{configuration.model}] with [objectives.{configuration.objective}]"
+            raise InputError(f"study {study.name}: {pair}: {error}") from error
+        count += 1
+    return count
+
+
+def corners(study: Study) -> Iterator[Configuration]:
+    """Configurations at the ends of the space: for each pair all lowest, all highest, and each single choice."""
+    for model, objectives in study.pairs().items():
+        for objective in objectives:
+            keyed = [(0, study.models[model]), (1, study.objectives[objective]), (2, study.training)]
+            domains = {(group, key): domain for group, own in keyed for key, domain in own.items()}
+            lowest = {key: domain.corners()[0] for key, domain in domains.items()}
+            highest = {key: domain.corners()[-1] for key, domain in domains.items()}
+            singles = [
+                lowest | {key: value}
+                for key, domain in domains.items()
+                if isinstance(domain, Choice)
+                for value in domain.corners()[1:-1]
+            ]
+            for chosen in [lowest, highest, *singles]:
+                yield _configuration(model, objective, chosen)
+
+
+def _configuration(model: str, objective: str, chosen: dict[tuple[int, str], Any]) -> Configuration:
+    constructors = (MODELS[model], OBJECTIVES[objective], Training)
+    groups = [
+        {key: argument.default for key, argument in arguments_of(constructor).items()}
+        | {key: value for (own, key), value in chosen.items() if own == group}
+        for group, constructor in enumerate(constructors)
+    ]
+    try:
+        return Configuration(model, objective, groups[0], groups[1], Training(**groups[2]))
+    except ValueError as error:
+        raise InputError(f"[training] {error}") from error
+
+
+def _batch(study: Study) -> int:
+    return int(max(study.training.get("batch", Fixed(Training().batch)).corners()))
+
+
+def _check_resources(study: Study) -> None:
+    if os.environ.get("RAY_ADDRESS"):
+        return  # the cluster is asked when the search starts
+    cores = os.cpu_count() or 1
+    if study.budget.cpus > cores:
+        raise InputError(f"cpus = {study.budget.cpus:g}: one trial wants more than this machine's {cores} cores")
+    if study.budget.gpus > torch.cuda.device_count():
+        raise InputError(
+            f"gpus = {study.budget.gpus:g}: one trial wants more than this machine's {torch.cuda.device_count()} GPUs"
+        )
+
+
+def with_overrides(
+    study: Study,
+    *,
+    data: str | None = None,
+    columns: str | None = None,
+    drop_missing: bool = False,
+    **budget: int | None,
+) -> Study:
+    """The study with another table, and other numbers of its budget where they aren't None.
+
+    Raises:
+        InputError: a table for a problem that has none, or a number out of its range.
+    """
+    table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
+    given = {key: value for key, value in table.items() if value is not None}
+    if given and study.problem != "table":
+        option = "--" + next(iter(given)).replace("_", "-")
+        raise InputError(
+            f"{option}: problem {study.problem!r} takes no table; use the study 'table', or one made for it"
+        )
+    wanted = {key: value for key, value in budget.items() if value is not None}
+    try:
+        return replace(
+            study,
+            problem_arguments=study.problem_arguments | given,
+            budget=replace(study.budget, **wanted),
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,104 @@
+"""Proposals: Optuna's tree-structured Parzen estimator over the study's conditional space.
+
+Source: Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization, section 4; Optuna (Akiba et al. 2019).
+A model's and an objective's own keys are asked for only where it is chosen. Trials that ASHA stopped are told as
+pruned with every judged epoch, so that the estimator ranks them behind the finished ones by the epoch they reached.
+"""
+
+import warnings
+from typing import Any, final
+
+import optuna
+from optuna.trial import TrialState
+
+from models import MODELS
+from objectives import OBJECTIVES
+from search.configuration import Configuration, Training
+from search.domain import Choice, Domain, Fixed
+from search.schema import arguments_of
+from search.study import Domains, Study, check_point
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+
+
+@final
+class Proposer:
+    """Proposes configurations of a study, first its points, and learns from how they end.
+
+    Args:
+        study: what to search.
+        seed: of the sampler.
+    """
+
+    def __init__(self, study: Study, seed: int) -> None:
+        self._study = study
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        self._optuna = optuna.create_study(sampler=sampler)
+        self._running: dict[int, optuna.Trial] = {}
+        for point in study.points:
+            self._optuna.enqueue_trial(self._named(check_point(study, point)))
+
+    def ask(self) -> tuple[int, Configuration]:
+        """Number (0, 1, ...) and configuration of the next trial."""
+        trial = self._optuna.ask()
+        self._running[trial.number] = trial
+        return trial.number, self._configuration(trial)
+
+    def report(self, number: int, epoch: int, fit: float) -> None:
+        """Tell the fit that a running trial has reached by `epoch`."""
+        self._running[number].report(fit, epoch)
+
+    def tell(self, number: int, outcome: str, fit: float) -> None:
+        """Tell how a trial ended; neither finished nor stopped counts as failed, and teaches nothing but its end."""
+        trial = self._running.pop(number, None)
+        if trial is None:
+            return
+        state = STATES.get(outcome, TrialState.FAIL)
+        self._optuna.tell(trial, fit if state == TrialState.COMPLETE else None, state=state)
+
+    def _configuration(self, trial: optuna.Trial) -> Configuration:
+        pairs = self._study.pairs()
+        model = _suggested(trial, "model", list(pairs))
+        objective = _suggested(trial, f"{model}.objective", pairs[model])
+        own = _values(trial, f"{model}.", MODELS[model], self._study.models[model])
+        loss = _values(trial, f"{objective}.", OBJECTIVES[objective], self._study.objectives[objective])
+        training = _values(trial, "", Training, self._study.training)
+        return Configuration(model, objective, own, loss, Training(**training))
+
+    def _named(self, point: Configuration) -> dict[str, Any]:
+        """Optuna's names and values of a point, of the keys that it will be asked for."""
+        groups = (
+            (f"{point.model}.", point.model_arguments, self._study.models[point.model]),
+            (f"{point.objective}.", point.objective_arguments, self._study.objectives[point.objective]),
+            ("", vars(point.training), self._study.training),
+        )
+        named = {
+            prefix + key: values[key]
+            for prefix, values, domains in groups
+            for key, domain in domains.items()
+            if not isinstance(domain, Fixed)
+        }
+        return {"model": point.model, f"{point.model}.objective": point.objective, **named}
+
+
+def _values(trial: optuna.Trial, prefix: str, constructor: Any, domains: Domains) -> dict[str, Any]:
+    defaults = {key: argument.default for key, argument in arguments_of(constructor).items()}
+    return defaults | {key: _value(trial, prefix + key, domain) for key, domain in domains.items()}
+
+
+def _value(trial: optuna.Trial, name: str, domain: Domain) -> Any:
+    if isinstance(domain, Fixed):
+        return domain.value
+    if isinstance(domain, Choice):
+        return trial.suggest_categorical(name, domain.values)
+    if isinstance(domain.low, int):
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.log, step=domain.step or 1)
+    return trial.suggest_float(name, domain.low, domain.high, log=domain.log, step=domain.step)
+
+
+def _suggested(trial: optuna.Trial, name: str, names: list[str]) -> str:
+    return names[0] if len(names) == 1 else str(trial.suggest_categorical(name, names))

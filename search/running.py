@@ -1,0 +1,169 @@
+"""A whole search, from a study to a leaderboard: prepare, record, tune, judge on test rows, draw the pictures."""
+
+import itertools
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.noise import hashed_seed
+from objectives import REFERENCES, Judge, Problem
+from search import plots
+from search.errors import InputError
+from search.events import Listener
+from search.export import opened, versions
+from search.leaderboard import Entries, Leaderboard, floors_json
+from search.preparation import check, problem_of, task_of, test_judge
+from search.proposer import Proposer
+from search.recorder import Recorder
+from search.store import SUMMARY, TUNE, Store
+from search.study import Study
+from search.trial import Task, draws
+from search.tuning import tune_trials
+
+LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search that can start: study, problem, task, the judge of test rows, and its name in the store."""
+
+    study: Study
+    problem: Problem
+    task: Task
+    test_judge: Judge
+    name: str
+    store: Store
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a search ended: its leaderboard, whether Ctrl-C ended it, and what its user should know, a line each."""
+
+    board: Leaderboard
+    interrupted: bool
+    warnings: list[str]
+
+
+def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
+    """Check everything, and settle the search's name: `name`, or the study's with the first free number.
+
+    Raises:
+        InputError: anything that a user could have got wrong.
+    """
+    problem = problem_of(study)
+    rows = problem.rows(study.budget.seed)
+    check(study, problem, rows)
+    if shutil.disk_usage(store.folder).free < LEAST_SPACE:
+        raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
+    taken = {found.name for found in store.searches()}
+    if name is None:
+        stem = re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
+        name = next(free for number in itertools.count(1) if (free := f"{stem}-{number}") not in taken)
+    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
+    elif name in taken:
+        raise InputError(f"--name {name}: a search of that name exists already in {store.where()}; choose another")
+    task = task_of(study, problem)
+    return Plan(study, problem, task, test_judge(study, problem, task.rows), name, store)
+
+
+def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
+    """Run a planned search to its end and record all of it.
+
+    Raises:
+        InputError: the cluster or the store can't do what was asked.
+    """
+    study, store, task, budget = plan.study, plan.store, plan.task, plan.study.budget
+    provenance = {
+        "problem": study.problem,
+        "problem_arguments": study.problem_arguments,
+        "data_sha256": task.rows.digest(),
+        "budget": asdict(budget),
+        "versions": versions(),
+    }
+    params = {"study": study.name, "problem": study.problem, **asdict(budget), **study.problem_arguments}
+    parent = store.begin(plan.name, params, {"genseek.data_sha256": task.rows.digest()})
+    entries, recorder = Entries(), Recorder(store, parent, plan.name)
+    folder = store.folder / TUNE / plan.name
+    seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
+    status = "failed"
+    try:
+        complete = tune_trials(
+            Proposer(study, budget.seed), task, budget, seeds, folder, [entries, recorder, *listeners]
+        )
+        tests = {ended.trial: _tested(plan, ended.checkpoint, seeds[ended.trial]) for ended in entries.finished()}
+        trouble = recorder.close()
+        board = Leaderboard(
+            plan.name,
+            entries.entries(tests, recorder.run_ids),
+            _references(plan),
+            {"validation": task.judge.floors, "test": plan.test_judge.floors},
+            provenance,
+        )
+        status = "finished" if complete else "interrupted"
+        warnings = [trouble] if trouble else []
+        warnings += [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
+        _conclude(plan, parent, board, folder)
+    finally:
+        recorder.close()
+        store.end(parent, status, time.time())
+    store.tidy()
+    if not trouble:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Result(board, not complete, warnings)
+
+
+def _tested(plan: Plan, checkpoint: Path | None, seed: int) -> dict[str, float]:
+    """Scores and fit of a checkpoint on the test rows."""
+    assert checkpoint is not None
+    verdict = plan.test_judge(draws(opened(checkpoint), plan.task.draws, len(plan.task.rows.test), seed))
+    return verdict.values | {"fit": verdict.fit}
+
+
+def _references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores and fit of every reference generator on validation and on test rows."""
+    rows, seed = plan.task.rows, plan.study.budget.seed
+    judged: dict[str, dict[str, dict[str, float]]] = {"validation": {}, "test": {}}
+    for split, judge, held in (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, rows.test)):
+        for name, draw in REFERENCES.items():
+            generator = np.random.default_rng([seed, len(name)])
+            drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.draws)])
+            verdict = judge(drawn)
+            judged[split][name] = verdict.values | {"fit": verdict.fit}
+    return judged
+
+
+def _conclude(plan: Plan, parent: str, board: Leaderboard, folder: Path) -> None:
+    """Record what the search as a whole has found: summary, test scores, pictures."""
+    store, now = plan.store, time.time()
+    summary = {
+        "references": board.references,
+        "floors": floors_json(board.floors),
+        "provenance": board.provenance,
+        "leaderboard": [board.described(entry) for entry in board.ranked()],
+    }
+    store.save_json(parent, SUMMARY, summary)
+    for entry in board.entries:
+        if entry.test and entry.run_id:
+            store.log(entry.run_id, [(f"test/{name}", value, entry.epoch, now) for name, value in entry.test.items()])
+    try:
+        winner = board.winner()
+    except InputError:
+        return  # nothing was trained at full budget
+    store.log(parent, [("best_fit", winner.fit, 0, now)], tags={"genseek.winner": winner.run_id})
+    with tempfile.TemporaryDirectory() as pictures:
+        generator = opened(store.fetch(winner.run_id, "checkpoint", Path(pictures)))
+        sample = generator.sample(len(plan.task.rows.test), plan.study.budget.seed).numpy()
+        path = Path(pictures) / "samples.png"
+        plots.samples_beside(plan.task.rows.test, sample, plan.task.columns, path)
+        for run_id in (parent, winner.run_id):
+            store.save(run_id, path)
+        path = Path(pictures) / "asymmetry.png"
+        if plots.asymmetry(board, path):
+            store.save(parent, path)

@@ -1,0 +1,253 @@
+"""A study: the TOML file that says what to search, read and checked once, before anything starts."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from models import MODELS
+from objectives import OBJECTIVES, PROBLEMS
+from search.configuration import TRAINING_KEYS, Configuration, Training
+from search.domain import Domain, domain_of
+from search.errors import InputError, unknown
+from search.schema import arguments_of, checked_arguments
+
+Domains = dict[str, Domain]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a search may spend.
+
+    Args:
+        trials: configurations to try.
+        epochs: full training budget of a trial.
+        grace: epochs before ASHA may stop a trial.
+        reduction: ASHA keeps the best 1 / reduction of the trials at each rung.
+        reports: evaluations of a fully trained trial on validation rows, besides those at ASHA's rungs.
+        draws: samples of a generator whose median score counts at each evaluation.
+        cpus, gpus: what one trial takes of the cluster; gpus may be a fraction.
+        seed: of the splits, the suggestions and every trial.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    trials: int = 40
+    epochs: int = 270
+    grace: int = 10
+    reduction: int = 3
+    reports: int = 20
+    draws: int = 5
+    cpus: float = 1.0
+    gpus: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "grace", "reports", "draws"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.reduction < 2:
+            raise ValueError(f"reduction must be at least 2, got {self.reduction}")
+        if self.cpus <= 0 or self.gpus < 0:
+            raise ValueError(f"cpus must be above 0 and gpus at least 0, got {self.cpus} and {self.gpus}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+
+    def evaluations(self) -> list[int]:
+        """Epochs at which a trial is judged: ASHA's rungs, `reports` evenly spaced ones, and the last."""
+        rungs, rung = set(), self.grace
+        while rung < self.epochs:
+            rungs.add(rung)
+            rung *= self.reduction
+        step = max(1, self.epochs // self.reports)
+        return sorted(rungs | set(range(step, self.epochs, step)) | {self.epochs})
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to search, checked.
+
+    Args:
+        name: of the study (its file's name without the ending).
+        problem, problem_arguments: the problem and its constructor's arguments.
+        budget: how much to spend.
+        training: domains of the training keys.
+        models, objectives: for each name, the domains of its own keys.
+        points: configurations tried first, flat, as written.
+    """
+
+    name: str
+    problem: str
+    problem_arguments: dict[str, Any]
+    budget: Budget
+    training: Domains
+    models: dict[str, Domains]
+    objectives: dict[str, Domains]
+    points: list[dict[str, Any]] = field(default_factory=list)
+
+    def pairs(self) -> dict[str, list[str]]:
+        """For each model of the study, the objectives of the study that can train it."""
+        return {model: [name for name in self.objectives if name in serving(model)] for model in self.models}
+
+
+def serving(model: str) -> list[str]:
+    """Names of all registered objectives that can train `model`."""
+    return [name for name, objective in OBJECTIVES.items() if issubclass(MODELS[model], objective.protocol)]
+
+
+def shipped() -> list[str]:
+    """Names of the studies that come with genseek."""
+    folder = resources.files("search.studies")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_study(name: str) -> Study:
+    """Study of a TOML file, or of the name of a shipped study (each problem has one of its own name).
+
+    Raises:
+        InputError: there is no such study, or something in it can't be.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{name}: can't read the study file ({error})") from error
+        return parse_study(text, path.stem, where=name)
+    if name not in shipped():
+        raise InputError(f"{unknown('study or problem', name, shipped())} (a study file ends in .toml)")
+    text = (resources.files("search.studies") / f"{name}.toml").read_text(encoding="utf-8")
+    return parse_study(text, name, where=f"{name}.toml")
+
+
+def parse_study(text: str, name: str, where: str) -> Study:
+    """Study of TOML `text`; `where` names the file in errors.
+
+    Raises:
+        InputError: as `load_study`.
+    """
+    try:
+        written = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not valid TOML: {error}") from error
+    try:
+        return _study(written, name)
+    except (InputError, ValueError) as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _study(written: dict[str, Any], name: str) -> Study:
+    budget_keys = [entry.name for entry in fields(Budget)]
+    _known(written, [*budget_keys, "problem", "training", "models", "objectives", "points"], "")
+    problem = dict(_table(written, "problem"))
+    problem_name = problem.pop("name", None)
+    if problem_name not in PROBLEMS:
+        raise InputError(f"[problem] name: {unknown('problem', str(problem_name), PROBLEMS)}")
+    with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
+    budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
+    study = Study(
+        name,
+        problem_name,
+        with_problem,
+        budget,
+        _domains("[training]", Training, _table(written, "training")),
+        _registered(written, "models", MODELS),
+        _registered(written, "objectives", OBJECTIVES),
+        list(written.get("points", [])),
+    )
+    _check_pairs(study)
+    for number, point in enumerate(study.points, start=1):
+        _in(f"[[points]] number {number}:", lambda point=point: check_point(study, point))
+    return study
+
+
+def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any]) -> dict[str, Domains]:
+    tables = _table(written, kind)
+    if not tables:
+        raise InputError(f"no [{kind}.NAME] table; known: {', '.join(registry)}")
+    for name in tables:
+        if name not in registry:
+            raise InputError(f"[{kind}.{name}]: {unknown(kind.removesuffix('s'), name, registry)}")
+    return {name: _domains(f"[{kind}.{name}]", registry[name], _table(tables, name)) for name in tables}
+
+
+def _domains(where: str, constructor: Any, written: dict[str, Any]) -> Domains:
+    arguments = arguments_of(constructor)
+    _known(written, list(arguments), where)
+    return {key: _in(where, lambda key=key: domain_of(arguments[key], written[key])) for key in written}
+
+
+def _check_pairs(study: Study) -> None:
+    for model, objectives in study.pairs().items():
+        if not objectives:
+            raise InputError(
+                f"[models.{model}]: no objective here can train it; add one of: {', '.join(serving(model))}"
+            )
+    for objective in study.objectives:
+        if not any(objective in objectives for objectives in study.pairs().values()):
+            fitting = [model for model in MODELS if objective in serving(model)]
+            raise InputError(f"[objectives.{objective}]: no model here can serve it; add one of: {', '.join(fitting)}")
+
+
+def check_point(study: Study, point: dict[str, Any]) -> Configuration:
+    """Configuration of a flat point; keys that it leaves out take their defaults, or a value of their domain.
+
+    Raises:
+        InputError: an unknown key, or a value outside the study's space.
+    """
+    model = point.get("model", next(iter(study.models)))
+    if model not in study.models:
+        raise InputError(unknown("model", str(model), study.models))
+    objective = point.get("objective", study.pairs()[model][0])
+    if objective not in study.pairs()[model]:
+        raise InputError(f"objective: {unknown('objective', str(objective), study.pairs()[model])} for model {model}")
+    groups: dict[str, tuple[Any, Domains]] = {
+        "model": (MODELS[model], study.models[model]),
+        "objective": (OBJECTIVES[objective], study.objectives[objective]),
+        "training": (Training, study.training),
+    }
+    known = [key for constructor, _ in groups.values() for key in arguments_of(constructor)]
+    _known(point, ["model", "objective", *known], "")
+    chosen = {group: _chosen(point, constructor, domains) for group, (constructor, domains) in groups.items()}
+    return Configuration(model, objective, chosen["model"], chosen["objective"], Training(**chosen["training"]))
+
+
+def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[str, Any]:
+    chosen = {}
+    for key, argument in arguments_of(constructor).items():
+        domain = domains.get(key)
+        value = argument.checked(point[key]) if key in point else argument.default
+        if domain is not None and value not in domain:
+            if key in point:
+                raise InputError(f"{key} = {value!r} lies outside the study's values for it")
+            value = domain.corners()[0]
+        if domain is None and key in point and value != argument.default:
+            raise InputError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
+        chosen[key] = value
+    return chosen
+
+
+def _table(written: dict[str, Any], key: str) -> dict[str, Any]:
+    table = written.get(key, {})
+    if not isinstance(table, dict):
+        raise InputError(f"{key} = {table!r}: expected a table, [{key}]")
+    return table
+
+
+def _known(written: dict[str, Any], known: list[str], where: str) -> None:
+    for key in written:
+        if key not in known:
+            raise InputError(f"{where} {unknown('key', key, known)}".strip())
+
+
+def _in(where: str, call: Any) -> Any:
+    try:
+        return call()
+    except InputError as error:
+        raise InputError(f"{where} {error}") from error
+
+
+assert not {"model", "objective"} & set(TRAINING_KEYS)

@@ -1,0 +1,170 @@
+"""One trial in training: a configuration, its features, its trainer, and its best checkpoint so far."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import MODELS, Shape
+from models.features import FEATURES
+from models.generator import Generator, build
+from models.noise import hashed_seed
+from objectives import OBJECTIVES, Judge, Rows
+from search.configuration import Configuration
+from search.trainer import Trainer
+
+WORST = 1e6  # stands for the fit of what can't be judged: Ray's scheduler and Optuna want a finite number
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every trial of a search shares, sent to the workers once.
+
+    Args:
+        rows: training, validation and test rows in the user's units.
+        columns: their names.
+        shape: what the problem asks of a model.
+        judge: of the validation rows.
+        epochs: full budget.
+        evaluations: epochs at which a trial is judged, ascending; the last is the full budget.
+        draws: samples a judgement takes the median of.
+    """
+
+    rows: Rows
+    columns: tuple[str, ...]
+    shape: Shape
+    judge: Judge
+    epochs: int
+    evaluations: Sequence[int]
+    draws: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a trial has reached at an evaluation.
+
+    `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch;
+    losses are in the objective's own units.
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    fit: float
+    scores: dict[str, float]
+    epoch_fit: float
+    epoch_scores: dict[str, float]
+    best_epoch: int
+    diverged: bool
+    zeros: float
+
+
+@final
+class Trial:
+    """Trains one configuration and keeps the checkpoint that judged best on validation rows.
+
+    Args:
+        configuration: what to train.
+        task: what it is trained and judged on.
+        seed: of initial weights, order of rows and noise.
+        device: where to train.
+
+    Raises:
+        ValueError: the data can't take these features, or an argument is out of its range.
+    """
+
+    def __init__(self, configuration: Configuration, task: Task, seed: int, device: str = "cpu") -> None:
+        self.configuration, self.task, self.seed = configuration, task, seed
+        self._features = FEATURES[configuration.training.features](torch.from_numpy(task.rows.train))
+        train = self._features(torch.from_numpy(task.rows.train)).float()
+        self._validation = self._features(torch.from_numpy(task.rows.validation)).float().unsqueeze(0).to(device)
+        model = MODELS[configuration.model](task.shape, hashed_seed(seed, "model"), **configuration.model_arguments)
+        objective = OBJECTIVES[configuration.objective](
+            train, hashed_seed(seed, "objective"), **configuration.objective_arguments
+        )
+        rows = train.unsqueeze(0).to(device)
+        self.trainer = Trainer(model, objective, rows, [configuration.training], [seed], task.epochs)
+        self.facts = model.facts()[0]
+        self._best: dict[str, Tensor] = self.generator().tensors()
+        self._report = Report(0, math.nan, math.nan, WORST, {}, WORST, {}, 0, False, 0.0)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained so far."""
+        return self.trainer.epochs[0]
+
+    def advance(self) -> Report:
+        """Train to the next evaluation and judge; a diverged trial is judged no more."""
+        until = next(epoch for epoch in self.task.evaluations if epoch > self.epoch)
+        loss = math.nan
+        while self.epoch < until:
+            loss = float(self.trainer.advance()[0])
+            if not math.isfinite(loss):
+                return self._diverged(loss)
+        verdict = self.task.judge(self.draw(self.generator()))
+        fit = verdict.fit if math.isfinite(verdict.fit) else WORST
+        best = self._report
+        if fit < best.fit:
+            self._best = {name: value.clone() for name, value in self.generator().tensors().items()}
+        better = fit < best.fit
+        self._report = Report(
+            self.epoch,
+            loss,
+            float(self.trainer.loss(self._validation, [hashed_seed(self.seed, "validation")])[0]),
+            fit if better else best.fit,
+            verdict.values if better else best.scores,
+            fit,
+            verdict.values,
+            self.epoch if better else best.best_epoch,
+            False,
+            self._zeros(),
+        )
+        return self._report
+
+    def generator(self) -> Generator:
+        """Generator of the present weights."""
+        return Generator(self.trainer.model, self._features, self.task.columns)
+
+    def draw(self, generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Samples `[draws, m, columns]` in the user's units, m = validation rows."""
+        return draws(generator, self.task.draws, len(self.task.rows.validation), self.seed)
+
+    def described(self) -> dict[str, Any]:
+        """What, with the tensors, makes the best generator again; JSON."""
+        return {
+            "model": self.configuration.model,
+            "arguments": self.configuration.model_arguments,
+            "shape": vars(self.task.shape),
+            "features": self.configuration.training.features,
+            "columns": list(self.task.columns),
+        }
+
+    def best(self) -> dict[str, Tensor]:
+        """Tensors of the best checkpoint so far."""
+        return {name: value.cpu() for name, value in self._best.items()}
+
+    def _zeros(self) -> float:
+        weights = [value for name, value in self.trainer.model.named_parameters() if name.endswith("weight")]
+        total = sum(weight.numel() for weight in weights)
+        return sum(int((weight == 0).sum()) for weight in weights) / total if total else 0.0
+
+    def _diverged(self, loss: float) -> Report:
+        best = self._report
+        self._report = Report(
+            self.epoch, loss, math.nan, best.fit, best.scores, WORST, {}, best.best_epoch, True, best.zeros
+        )
+        return self._report
+
+
+def draws(generator: Generator, count: int, rows: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """`count` samples `[count, rows, columns]` of a generator; the same for the same seed."""
+    return np.stack([generator.sample(rows, hashed_seed(seed, "draw", draw)).numpy() for draw in range(count)])
+
+
+def rebuilt(described: dict[str, Any], tensors: dict[str, Tensor]) -> Generator:
+    """Generator of what `Trial.described` and `Trial.best` returned."""
+    return build(described, tensors, MODELS)

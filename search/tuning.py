@@ -1,0 +1,286 @@
+"""The search itself: Ray Tune runs the trials that Optuna proposes, and ASHA stops the hopeless ones.
+
+Source: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning (ASHA); Liaw et al. 2018 (Tune).
+One trial of ours is one Tune trial. Time is counted in epochs, and the metric is `fit`, that of the best checkpoint.
+"""
+
+import json
+import logging
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import Searcher
+from safetensors.torch import save_file
+
+from search.configuration import Configuration
+from search.errors import InputError
+from search.events import Ended, Event, Listener, Outcome, Reported, Started
+from search.proposer import Proposer
+from search.study import Budget
+from search.trial import WORST, Report, Task, Trial
+
+STAGED = 2  # trials kept waiting beyond those that run, so that an actor that ends one is reused for the next
+WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+
+class TuneTrial(tune.Trainable):
+    """One trial in a Ray actor; the actor is reused for the next trial when this one ends."""
+
+    def setup(self, config: dict[str, Any], task: Task | None = None, cpus: float = 1, gpus: float = 0) -> None:
+        """Build the trial; `task` comes through the object store, once a worker."""
+        assert task is not None
+        self._task, self._device = task, "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
+        torch.set_num_threads(max(1, int(cpus)))
+        self._build(config)
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next evaluation."""
+        report = self._trial.advance()
+        finished = report.epoch >= self._task.epochs
+        return {
+            "epoch": report.epoch,
+            "fit": WORST if report.diverged else report.fit,
+            "diverged": report.diverged,
+            "report": asdict(report),
+            "facts": self._trial.facts,
+            "done": finished or report.diverged,
+            "should_checkpoint": finished and not report.diverged,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the best checkpoint: tensors and what makes a generator of them."""
+        save_file(self._trial.best(), Path(checkpoint_dir) / WEIGHTS)
+        (Path(checkpoint_dir) / DESCRIPTION).write_text(json.dumps(self._trial.described(), indent=2))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Build the next trial in this actor."""
+        self._build(new_config)
+        return True
+
+    def _build(self, config: dict[str, Any]) -> None:
+        configuration = Configuration.from_nested(config["configuration"])
+        self._trial = Trial(configuration, self._task, config["seed"], self._device)
+
+
+class OptunaSearcher(Searcher):
+    """Ray's side of a `Proposer`: asks it for configurations, and tells it every judged epoch and how trials end."""
+
+    def __init__(self, proposer: Proposer, seeds: Sequence[int], epochs: int) -> None:
+        super().__init__(metric="fit", mode="min")
+        self._proposer, self._seeds, self._epochs = proposer, seeds, epochs
+        self._numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Configuration of Tune's trial `trial_id`."""
+        number, configuration = self._proposer.ask()
+        self._numbers[trial_id] = number
+        return {"number": number, "seed": self._seeds[number], "configuration": configuration.nested()}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Tell an intermediate fit."""
+        self._proposer.report(self._numbers[trial_id], result["epoch"], result["fit"])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the end, with the last fit as an intermediate one: it's the one that ASHA stopped at."""
+        number = self._numbers.pop(trial_id, None)
+        if number is None:
+            return
+        if result is None or "epoch" not in result or error:
+            self._proposer.tell(number, "failed", WORST)
+            return
+        outcome = _outcome(result["epoch"], result["diverged"], self._epochs)
+        if outcome == "stopped":
+            self._proposer.report(number, result["epoch"], result["fit"])
+        self._proposer.tell(number, outcome, result["fit"])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write all state, for Tune's own snapshots."""
+        with Path(checkpoint_path).open("wb") as file:
+            pickle.dump(self.__dict__, file)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read the state that `save` wrote."""
+        with Path(checkpoint_path).open("rb") as file:
+            self.__dict__.update(pickle.load(file))
+
+
+class _Events(tune.Callback):
+    """Turns Tune's callbacks into events."""
+
+    def __init__(self, listeners: Sequence[Listener], epochs: int, interrupt: "_Interrupt") -> None:
+        self._listeners, self._epochs, self._interrupt = listeners, epochs, interrupt
+        self._open: dict[int, Report | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_listeners": ()}  # Tune snapshots its callbacks; listeners hold threads and consoles
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        config = trial.config
+        if config["number"] not in self._open:
+            self._open[config["number"]] = None
+            configuration = Configuration.from_nested(config["configuration"])
+            self._tell(Started(config["number"], configuration, config["seed"], time.time()))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        report = Report(**result["report"])
+        self._open[trial.config["number"]] = report
+        self._tell(Reported(trial.config["number"], report, result["facts"], time.time()))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        number, report = trial.config["number"], self._open.get(trial.config["number"])
+        if report is None:
+            return
+        outcome = _outcome(report.epoch, report.diverged, self._epochs)
+        if outcome == "stopped" and self._interrupt.noticed:
+            outcome = "interrupted"
+        folder = Path(trial.checkpoint.path) if trial.checkpoint and outcome == "finished" else None
+        self._end(number, outcome, folder)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._end(trial.config["number"], "failed", error=str(trial.get_error() or "unknown error").strip())
+
+    def close(self) -> None:
+        """End what is still open."""
+        for number in list(self._open):
+            self._end(number, "interrupted")
+
+    def _end(self, number: int, outcome: Outcome, checkpoint: Path | None = None, error: str = "") -> None:
+        del self._open[number]
+        self._tell(Ended(number, outcome, time.time(), checkpoint, error))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+
+class _Interrupt(tune.Stopper):
+    """Ends the search when Ctrl-C (or SIGTERM) has been noticed; a second Ctrl-C ends the process at once."""
+
+    def __init__(self) -> None:
+        self.noticed = False
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.noticed
+
+    def notice(self, number: int, frame: Any) -> None:
+        if self.noticed:
+            raise KeyboardInterrupt
+        self.noticed = True
+
+
+def tune_trials(
+    proposer: Proposer, task: Task, budget: Budget, seeds: Sequence[int], folder: Path, listeners: Sequence[Listener]
+) -> bool:
+    """Run the trials of a search; False if it was interrupted.
+
+    Args:
+        proposer: of configurations.
+        task: what all trials share.
+        budget: trials, resources, and ASHA's parameters.
+        seeds: one a trial.
+        folder: for Tune's own files; every node must see it.
+        listeners: told of each event, in the driver's thread; they must return at once.
+
+    Raises:
+        InputError: the cluster can't give what one trial takes.
+    """
+    with _cluster(budget) as slots:
+        interrupt = _Interrupt()
+        events = _Events(listeners, task.epochs, interrupt)
+        trainable = tune.with_resources(
+            tune.with_parameters(TuneTrial, task=task, cpus=budget.cpus, gpus=budget.gpus),
+            {"cpu": budget.cpus, "gpu": budget.gpus},
+        )
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=OptunaSearcher(proposer, seeds, task.epochs),
+                scheduler=_asha(budget),
+                num_samples=budget.trials,
+                max_concurrent_trials=slots + STAGED,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}",
+            ),
+            run_config=tune.RunConfig(
+                name=folder.name,
+                storage_path=str(folder.parent),
+                verbose=0,
+                callbacks=[events],
+                stop=interrupt,
+                failure_config=tune.FailureConfig(max_failures=1),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        with _signals(interrupt):
+            tuner.fit()
+        events.close()
+        return not interrupt.noticed
+
+
+def _asha(budget: Budget) -> ASHAScheduler:
+    # The pick of a bracket uses numpy's global generator; with one bracket there is nothing to pick.
+    return ASHAScheduler(
+        time_attr="epoch",
+        metric="fit",
+        mode="min",
+        max_t=budget.epochs,
+        grace_period=min(budget.grace, budget.epochs),
+        reduction_factor=budget.reduction,
+        brackets=1,
+    )
+
+
+def _outcome(epoch: int, diverged: bool, epochs: int) -> Outcome:
+    if diverged:
+        return "diverged"
+    return "finished" if epoch >= epochs else "stopped"
+
+
+@contextmanager
+def _cluster(budget: Budget) -> Iterator[int]:
+    """A Ray cluster: the one that RAY_ADDRESS names, or one on this machine; yields the trials it can run at once."""
+    own = not ray.is_initialized()
+    if own:
+        local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 2**28}
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else local))
+    try:
+        have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        for name, key, wanted in (("CPU", "cpus", budget.cpus), ("GPU", "gpus", budget.gpus)):
+            if wanted > have.get(name, 0):
+                raise InputError(
+                    f"{key} = {wanted:g}: one trial wants more than the cluster has ({have.get(name, 0):g} {name})"
+                )
+        slots = int(have["CPU"] // budget.cpus)
+        yield min(slots, int(have["GPU"] // budget.gpus)) if budget.gpus else slots
+    finally:
+        if own:
+            ray.shutdown()
+
+
+@contextmanager
+def _signals(interrupt: _Interrupt) -> Iterator[None]:
+    main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+    numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+    old = {number: signal.signal(number, interrupt.notice) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,184 @@
+import pickle
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from objectives import PROBLEMS, SCORES
+from objectives.problems.known import Gaussian1D, Gaussian2D, GaussianToUniform
+from objectives.problems.problem import Array
+from objectives.problems.table import Table
+from objectives.scores import Reference
+from objectives.scores.judge import Floor, Judge, floors, judge_for
+
+PROBLEM = Gaussian2D()
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    rows = PROBLEM.rows(0)
+    return judge_for(PROBLEM, rows.train, rows.test[:400], 300, seed=0)
+
+
+def draws(count: int, rows: int = 300, seed: int = 1) -> Array:
+    return PROBLEM.draw(count * rows, np.random.default_rng(seed)).reshape(count, rows, 2)
+
+
+def test_real_samples_sit_at_the_floor(judge: Judge) -> None:
+    fits, inside = [], []
+    rows = PROBLEM.rows(0)
+    for seed in range(60):
+        held, generated = PROBLEM.pair(400, 300, np.random.default_rng([seed, 9]))
+        fresh = Judge(Reference(rows.train, held, Reference.of(rows.train, held).ruler), judge.floors)
+        verdict = fresh(generated[np.newaxis])
+        fits.append(verdict.fit)
+        inside.append(list(verdict.inside.values()))
+    assert np.median(fits) == pytest.approx(1.0, abs=0.2)
+    assert (np.mean(inside, axis=0) > 0.85).all() and np.mean(inside) < 1.0
+
+
+def test_worse_generators_have_worse_fit(judge: Judge) -> None:
+    honest = judge(draws(5))
+    shifted, independent = judge(draws(5) + 0.5), judge(np.random.default_rng(0).permuted(draws(5), axis=1))
+    assert honest.fit < 2 < shifted.fit and honest.fit < independent.fit
+    assert not shifted.inside["ad"] and not shifted.inside["mmd"] and shifted.inside["kendall"]
+    assert not independent.inside["kendall"] and independent.inside["ad"]
+
+
+def test_values_and_fit_are_medians_over_draws(judge: Judge) -> None:
+    three = draws(3)
+    verdict = judge(three)
+    reference = Reference.of(PROBLEM.rows(0).train, PROBLEM.rows(0).test[:400], 0)
+    measures = {name: score(reference)(three) for name, score in SCORES.items()}
+    for name, measure in measures.items():
+        assert verdict.values[name] == np.sort(measure.value)[1]
+    ratios = [np.sort(measures[name].positive)[1] / judge.floors[name].positive for name in ("ad", "kendall", "mmd")]
+    assert verdict.fit == pytest.approx(np.prod(ratios) ** (1 / 3), rel=1e-12)
+
+
+def test_copies_of_the_training_rows_fail_overfit_alone() -> None:
+    problem = GaussianToUniform(train=500, validation=500)
+    rows = problem.rows(0)
+    found = judge_for(problem, rows.train, rows.validation, 500).floors
+    fits = []
+    for seed in range(1, 16):
+        rows = problem.rows(seed)
+        verdict = Judge(Reference.of(rows.train, rows.validation), found)(rows.train[np.newaxis])
+        assert verdict.values["overfit"] == 1.0 and not verdict.inside["overfit"]
+        fits.append(verdict.fit)
+    assert np.median(fits) == pytest.approx(1.0, abs=0.35)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_have_infinite_fit(judge: Judge, wrong: float) -> None:
+    one = draws(1)
+    one[0, 3, 1] = wrong
+    verdict = judge(one)
+    assert verdict.fit == np.inf and np.isnan(list(verdict.values.values())).all()
+    assert not any(verdict.inside.values())
+    assert judge(np.full((3, 300, 2), wrong)).fit == np.inf
+    assert judge(np.concatenate([draws(2), one])).fit == np.inf
+
+
+def test_extreme_but_finite_rows_are_judged(judge: Judge) -> None:
+    assert np.isfinite(judge(1e300 * draws(2)).fit) and np.isfinite(judge(np.zeros((1, 300, 2))).fit)
+
+
+def test_a_judge_survives_pickling(judge: Judge) -> None:
+    verdict = judge(draws(2))
+    assert pickle.loads(pickle.dumps(judge))(draws(2)) == verdict == pickle.loads(pickle.dumps(verdict))
+
+
+@pytest.mark.parametrize("shape", [(300, 2), (1, 299, 2), (1, 300, 3), (0, 300, 2)])
+def test_samples_of_another_shape_are_refused(judge: Judge, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^generated rows of shape"):
+        judge(np.zeros(shape))
+
+
+def test_a_judge_needs_the_floors_of_its_scores(judge: Judge) -> None:
+    rows = PROBLEM.rows(0)
+    reference = Reference.of(rows.train, rows.test[:400])
+    with pytest.raises(ValueError, match=r"^score ad: expected a floor for 400 held rows$"):
+        Judge(reference, {})
+    with pytest.raises(ValueError, match=r"^score ad: expected a floor for 399 held rows$"):
+        Judge(Reference.of(rows.train, rows.test[:399]), judge.floors)
+    with pytest.raises(ValueError, match=r"^no score to rank by among overfit$"):
+        Judge(reference, judge.floors, {"overfit": SCORES["overfit"]})
+    only = Judge(reference, judge.floors, {"kendall": SCORES["kendall"]})(draws(1))
+    assert list(only.values) == ["kendall"]
+    assert only.fit == pytest.approx(only.values["kendall"] / judge.floors["kendall"].positive)
+
+
+def test_one_column_is_judged_without_kendall() -> None:
+    problem = Gaussian1D()
+    rows = problem.rows(0)
+    judge = judge_for(problem, rows.train, rows.test, 200, repeats=20)
+    assert set(judge(rows.validation[np.newaxis, :200]).values) == {"ad", "mmd", "overfit"}
+
+
+def test_a_score_with_floor_zero_is_left_out_of_fit(judge: Judge) -> None:
+    zero = Floor(0.0, 0.0, 0.0, 400, 300)
+    rows = PROBLEM.rows(0)
+    partial = Judge(Reference.of(rows.train, rows.test[:400]), {**judge.floors, "kendall": zero})
+    assert partial.ranking == ("ad", "mmd") and np.isfinite(partial(draws(1)).fit)
+    assert "kendall" in partial(draws(1)).values
+
+
+def flooring(n: int, m: int, repeats: int = 100, seed: int = 0) -> Mapping[str, Floor]:
+    rows = PROBLEM.rows(0)
+    return floors(PROBLEM.pair, n, m, SCORES, Reference.of(rows.train, rows.test).ruler, seed, repeats)
+
+
+def test_floors_are_those_of_a_perfect_generator() -> None:
+    found = flooring(500, 500)
+    assert 1.2 < found["ad"].median < 2.2 and found["ad"].upper > 2.5
+    assert abs(found["mmd"].median) < found["mmd"].positive < found["mmd"].upper + 2 / 500
+    assert found["overfit"].median == pytest.approx(0.5, abs=0.01)
+    # Binomial noise of the generated rows and as much again, or a little less, from which rows happen to train.
+    assert 0.5 + 1.645 * 0.5 / np.sqrt(500) < found["overfit"].upper < 0.5 + 1.645 / np.sqrt(500)
+    assert all(floor.n == floor.m == 500 for floor in found.values())
+    assert all(found[name].positive == found[name].median for name in ("ad", "kendall", "overfit"))
+
+
+def test_floors_depend_on_the_seed_alone() -> None:
+    assert flooring(100, 80, 5) == flooring(100, 80, 5) != flooring(100, 80, 5, seed=1)
+
+
+def test_large_floors_follow_from_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    direct = flooring(1200, 800)
+    monkeypatch.setattr("objectives.scores.judge.LARGEST", 300)
+    carried = flooring(1200, 800)
+    for name in SCORES:
+        for figure in ("median", "upper", "positive"):
+            if (name, figure) != ("mmd", "median"):
+                one, other = getattr(direct[name], figure), getattr(carried[name], figure)
+                assert one - SCORES[name].limit == pytest.approx(other - SCORES[name].limit, rel=0.35, abs=0.01)
+    assert carried["mmd"].positive == pytest.approx(direct["mmd"].positive, rel=0.15)
+    assert carried["kendall"].median == pytest.approx(direct["kendall"].median, rel=0.2)
+    assert carried["overfit"].upper - 0.5 == pytest.approx(direct["overfit"].upper - 0.5, rel=0.35)
+    assert carried["ad"].n == 1200 and carried["ad"].m == 800
+
+
+def test_floors_of_a_table_come_from_its_rows(tmp_path: object) -> None:
+    path = f"{tmp_path}/data.csv"
+    np.savetxt(path, PROBLEM.draw(600, np.random.default_rng(0)), delimiter=",", header="a,b", comments="")
+    table = Table(data=path)
+    rows = table.rows(0)
+    verdict = judge_for(table, rows.train, rows.validation, 120, repeats=50)(rows.test[np.newaxis])
+    assert verdict.fit < 3 and set(verdict.inside) == set(SCORES)
+    large = judge_for(table, rows.train, rows.validation, 900, repeats=20)
+    assert all(np.isfinite([floor.median, floor.upper]).all() for floor in large.floors.values())
+
+
+@pytest.mark.parametrize("sizes", [(1, 5, 5), (5, 1, 5), (5, 5, 0)])
+def test_floors_of_nothing_are_refused(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="expected 2 rows and 1 repeat at least"):
+        flooring(*sizes)
+
+
+@pytest.mark.parametrize("name", sorted(set(PROBLEMS) - {"table"}))
+def test_every_problem_can_be_judged(name: str) -> None:
+    problem = PROBLEMS[name]()
+    rows = problem.rows(0)
+    verdict = judge_for(problem, rows.train, rows.validation[:200], 200, repeats=30)(rows.test[np.newaxis, :200])
+    assert 0 < verdict.fit < 4

@@ -1,0 +1,341 @@
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from scipy.spatial.distance import cdist, pdist
+
+from objectives import SCORES
+from objectives.problems.returns import Returns4D
+from objectives.scores import Reference, Score
+from objectives.scores.anderson_darling import ad
+from objectives.scores.kendall import dominated, kendall
+from objectives.scores.mmd import kernel_sum, kernel_sum_within, mmd, mmd_biased
+from objectives.scores.overfit import overfit
+from objectives.scores.score import Array, ruler
+
+X = np.array([(1, 1), (2, 3), (3, 2), (4, 4)], dtype=float)
+Y = np.array([(1, 4), (2, 3), (3, 2), (4, 1)], dtype=float)
+
+
+def normal(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def tied(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(0, 5, shape).astype(float)
+
+
+def dominated_by_hand(rows: Array) -> list[int]:
+    return [sum(all(other < row) for other in rows) for row in rows]
+
+
+def shares(rows: Array) -> Array:
+    return np.array(dominated_by_hand(rows)) / (len(rows) - 1)
+
+
+def ad_by_hand(real: Array, generated: Array) -> float:
+    n, m, total = len(real), len(generated), 0.0
+    for x, y in zip(real.T, np.sort(generated, axis=0).T, strict=True):
+        u = [(1 + sum(value <= point for value in x)) / (n + 2) for point in y]
+        total -= m + sum((2 * i + 1) * (np.log(u[i]) + np.log(1 - u[m - 1 - i])) for i in range(m)) / m
+    return total / real.shape[1]
+
+
+def mmd_by_hand(real: Array, generated: Array, r: float) -> tuple[float, float]:
+    n, m = len(real), len(generated)
+    xx, yy, xy = (np.exp(-(cdist(a, b) ** 2) / r).sum() for a, b in ((real,) * 2, (generated,) * 2, (real, generated)))
+    unbiased = (xx - n) / (n * (n - 1)) + (yy - m) / (m * (m - 1)) - 2 * xy / (n * m)
+    return unbiased, xx / n**2 + yy / m**2 - 2 * xy / (n * m)
+
+
+# Values worked out by hand and by independent code
+
+
+def test_the_check_by_hand() -> None:
+    assert kendall(X, Y) == pytest.approx(5 / 12, abs=1e-12)
+    assert ad(X, Y) == pytest.approx(0.468304565809, abs=1e-12)
+    assert ad(X, X + 100) == pytest.approx(3.89632410409, abs=1e-11)
+    assert ruler(X) == 5.0
+    assert mmd(X, Y, 5.0) == pytest.approx(-0.133683578928, abs=1e-12)
+    assert mmd_biased(X, Y, 5.0) == pytest.approx(0.174181486501, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "population", "tolerance"),
+    [(0.5, 1.0, 0.0533037235805, 2e-4), (0.0, 2.0, 1 / 9, 2e-3)],
+)
+def test_mmd_between_normals_in_the_plane(shift: float, scale: float, population: float, tolerance: float) -> None:
+    # Midpoints of equal probability make the biased form a quadrature of the population value.
+    points = special.ndtri((np.arange(60) + 0.5) / 60)
+    grid = np.stack(np.meshgrid(points, points), axis=-1).reshape(-1, 2)
+    assert mmd_biased(grid, scale * grid + shift, 2.0) == pytest.approx(population, abs=tolerance)
+
+
+def test_mmd_is_unbiased() -> None:
+    values = mmd(normal(2000, 2), 0.5 + normal(40, 50, 2, seed=1), 2.0)
+    assert values.mean() == pytest.approx(0.0533037235805, abs=4 * values.std() / np.sqrt(40) + 0.005)
+    assert mmd(normal(1000, 2), normal(1000, 2, seed=2), 2.0) < 0.0011
+    alike = np.array([float(mmd(normal(30, 2, seed=2 * k), normal(30, 2, seed=2 * k + 1), 2.0)) for k in range(400)])
+    assert abs(alike.mean()) < 4 * alike.std() / 20
+
+
+@pytest.mark.parametrize("draw", [normal, tied])
+@pytest.mark.parametrize(("n", "m", "d"), [(2, 2, 1), (40, 40, 2), (41, 23, 3), (17, 64, 1), (300, 270, 4)])
+def test_all_agree_with_plain_formulas(draw: Callable[..., Array], n: int, m: int, d: int) -> None:
+    real, generated = draw(n, d), draw(m, d, seed=1) * 1.5
+    assert ad(real, generated) == pytest.approx(ad_by_hand(real, generated), abs=1e-10)
+    expected = stats.wasserstein_distance(shares(real), shares(generated))
+    assert kendall(real, generated) == pytest.approx(expected, abs=1e-12)
+    unbiased, biased = mmd_by_hand(real, generated, 3.0)
+    assert mmd(real, generated, 3.0) == pytest.approx(unbiased, abs=1e-12)
+    assert mmd_biased(real, generated, 3.0) == pytest.approx(biased, abs=1e-12)
+
+
+# Anderson-Darling
+
+
+def test_ad_is_unchanged_by_one_increasing_map_of_both_samples() -> None:
+    real, generated = normal(200, 3), normal(150, 3, seed=1)
+    assert ad(np.exp(real), np.exp(generated)) == ad(real, generated) == ad(3 * real - 1, 3 * generated - 1)
+
+
+def test_ad_is_asymmetric_positive_and_finite() -> None:
+    real = tied(100, 2)
+    samples = np.stack([real, real + 1e9, real - 1e9, np.zeros_like(real), np.full_like(real, np.finfo(float).max)])
+    values = ad(real, samples)
+    assert np.isfinite(values).all() and (values > 0).all()
+    assert ad(normal(100, 1), normal(70, 1, seed=1)) != ad(normal(70, 1, seed=1), normal(100, 1))
+
+
+def test_ad_of_a_perfect_generator_is_about_two_at_any_size_and_a_misfit_grows_linearly() -> None:
+    values = [float(ad(normal(720, 4, seed=2 * k), normal(720, 4, seed=2 * k + 1))) for k in range(400)]
+    assert np.mean(values) == pytest.approx(1.93, abs=0.13)
+    np.testing.assert_allclose(np.quantile(values, [0.05, 0.95]), [0.93, 3.5], rtol=0.12)
+    small, large = (float(ad(normal(n, 4), normal(n, 4, seed=1) + 1)) for n in (2000, 8000))
+    assert large / small == pytest.approx(4.0, rel=0.1)
+
+
+# Kendall
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 511, 513, 2048, 2049, 4500])
+@pytest.mark.parametrize("draw", [normal, tied])
+def test_dominance_counts_at_the_edges_of_words_blocks_and_tiles(draw: Callable[..., Array], n: int) -> None:
+    rows = draw(n, 3)
+    expected = np.zeros(n, dtype=np.int64)
+    for row in rows:
+        expected += (row < rows).all(axis=1)
+    np.testing.assert_array_equal(dominated(rows), expected)
+
+
+def test_dominance_is_strict_and_serves_many_columns() -> None:
+    np.testing.assert_array_equal(dominated(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 1.0]])), [0, 0, 1, 1])
+    rows = normal(100, 1) + 0.1 * normal(100, 12, seed=1)
+    np.testing.assert_array_equal(dominated(rows), dominated_by_hand(rows))
+
+
+def test_kendall_holds_tau() -> None:
+    rows = normal(500, 2) @ np.array([[1.0, 0.6], [0.0, 0.8]])
+    tau = stats.kendalltau(rows[:, 0], rows[:, 1]).statistic
+    assert 4 * dominated(rows).mean() / 499 - 1 == pytest.approx(tau, abs=1e-12)
+
+
+def test_kendall_is_blind_to_increasing_maps_of_any_margin() -> None:
+    real, generated = normal(200, 2), normal(150, 2, seed=1)
+    mapped = np.column_stack([np.exp(generated[:, 0]), generated[:, 1] ** 3 - 7])
+    assert kendall(real, mapped) == kendall(real, generated)
+
+
+def test_kendall_stays_in_its_range() -> None:
+    line = np.tile(np.arange(1001.0)[:, None], (1, 2))
+    assert kendall(line, line * [1, -1]) == pytest.approx(0.5)
+    assert kendall(normal(200, 1), normal(200, 1, seed=1)) == pytest.approx(0.0, abs=1e-15)
+    assert kendall(line, line[::-1]) == 0.0
+
+
+def test_kendall_of_a_perfect_generator_and_of_independent_columns() -> None:
+    problem, generator = Returns4D(), np.random.default_rng(0)
+    root = np.linalg.cholesky(np.sin(np.pi * problem.tau / 2))
+    values = [float(kendall(*(generator.standard_normal((2, 720, 4)) @ root.T))) for _ in range(300)]
+    assert np.mean(values) == pytest.approx(0.012, abs=0.0015)
+    np.testing.assert_allclose(np.quantile(values, [0.05, 0.95]), [0.006, 0.019], atol=0.002)
+    # The same tau with joint tails makes R vary more.
+    heavy = [float(kendall(*problem.pair(720, 720, generator))) for _ in range(200)]
+    assert np.mean(heavy) == pytest.approx(0.013, abs=0.0015)
+    real, other = problem.pair(720, 720, generator)
+    assert kendall(real, generator.permuted(other, axis=0)) == pytest.approx(0.12, abs=0.02)
+
+
+# MMD
+
+
+def test_the_ruler_is_the_median_over_pairs_of_training_rows_only() -> None:
+    train = normal(300, 3)
+    assert ruler(train) == np.median(pdist(train) ** 2)
+    reference = Reference.of(train, 100 * normal(200, 3, seed=1))
+    assert reference.ruler == pytest.approx(ruler(train), rel=1e-12)
+    generated = 50 * normal(1, 200, 3, seed=2)
+    measure = SCORES["mmd"](reference)(generated)
+    unbiased, biased = mmd_by_hand(reference.held, generated[0], ruler(train))
+    assert measure.value[0] == pytest.approx(unbiased, abs=1e-12)
+    assert measure.positive[0] == pytest.approx(biased, abs=1e-12)
+
+
+def test_the_ruler_takes_2000_rows_by_seed() -> None:
+    train = normal(2500, 2)
+    assert ruler(train, 1) == ruler(train, 1) != ruler(train, 2)
+    assert ruler(train, 1) == pytest.approx(np.median(pdist(train) ** 2), rel=0.1)
+    assert ruler(train[:2000], 1) == ruler(train[:2000], 2)
+
+
+def test_the_ruler_of_rows_that_mostly_coincide_is_never_zero() -> None:
+    assert ruler(np.array([[0.0]] * 9 + [[2.0]])) == 4.0
+    with pytest.raises(ValueError, match=r"^all training rows are equal"):
+        ruler(np.ones((5, 2)))
+
+
+def test_kernel_sums_over_tiles() -> None:
+    first, second = normal(600, 3), normal(257, 3, seed=1)
+    assert kernel_sum(first, second, 2.0) == pytest.approx(np.exp(-(cdist(first, second) ** 2) / 2).sum(), rel=1e-13)
+    assert kernel_sum_within(first, 2.0) == pytest.approx(kernel_sum(first, first, 2.0), rel=1e-13)
+
+
+def test_mmd_is_exact_far_from_the_origin_and_bounded_for_wild_generators() -> None:
+    real, generated = normal(50, 2), normal(60, 2, seed=1)
+    assert mmd(real + 2.0**20, generated + 2.0**20, 2.0) == pytest.approx(float(mmd(real, generated, 2.0)), abs=1e-9)
+    assert mmd_biased(real, 1e300 * generated, 2.0) == pytest.approx(mmd_by_hand(real, real, 1e-9)[1] + 1 / 60, abs=0.5)
+    assert mmd_biased(real, real, 2.0) >= 0.0
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_rulers_that_measure_nothing_are_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="expected a finite number above 0"):
+        mmd(X, Y, wrong)
+
+
+# Overfit
+
+
+def test_overfit_tells_copies_from_fresh_rows() -> None:
+    train, held, fresh = normal(3, 1000, 3)
+    assert overfit(train, held, train) == 1.0 and overfit(train, held, held) == 0.0
+    assert overfit(train, held, train + 1e-3 * fresh) > 0.98
+    assert overfit(train, held, fresh) == pytest.approx(0.5, abs=0.08)
+
+
+def test_overfit_weighs_splits_equally_and_counts_ties_half() -> None:
+    large = normal(4000, 2)
+    assert overfit(large, normal(500, 2, seed=1), normal(1000, 2, seed=2)) == pytest.approx(0.5, abs=0.08)
+    assert overfit(normal(500, 2, seed=1), large, normal(1000, 2, seed=2)) == pytest.approx(0.5, abs=0.08)
+    assert overfit(X, X, Y) == 0.5
+
+
+def test_overfit_does_not_depend_on_units() -> None:
+    train, held, generated = normal(3, 200, 2)
+    units = np.array([1e-3, 512.0])
+    assert overfit(train * units, held * units, generated * units) == overfit(train, held, generated)
+    flat = np.array([1.0, 0.0])
+    assert overfit(train * flat, held * flat, generated * flat) == overfit(train[:, :1], held[:, :1], generated[:, :1])
+
+
+# All scores
+
+
+@pytest.fixture(params=sorted(SCORES))
+def score(request: pytest.FixtureRequest) -> Score:
+    return SCORES[request.param](Reference.of(normal(300, 3), normal(200, 3, seed=1)))
+
+
+def test_a_pack_scores_as_its_members_alone(score: Score) -> None:
+    pack = normal(5, 150, 3, seed=2) * np.linspace(0.5, 2, 5)[:, None, None]
+    together = score(pack)
+    assert together.value.shape == together.positive.shape == (5,)
+    for k in range(5):
+        alone = score(pack[k : k + 1])
+        assert alone.value[0] == together.value[k] and alone.positive[0] == together.positive[k]
+    np.testing.assert_array_equal(score(np.tile(pack, (600, 1, 1))).value, np.tile(together.value, 600))
+
+
+def test_members_that_are_not_finite_measure_nan_and_harm_no_other(score: Score) -> None:
+    pack = normal(4, 150, 3, seed=2)
+    clean = score(pack)
+    pack[1, 7, 0], pack[2, 0, 2] = np.nan, -np.inf
+    measure = score(pack)
+    np.testing.assert_array_equal(np.isnan(measure.value), [False, True, True, False])
+    np.testing.assert_array_equal(np.isnan(measure.positive), [False, True, True, False])
+    np.testing.assert_array_equal(measure.value[[0, 3]], clean.value[[0, 3]])
+    assert np.isnan(score(np.full((2, 9, 3), np.nan)).value).all()
+    assert score(np.empty((0, 9, 3))).value.shape == (0,)
+
+
+def test_scores_serve_extreme_and_single_precision_rows(score: Score) -> None:
+    rows = normal(1, 100, 3, seed=2)
+    assert np.isfinite(score(1e300 * rows).value).all() and np.isfinite(score(0 * rows).value).all()
+    assert score(rows.astype(np.float32)).value.dtype == np.float64
+
+
+def test_the_order_of_rows_does_not_matter(score: Score) -> None:
+    pack = normal(1, 150, 3, seed=2)
+    assert score(pack[:, ::-1]).value[0] == pytest.approx(score(pack).value[0], abs=1e-12)
+
+
+def test_the_positive_form_is_never_negative(score: Score) -> None:
+    measure = score(normal(50, 200, 3, seed=5))
+    assert (measure.positive >= 0).all()
+
+
+def test_scores_survive_pickling(score: Score) -> None:
+    pack = normal(2, 50, 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(score))(pack).value, score(pack).value)
+
+
+@pytest.mark.parametrize("shape", [(3,), (150, 2), (2, 150, 2), (2, 1, 3)])
+def test_packs_of_another_shape_are_refused(score: Score, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^generated rows of shape"):
+        score(normal(*shape))
+
+
+def test_which_scores_rank_and_serve() -> None:
+    assert {name: score.ranking for name, score in SCORES.items()} == {
+        "ad": True,
+        "kendall": True,
+        "mmd": True,
+        "overfit": False,
+    }
+    assert [name for name, score in SCORES.items() if not score.serves(1)] == ["kendall"]
+    assert all(score.serves(2) for score in SCORES.values())
+
+
+def test_real_rows_are_checked() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        Reference.of(X, np.where(Y > 3, np.nan, Y))
+    with pytest.raises(ValueError, match=r"expected \[rows >= 2, columns >= 1\]"):
+        Reference.of(X[:1], Y)
+    with pytest.raises(ValueError, match="train has 2 columns and held 1"):
+        Reference.of(X, Y[:, :1])
+    with pytest.raises(ValueError, match="train has 2 columns and held 1"):
+        overfit(X, Y[:, :1], X)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SCORES))
+def test_memory_is_bounded_at_a_hundred_thousand_rows(name: str) -> None:
+    code = f"""
+import resource, numpy as np
+from objectives import SCORES
+from objectives.scores import Reference
+rows = np.random.default_rng(0).standard_normal((3, 100_000, 4))
+reference = Reference(rows[0], rows[1], 8.0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+measure = SCORES[{name!r}](reference)(rows[2:])
+assert np.isfinite(measure.value).all()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 60, f"{name} took {done.stdout.strip()} MiB"
