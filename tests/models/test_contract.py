@@ -189,9 +189,7 @@ class Recorder:
 
 
 @pairs
-def test_noise_in_company_is_the_same_bit_for_bit(
-    model: str, objective: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_noise_in_company_is_the_same_bit_for_bit(model: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def recorded(trainer: Trainer) -> dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]:
         notes: dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]] = defaultdict(list)
         monkeypatch.setattr(search.trainer, "Noise", lambda *arguments: Recorder(Noise(*arguments), notes))

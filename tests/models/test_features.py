@@ -14,7 +14,9 @@ def table(n: int = 500) -> Tensor:
     """Columns of unlike scales: lognormal, tiny uniform, counts with many ties, large with an offset."""
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(n, 4, generator=generator, dtype=torch.float64)
-    return torch.stack([x[:, 0].exp(), 1e-6 * torch.special.ndtr(x[:, 1]), (x[:, 2].abs() * 2).round(), 1e5 + x[:, 3]], 1)
+    return torch.stack(
+        [x[:, 0].exp(), 1e-6 * torch.special.ndtr(x[:, 1]), (x[:, 2].abs() * 2).round(), 1e5 + x[:, 3]], 1
+    )
 
 
 @every

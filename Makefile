@@ -1,0 +1,39 @@
+# Everything that the README promises, each one command; `make help` lists them.
+PYTHON ?= python3
+NAME ?= returns_4d-$(shell date +%Y%m%d-%H%M%S)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env search test slow lint overhead clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/ready ## the environment .venv, with pinned versions
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+search: env ## a real search on returns_4d, its leaderboard, and the exported winner with 1000 sampled rows
+	$(BIN)/genseek run returns_4d --name $(NAME)
+	$(BIN)/genseek export $(NAME) --out exports/$(NAME)
+	$(BIN)/genseek sample exports/$(NAME) -n 1000 --out exports/$(NAME)/samples.csv
+
+test: env ## the default tests
+	$(BIN)/python -m pytest
+
+slow: env ## the slower tests: whole searches, 100,000 rows, browser
+	$(BIN)/python -m pytest -m "slow or browser or cluster"
+
+lint: env ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+overhead: env ## what a trial of nothing costs: plain Ray Tune, genseek, genseek with its record
+	$(BIN)/python benchmarks/overhead.py
+
+clean: ## remove the environment and caches, keep stores and exports
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
