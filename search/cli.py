@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from search.errors import InputError, unknown
@@ -83,7 +84,7 @@ def run(
     with LiveTable(console, plan.name, loaded.budget) as live:
         result = run_search(plan, [live])
     for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     if result.interrupted:
         console.print("[yellow]interrupted[/]; what was trained so far is recorded")
     show(console, result.board)
@@ -286,7 +287,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", str(error), markup=True, highlight=False)
+        Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(str(error)), highlight=False)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -15,6 +15,8 @@ class Training:
         optimizer: Adam (betas 0.9 and 0.999) or plain stochastic gradient descent.
         learning_rate: step size at the start.
         schedule: "constant", or "cosine" down to zero at the full budget.
+        average: decay of a running mean of the weights, which is what is judged and exported; 0 for the weights as they
+            are. A mean over many steps doesn't jump from evaluation to evaluation, so luck picks fewer checkpoints.
         batch: rows of a step.
         l1: strength of the absolute penalty on weights; a proximal step, so that it reaches exact zeros.
         l2: strength of the squared penalty on weights; decoupled weight decay (for SGD, the usual l2 / 2 |w|^2).
@@ -27,6 +29,7 @@ class Training:
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
+    average: float = 0.0
     batch: int = 256
     l1: float = 0.0
     l2: float = 0.0
@@ -34,6 +37,8 @@ class Training:
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be at least 0 and below 1, got {self.average}")
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, got {self.batch}")
         if self.l1 < 0 or self.l2 < 0:

@@ -56,7 +56,12 @@ class Range:
         return (self.low, self.high)
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
+        return isinstance(value, int | float) and bool(self.low <= value <= self.high) and self.reaches(value)
+
+    def reaches(self, value: float) -> bool:
+        """Whether `value` is a whole number of steps above low."""
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return abs(steps - round(steps)) < 1e-9
 
 
 Domain = Fixed | Choice | Range
@@ -100,4 +105,7 @@ def _range(argument: Argument, written: dict[str, Any]) -> Domain:
         raise InputError(f"{argument.name}: low = {low} must be below high = {high}")
     if log and (low <= 0 or step is not None):
         raise InputError(f"{argument.name}: a logarithmic range needs low above 0 and no step")
-    return Range(low, high, log, step)
+    domain = Range(low, high, log, step)
+    if not domain.reaches(high):
+        raise InputError(f"{argument.name}: high = {high} can't be reached from low = {low} in steps of {step}")
+    return domain

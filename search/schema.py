@@ -1,6 +1,7 @@
 """The schema of a registered class: the typed, defaulted keyword arguments of its constructor."""
 
 import inspect
+import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ class Argument:
         """`value` as this argument's type (an int may stand for a float).
 
         Raises:
-            InputError: wrong type, or a word that isn't allowed.
+            InputError: wrong type, not finite, or a word that isn't allowed.
         """
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not self.kind:
             raise InputError(f"{self.name} = {value!r}: expected {NAMES[self.kind]}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{self.name} = {value}: expected a finite number")
         if self.words and value not in self.words:
             raise InputError(f"{self.name}: {unknown('value', str(value), self.words)}")
         return value

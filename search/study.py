@@ -53,8 +53,8 @@ class Budget:
             raise ValueError(f"reduction must be at least 2, got {self.reduction}")
         if self.cpus <= 0 or self.gpus < 0:
             raise ValueError(f"cpus must be above 0 and gpus at least 0, got {self.cpus} and {self.gpus}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 
     def evaluations(self) -> list[int]:
         """Epochs at which a trial is judged: ASHA's rungs, `reports` evenly spaced ones, and the last."""
@@ -144,7 +144,7 @@ def _study(written: dict[str, Any], name: str) -> Study:
     _known(written, [*budget_keys, "problem", "training", "models", "objectives", "points"], "")
     problem = dict(_table(written, "problem"))
     problem_name = problem.pop("name", None)
-    if problem_name not in PROBLEMS:
+    if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
         raise InputError(f"[problem] name: {unknown('problem', str(problem_name), PROBLEMS)}")
     with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
     budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
@@ -156,7 +156,7 @@ def _study(written: dict[str, Any], name: str) -> Study:
         _domains("[training]", Training, _table(written, "training")),
         _registered(written, "models", MODELS),
         _registered(written, "objectives", OBJECTIVES),
-        list(written.get("points", [])),
+        _points(written),
     )
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):
@@ -199,7 +199,7 @@ def check_point(study: Study, point: dict[str, Any]) -> Configuration:
         InputError: an unknown key, or a value outside the study's space.
     """
     model = point.get("model", next(iter(study.models)))
-    if model not in study.models:
+    if model not in list(study.models):
         raise InputError(unknown("model", str(model), study.models))
     objective = point.get("objective", study.pairs()[model][0])
     if objective not in study.pairs()[model]:
@@ -235,6 +235,13 @@ def _table(written: dict[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise InputError(f"{key} = {table!r}: expected a table, [{key}]")
     return table
+
+
+def _points(written: dict[str, Any]) -> list[dict[str, Any]]:
+    points = written.get("points", [])
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise InputError(f"points = {points!r}: expected tables, each headed [[points]]")
+    return points
 
 
 def _known(written: dict[str, Any], known: list[str], where: str) -> None:

@@ -51,6 +51,8 @@ class Trainer:
         self.epochs = [0] * len(training)
         self.optimizer = OPTIMIZERS[training[0].optimizer]
         self._moments: list[nn.Module] = [_zeros_like(model) for _ in range(self.optimizer.moments)]
+        # What is judged and exported: a running mean of the model, or the model itself where no trial wants a mean.
+        self.averaged: Model = copy.deepcopy(model) if any(entry.average for entry in training) else model
         self._steps = torch.zeros(len(training), 1, device=device)
         self._flatten()
 
@@ -69,13 +71,15 @@ class Trainer:
             if loss.requires_grad:
                 self._step(self._flat.gradient(loss), rate)
             total += loss.detach()
+        for mean, buffer in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+            mean.copy_(buffer)
         self.epochs = [epoch + 1 for epoch in self.epochs]
         return total / len(starts)
 
     def loss(self, rows: Tensor, seeds: Sequence[int]) -> Tensor:
         """Loss `[pack]` on other rows `[pack, n, features]`, as in evaluation; `seeds` are those of its noise."""
         with torch.no_grad():
-            return self.objective.loss(self.model, rows, Noise(seeds, rows.shape[1], rows.device), train=False)
+            return self.objective.loss(self.averaged, rows, Noise(seeds, rows.shape[1], rows.device), train=False)
 
     def keep(self, trials: Sequence[int]) -> "Trainer":
         """Trainer of the chosen trials only, which go on as if nothing had happened."""
@@ -88,6 +92,7 @@ class Trainer:
             self.budget,
         )
         kept._resume(
+            keep(self.averaged, trials),
             [keep(moment, trials) for moment in self._moments],
             self._steps[list(trials)],
             [self.epochs[trial] for trial in trials],
@@ -107,6 +112,7 @@ class Trainer:
         )
         moments = zip(*(trainer._moments for trainer in trainers), strict=True)
         joined._resume(
+            join([trainer.averaged for trainer in trainers]),
             [join(parts) for parts in moments],
             torch.cat([trainer._steps for trainer in trainers]),
             [epoch for trainer in trainers for epoch in trainer.epochs],
@@ -130,18 +136,22 @@ class Trainer:
 
     def _parts(self) -> list[tuple[str, nn.Module]]:
         moments = [(f"moment{number}", moment) for number, moment in enumerate(self._moments)]
-        return [("model", self.model), ("objective", self.objective), *moments]
+        return [("model", self.model), ("averaged", self.averaged), ("objective", self.objective), *moments]
 
-    def _resume(self, moments: Sequence[nn.Module], steps: Tensor, epochs: Sequence[int]) -> None:
-        self._moments, self._steps, self.epochs = list(moments), steps.clone(), list(epochs)
+    def _resume(self, averaged: Model, moments: Sequence[nn.Module], steps: Tensor, epochs: Sequence[int]) -> None:
+        self.averaged = averaged if any(entry.average for entry in self.training) else self.model
+        self._moments = list(moments)
+        self._steps, self.epochs = steps.clone(), list(epochs)
         self._flatten()
 
     def _flatten(self) -> None:
         pack = len(self.training)
         self._flat = Flat(self.model, pack)
+        self._flat_averaged = self._flat.values if self.averaged is self.model else Flat(self.averaged, pack).values
         self._flat_moments = [Flat(moment, pack).values for moment in self._moments]
         self._l1 = self._column([entry.l1 for entry in self.training])
         self._l2 = self._column([entry.l2 for entry in self.training])
+        self._average = self._column([entry.average for entry in self.training])
 
     def _step(self, gradient: Tensor, rate: Tensor) -> None:
         with torch.no_grad():
@@ -152,6 +162,10 @@ class Trainer:
             self.optimizer.update(flat.values, gradient, self._flat_moments, self._steps, rate)
             if any(entry.l1 for entry in self.training):
                 soften(flat.values, rate * self._l1 * flat.is_weight)
+            if self.averaged is not self.model:
+                # The decay grows with the steps taken, so that the mean soon forgets the initial weights.
+                decay = torch.minimum(self._average, self._steps / (self._steps + 10))
+                self._flat_averaged.lerp_(flat.values, 1 - decay)
 
     def _rate(self, trial: int) -> float:
         entry = self.training[trial]

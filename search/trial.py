@@ -126,8 +126,8 @@ class Trial:
         return self._report
 
     def generator(self) -> Generator:
-        """Generator of the present weights."""
-        return Generator(self.trainer.model, self._features, self.task.columns)
+        """Generator of the present (averaged) weights."""
+        return Generator(self.trainer.averaged, self._features, self.task.columns)
 
     def draw(self, generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Samples `[draws, m, columns]` in the user's units, m = validation rows."""

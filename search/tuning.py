@@ -186,7 +186,13 @@ class _Interrupt(tune.Stopper):
 
 
 def tune_trials(
-    proposer: Proposer, task: Task, budget: Budget, seeds: Sequence[int], folder: Path, listeners: Sequence[Listener]
+    proposer: Proposer,
+    task: Task,
+    budget: Budget,
+    seeds: Sequence[int],
+    folder: Path,
+    listeners: Sequence[Listener],
+    trainable: type[tune.Trainable] = TuneTrial,
 ) -> bool:
     """Run the trials of a search; False if it was interrupted.
 
@@ -197,19 +203,20 @@ def tune_trials(
         seeds: one a trial.
         folder: for Tune's own files; every node must see it.
         listeners: told of each event, in the driver's thread; they must return at once.
+        trainable: what runs a trial; it must report what `TuneTrial` does.
 
     Raises:
         InputError: the cluster can't give what one trial takes.
     """
-    with _cluster(budget) as slots:
-        interrupt = _Interrupt()
+    interrupt = _Interrupt()
+    with _signals(interrupt), _cluster(budget) as slots:
         events = _Events(listeners, task.epochs, interrupt)
-        trainable = tune.with_resources(
-            tune.with_parameters(TuneTrial, task=task, cpus=budget.cpus, gpus=budget.gpus),
+        equipped = tune.with_resources(
+            tune.with_parameters(trainable, task=task, cpus=budget.cpus, gpus=budget.gpus),
             {"cpu": budget.cpus, "gpu": budget.gpus},
         )
         tuner = tune.Tuner(
-            trainable,
+            equipped,
             tune_config=tune.TuneConfig(
                 search_alg=OptunaSearcher(proposer, seeds, task.epochs),
                 scheduler=_asha(budget),
@@ -228,7 +235,7 @@ def tune_trials(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        with _signals(interrupt):
+        if not interrupt.noticed:  # it may be, by the time that the cluster is up
             tuner.fit()
         events.close()
         return not interrupt.noticed

@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 _home = tempfile.mkdtemp(prefix="genseek-tests-")
@@ -17,22 +20,27 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def ready_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store: making one takes seconds of database migrations, copying it none."""
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Makes an empty store in a new folder: a first one takes seconds of database migrations, a copy none."""
     from search.store import Store
 
-    folder = tmp_path_factory.mktemp("ready") / "store"
-    Store(folder)
-    return folder
+    ready = tmp_path_factory.mktemp("ready") / "store"
+    Store(ready)
+
+    def copy(folder: Path) -> Path:
+        shutil.copytree(ready, folder)
+        with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+            artifacts = "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)"
+            database.execute(artifacts, (str(ready), str(folder)))
+        return folder
+
+    return copy
 
 
 @pytest.fixture
-def store_folder(ready_store: Path, tmp_path: Path) -> Path:
+def store_folder(new_store: Callable[[Path], Path], tmp_path: Path) -> Path:
     """A folder with an empty store of the test's own."""
-    folder = tmp_path / "store"
-    folder.mkdir()
-    shutil.copy(ready_store / "mlflow.db", folder / "mlflow.db")
-    return folder
+    return new_store(tmp_path / "store")
 
 
 def pytest_sessionfinish() -> None:

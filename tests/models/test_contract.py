@@ -51,7 +51,7 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
 }
 TRAININGS = [
     Training(learning_rate=3e-3, batch=BATCH),
-    Training(learning_rate=1e-2, batch=BATCH, l1=0.05),
+    Training(learning_rate=1e-2, batch=BATCH, l1=0.05, average=0.8),
     Training(learning_rate=5e-3, batch=BATCH, l2=0.5, schedule="cosine"),
 ]
 

@@ -65,6 +65,14 @@ def test_ragged_pack_equals_torch_sequentials() -> None:
         torch.testing.assert_close(y, sequential(several[trial])(x[trial]))
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_depths_differ_where_widths_agree(activation: str) -> None:
+    several = [mlp(trial, depth=depth, activation=activation) for trial, depth in enumerate([1, 3, 2])]
+    x = batch(3)
+    for trial, y in enumerate(join(several)(x)):
+        torch.testing.assert_close(y, sequential(several[trial])(x[trial]))
+
+
 def test_padding_cannot_leak_through_the_activation() -> None:
     pack = join([mlp(1, width=2, depth=1, activation="sigmoid"), mlp(2, width=5, depth=3, activation="sigmoid")])
     x = batch(2)

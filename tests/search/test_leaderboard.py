@@ -1,0 +1,139 @@
+"""The leaderboard: who wins, who never does, and what of an entry is told."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from objectives import Floor
+from search.configuration import Configuration
+from search.errors import InputError
+from search.events import Ended, Reported, Started
+from search.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
+from search.trial import WORST, Report
+
+FLOORS = {
+    "ad": Floor(0.7, 1.9, 0.8, 100, 100),
+    "kendall": Floor(0.02, 0.05, 0.02, 100, 100),
+    "overfit": Floor(0.5, 0.6, 0.5, 100, 100),
+}
+
+
+def entry(trial: int, fit: float, outcome: Any = "finished", epoch: int = 9, **scores: float) -> Entry:
+    scores = {"ad": fit, "kendall": 0.03, **scores}
+    test = {"ad": 2.0, "fit": 3.0} if outcome == "finished" else {}
+    return Entry(
+        trial, Configuration("vae", "elbo"), outcome, epoch, epoch, fit, scores, {"parameters": 7.0}, test, "id"
+    )
+
+
+def board(*entries: Entry) -> Leaderboard:
+    return Leaderboard("first", list(entries), {}, {"validation": FLOORS, "test": FLOORS}, {})
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "diverged", "failed", "interrupted"])
+def test_only_a_trial_at_full_budget_wins(outcome: str) -> None:
+    found = board(entry(0, 0.1, outcome, epoch=8), entry(1, 5.0), entry(2, 4.0))
+    assert found.winner().trial == 2
+    assert [e.trial for e in found.ranked()] == [2, 1, 0]
+    assert board(entry(0, 0.1, outcome, ad=0.001), entry(1, 5.0)).winner("ad").trial == 1
+
+
+def test_another_score_may_decide() -> None:
+    found = board(entry(0, 1.0, ad=3.0, kendall=0.04), entry(1, 2.0, ad=1.0, kendall=0.05), entry(2, 3.0, ad=2.0))
+    assert [found.winner(by).trial for by in ("fit", "ad", "kendall")] == [0, 1, 2]
+    assert [e.trial for e in found.ranked("ad")] == [1, 2, 0]
+
+
+def test_a_score_that_does_not_exist_or_is_nan_never_wins() -> None:
+    without = Entry(0, Configuration("vae", "elbo"), "finished", 9, 9, 1.0, {}, {})
+    found = board(without, entry(1, 2.0, ad=math.nan), entry(2, 3.0, ad=8.0))
+    assert found.winner("ad").trial == 2
+    assert found.winner().trial == 0
+
+
+def test_those_that_were_not_finished_are_ranked_by_how_far_they_came() -> None:
+    found = board(
+        entry(0, 2.0, "stopped", 3),
+        entry(1, 1.0, "stopped", 3),
+        entry(2, 9.0, "stopped", 6),
+        entry(3, 9.0),
+        entry(4, WORST, "failed", 0),
+    )
+    assert [e.trial for e in found.ranked()] == [3, 2, 1, 0, 4]
+
+
+def test_errors() -> None:
+    found = board(entry(0, 1.0, "stopped"), entry(1, WORST))
+    with pytest.raises(InputError, match=r"search 'first': no trial was trained at full budget"):
+        found.winner()
+    with pytest.raises(InputError, match=r"--by: unknown score 'kendal'; did you mean 'kendall'\?"):
+        found.winner("kendal")
+    with pytest.raises(InputError, match=r"--by: unknown score 'mmd'; known: fit, ad, kendall"):
+        found.winner("mmd")  # no floor: this search wasn't judged by it
+    with pytest.raises(InputError, match="--by: unknown score 'overfit'"):
+        found.winner("overfit")
+    with pytest.raises(InputError, match="trial 0 of 'first' was stopped, not trained at full budget"):
+        found.entry(0)
+    with pytest.raises(InputError, match="search 'first' has no trial 7"):
+        found.entry(7)
+
+
+def test_scores_are_told_with_their_floors() -> None:
+    told = with_floors({"ad": 1.0, "kendall": 0.06, "mmd": 0.5, "fit": 1.7}, FLOORS)
+    assert told == {
+        "ad": {"value": 1.0, "floor": 0.7, "upper": 1.9, "inside": True},
+        "kendall": {"value": 0.06, "floor": 0.02, "upper": 0.05, "inside": False},
+        "fit": 1.7,
+    }
+    assert with_floors({"ad": math.nan}, FLOORS)["ad"]["inside"] is False
+
+
+def test_an_entry_is_told_as_json() -> None:
+    told = json.loads(json.dumps(board(entry(3, 1.5, kendall=0.04)).described(entry(3, 1.5, kendall=0.04))))
+    assert {key: told[key] for key in ("search", "trial", "model", "objective", "outcome", "run_id")} == {
+        "search": "first",
+        "trial": 3,
+        "model": "vae",
+        "objective": "elbo",
+        "outcome": "finished",
+        "run_id": "id",
+    }
+    assert told["scores"]["ad"]["value"] == told["scores"]["fit"] == 1.5
+    assert told["test"] == {"ad": {"value": 2.0, "floor": 0.7, "upper": 1.9, "inside": False}, "fit": 3.0}
+    assert told["configuration"]["learning_rate"] == Configuration("vae", "elbo").training.learning_rate
+    assert board().described(entry(0, 1.0, "stopped"))["test"] is None
+
+
+def test_floors_come_back_from_json() -> None:
+    floors = {"validation": FLOORS, "test": {}}
+    assert floors_from(json.loads(json.dumps(floors_json(floors)))) == floors
+
+
+def report(epoch: int, fit: float) -> Report:
+    return Report(epoch, 0.5, 0.6, fit, {"ad": fit}, fit, {"ad": fit}, epoch, False, 0.0)
+
+
+def test_events_become_entries() -> None:
+    entries = Entries()
+    for trial in range(4):
+        entries(Started(trial, Configuration("vae", "elbo"), trial, 1.0))
+    for epoch, fit in ((2, 5.0), (4, 3.0)):
+        entries(Reported(0, report(epoch, fit), {"parameters": 7.0}, 2.0))
+    entries(Reported(1, report(2, 6.0), {}, 2.0))
+    entries(Ended(0, "finished", 3.0))
+    entries(Ended(1, "stopped", 3.0))
+    entries(Ended(2, "failed", 3.0, error="it broke"))
+    assert [ended.trial for ended in entries.finished()] == [0]
+    assert [ended.error for ended in entries.failures()] == ["it broke"]
+    first, second, third = entries.entries({0: {"fit": 4.0}}, {0: "id"})  # trial 3 has not ended
+    assert (first.epoch, first.fit, first.facts, first.test, first.run_id) == (
+        4,
+        3.0,
+        {"parameters": 7.0},
+        {"fit": 4.0},
+        "id",
+    )
+    assert (second.outcome, second.epoch, second.fit, second.test, second.run_id) == ("stopped", 2, 6.0, {}, "")
+    assert (third.outcome, third.epoch, third.fit, third.scores) == ("failed", 0, WORST, {})

@@ -1,0 +1,258 @@
+"""Whole searches: what they decide, what they leave behind, and how they bear a trial that fails."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from models.noise import hashed_seed
+from objectives import Judge, Rows
+from search import InputError, Store, plan_search, run_search
+from search.events import Ended, Started
+from search.leaderboard import Leaderboard
+from search.study import Study, load_study, parse_study
+from search.trial import Trial
+
+
+def children(store: Store, parent: str) -> list[Any]:
+    from mlflow import MlflowClient
+
+    found = MlflowClient(store.uri).search_runs([store.experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return sorted(found, key=lambda run: int(run.data.tags["genseek.trial"]))
+
+
+def test_every_trial_starts_reports_and_ends_once(finished: Any) -> None:
+    trials = finished.plan.study.budget.trials
+    for kind in (Started, Ended):
+        assert sorted(event.trial for event in finished.events if isinstance(event, kind)) == list(range(trials))
+    for trial in range(trials):
+        own = [event for event in finished.events if event.trial == trial]
+        assert isinstance(own[0], Started)
+        assert isinstance(own[-1], Ended)
+        epochs = [event.report.epoch for event in own[1:-1]]
+        assert epochs == finished.plan.task.evaluations[: len(epochs)]
+        assert own[-1].outcome == ("finished" if epochs[-1] == finished.plan.task.epochs else "stopped")
+
+
+def test_both_families_ran_with_the_points_first(finished: Any) -> None:
+    entries = {entry.trial: entry for entry in finished.result.board.entries}
+    assert {(entry.configuration.model, entry.configuration.objective) for entry in entries.values()} == {
+        ("vae", "elbo"),
+        ("pushforward", "mmd"),
+    }
+    assert [entries[trial].configuration.model for trial in (0, 1)] == ["vae", "pushforward"]
+    assert [entries[trial].configuration.training.learning_rate for trial in (0, 1)] == [0.01, 0.01]
+
+
+def test_the_winner_was_trained_at_full_budget_and_tested(finished: Any) -> None:
+    board = finished.result.board
+    at_full_budget = [entry for entry in board.entries if entry.outcome == "finished"]
+    winner = board.winner()
+    assert winner.epoch == finished.plan.study.budget.epochs
+    assert winner.fit == min(entry.fit for entry in at_full_budget)
+    assert winner == board.ranked()[0]
+    for entry in board.entries:
+        scored = {"ad", "kendall", "mmd", "overfit", "fit"} if entry in at_full_budget else set()
+        assert set(entry.test) == scored
+    assert winner.test["fit"] != winner.fit
+
+
+def test_a_trial_in_a_worker_equals_the_same_trial_here(finished: Any) -> None:
+    entry = finished.result.board.winner()
+    trial = Trial(entry.configuration, finished.plan.task, hashed_seed(0, "trial", entry.trial))
+    while trial.epoch < finished.plan.task.epochs:
+        report = trial.advance()
+    assert (report.fit, report.scores, report.best_epoch) == (entry.fit, entry.scores, entry.best_epoch)
+    assert trial.facts == entry.facts
+
+
+def test_asymmetry_is_recorded(finished: Any) -> None:
+    for entry in finished.result.board.entries:
+        if entry.configuration.model == "vae":
+            ratio = entry.facts["encoder_parameters"] / entry.facts["decoder_parameters"]
+            assert entry.facts["log2_encoder_over_decoder"] == pytest.approx(np.log2(ratio))
+            assert ratio > 2  # encoders are 32 wide here, decoders 8
+        else:
+            assert "log2_encoder_over_decoder" not in entry.facts
+
+
+def test_references_and_floors_stand_in_the_leaderboard(finished: Any) -> None:
+    board = finished.result.board
+    for split in ("validation", "test"):
+        references, floors = board.references[split], board.floors[split]
+        assert set(references) == {"training rows", "bootstrap", "independent columns", "gaussian copula"}
+        assert set(floors) == {"ad", "kendall", "mmd", "overfit"}
+        assert all(set(scores) == {*floors, "fit"} for scores in references.values())
+        assert references["training rows"]["overfit"] > 0.95
+        assert references["gaussian copula"]["overfit"] < 0.7
+        assert references["independent columns"]["kendall"] > floors["kendall"].upper
+        assert references["gaussian copula"]["fit"] < references["independent columns"]["fit"]
+    assert board.references["test"] != board.references["validation"]
+
+
+def test_the_store_gives_back_what_was_found(finished: Any) -> None:
+    board, read = finished.result.board, Store(finished.folder).leaderboard("first")
+    assert (read.name, read.references, read.floors, read.provenance) == (
+        board.name,
+        board.references,
+        board.floors,
+        board.provenance,
+    )
+    assert [entry.trial for entry in read.ranked()] == [entry.trial for entry in board.ranked()]
+    same_but_rounded(board, read)
+
+
+def same_but_rounded(board: Leaderboard, read: Leaderboard) -> None:
+    """Metrics are stored with six digits."""
+    ours = {entry.trial: entry for entry in board.entries}
+    assert len(read.entries) == len(ours)
+    for entry in read.entries:
+        own = ours[entry.trial]
+        assert replace(entry, fit=0, scores={}, facts={}, test={}) == replace(own, fit=0, scores={}, facts={}, test={})
+        assert entry.fit == pytest.approx(own.fit, rel=1e-5)
+        assert entry.scores == pytest.approx(own.scores, rel=1e-5)
+        assert entry.test == pytest.approx(own.test, rel=1e-5)
+        assert {key: entry.facts[key] for key in own.facts} == pytest.approx(own.facts, rel=1e-5)
+
+
+def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
+    from mlflow import MlflowClient
+
+    store, board = Store(finished.folder), finished.result.board
+    (found,) = store.searches()
+    assert (found.name, found.problem, found.trials, found.status) == ("first", "gaussian_2d", 6, "FINISHED")
+    assert found.best_fit == pytest.approx(board.winner().fit, rel=1e-5)
+    runs = children(store, found.run_id)
+    assert {run.info.run_id for run in runs} == {entry.run_id for entry in board.entries}
+    assert [run.info.run_name for run in runs] == [f"first-{trial}" for trial in range(6)]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(MlflowClient(store.uri).search_runs([store.experiment])) == 1 + len(runs)
+
+
+def test_the_search_leaves_a_summary_and_pictures(finished: Any, tmp_path: Path) -> None:
+    store = Store(finished.folder)
+    parent, winner = store.searches()[0].run_id, finished.result.board.winner()
+    summary = json.loads(store.fetch(parent, "search.json", tmp_path).read_text())
+    assert [entry["trial"] for entry in summary["leaderboard"]] == [e.trial for e in finished.result.board.ranked()]
+    assert summary["provenance"]["data_sha256"] == finished.plan.task.rows.digest()
+    assert summary["provenance"]["budget"]["seed"] == 0
+    assert {"torch", "genseek", "python"} <= summary["provenance"]["versions"].keys()
+    for run_id, name in ((parent, "samples.png"), (winner.run_id, "samples.png"), (parent, "asymmetry.png")):
+        (tmp_path / run_id).mkdir(exist_ok=True)
+        picture = matplotlib.image.imread(store.fetch(run_id, name, tmp_path / run_id))
+        assert min(picture.shape[:2]) > 300
+        assert picture[..., :3].std() > 0.03
+
+
+def test_checkpoints_are_kept_of_trials_at_full_budget_only(finished: Any, tmp_path: Path) -> None:
+    store = Store(finished.folder)
+    for entry in finished.result.board.entries:
+        (tmp_path / entry.run_id).mkdir()
+        if entry.outcome == "finished":
+            kept = store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id)
+            assert sorted(path.name for path in kept.iterdir()) == ["model.json", "weights.safetensors"]
+        else:
+            with pytest.raises(InputError):
+                store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id)
+
+
+def test_tunes_own_files_are_gone(finished: Any) -> None:
+    assert finished.result.warnings == []
+    assert not finished.result.interrupted
+    assert not list((finished.folder / "ray").glob("*"))
+
+
+def test_a_name_is_taken_once(finished: Any, tiny_study: Path) -> None:
+    store, study = Store(finished.folder), load_study(str(tiny_study))
+    with pytest.raises(InputError, match="--name first: a search of that name exists already"):
+        plan_search(study, store, "first")
+    with pytest.raises(InputError, match="'first' exists already"):
+        store.begin("first", {}, {})
+    assert plan_search(study, store).name == "tiny-1"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", "-a", "a'b", "a b", "x" * 101])
+def test_a_name_is_of_plain_letters(name: str, finished: Any) -> None:
+    with pytest.raises(InputError, match=r"--name .*: expected letters, digits"):
+        plan_search(finished.plan.study, Store(finished.folder), name)
+
+
+def two_ways() -> Study:
+    return parse_study(
+        """
+        trials = 6
+        epochs = 2
+        grace = 2
+        draws = 1
+        [problem]
+        name = "returns_4d"
+        train = 100
+        validation = 60
+        test = 60
+        [training]
+        features = ["log1p", "standard"]
+        [models.pushforward]
+        width = 8
+        [objectives.mmd]
+        [[points]]
+        features = "standard"
+        [[points]]
+        features = "log1p"
+        [[points]]
+        features = "standard"
+        [[points]]
+        features = "log1p"
+        """,
+        "two",
+        "two.toml",
+    )
+
+
+def test_trials_that_cannot_be_built_fail_and_the_others_go_on(ray_cluster: None, store_folder: Path) -> None:
+    plan = plan_search(two_ways(), Store(store_folder), "some")
+    rows = plan.task.rows  # checked; now the workers get rows that only one kind of features can take
+    spoilt = replace(plan.task, rows=Rows(rows.train - 1, rows.validation, rows.test))
+    result = run_search(replace(plan, task=spoilt))
+    outcomes = {e.trial: (e.configuration.training.features, e.outcome) for e in result.board.entries}
+    assert len(outcomes) == 6
+    assert set(outcomes.values()) == {("standard", "finished"), ("log1p", "failed")}
+    assert result.board.winner().configuration.training.features == "standard"
+    failed = [trial for trial, (_, outcome) in outcomes.items() if outcome == "failed"]
+    assert len(result.warnings) == len(failed)
+    for trial, warning in zip(sorted(failed), sorted(result.warnings), strict=True):
+        assert warning.startswith(f"trial {trial} failed: ValueError: log1p features need rows of at least 0")
+    recorded_as_failed(plan.store, failed, "log1p features need rows of at least 0")
+
+
+def test_a_trial_that_breaks_in_training_fails_and_the_others_go_on(ray_cluster: None, store_folder: Path) -> None:
+    class Touchy:  # a class of this function travels to the workers by value
+        def __init__(self, judge: Judge, trigger: float) -> None:
+            self.judge, self.floors, self.trigger = judge, judge.floors, trigger
+
+        def __call__(self, generated: Any) -> Any:
+            if generated.min() >= self.trigger:  # log1p features never go below zero
+                raise RuntimeError("the judge left the room")
+            return self.judge(generated)
+
+    plan = plan_search(two_ways(), Store(store_folder), "some")
+    touchy: Any = Touchy(plan.task.judge, 0.0)
+    result = run_search(replace(plan, task=replace(plan.task, judge=touchy)))
+    outcomes = {e.trial: (e.configuration.training.features, e.outcome) for e in result.board.entries}
+    assert len(outcomes) == 6
+    assert set(outcomes.values()) == {("standard", "finished"), ("log1p", "failed")}
+    failed = [trial for trial, (_, outcome) in outcomes.items() if outcome == "failed"]
+    recorded_as_failed(plan.store, failed, "the judge left the room")
+
+
+def recorded_as_failed(store: Store, failed: list[int], said: str) -> None:
+    (found,) = store.searches()
+    assert found.status == "FINISHED"
+    for run in children(store, found.run_id):
+        number = int(run.data.tags["genseek.trial"])
+        assert run.info.status == ("FAILED" if number in failed else "FINISHED")
+        assert run.data.tags["genseek.outcome"] == ("failed" if number in failed else "finished")
+        assert (said in run.data.tags.get("genseek.error", "")) == (number in failed)
