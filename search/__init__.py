@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from search.errors import InputError
     from search.export import export, opened
     from search.leaderboard import Entry, Leaderboard
+    from search.preparation import with_overrides
     from search.running import plan_search, run_search
     from search.scoring import score_tables
     from search.store import Store
@@ -49,6 +50,7 @@ _HOMES = {
     "plan_search": "running",
     "run_search": "running",
     "score_tables": "scoring",
+    "with_overrides": "preparation",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "plan_search",
     "run_search",
     "score_tables",
+    "with_overrides",
 ]
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,14 +71,15 @@ def run(
         epochs=epochs,
         seed=seed,
     )
-    opened = _store(store, tracking_uri)
+    opened = _store(store, tracking_uri, create=True)
     plan = plan_search(loaded, opened, name)
     rows = plan.task.rows
     dropped = getattr(plan.problem, "dropped", 0)
     console.print(
         f"search [bold]{plan.name}[/]: {loaded.problem}, {len(rows.train)} training, {len(rows.validation)} validation "
         f"and {len(rows.test)} test rows, {loaded.budget.trials} trials of up to {loaded.budget.epochs} epochs"
-        + (f", {dropped} rows with missing values dropped" if dropped else "")
+        + (f", {dropped} rows with missing values dropped" if dropped else ""),
+        soft_wrap=True,
     )
     with LiveTable(console, plan.name, loaded.budget) as live:
         result = run_search(plan, [live])
@@ -154,17 +154,14 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List problems, models, objectives, scores, studies or searches."""
-    listings = {
-        "problems": _problems,
-        "models": _models,
-        "objectives": _objectives,
-        "scores": _scores,
-        "studies": _studies,
-        "searches": lambda: _searches(store, tracking_uri),
-    }
-    if what not in listings:
-        raise InputError(unknown("listing", what, listings))
-    rows = listings[what]()
+    from search.listings import LISTINGS
+
+    if what == "searches":
+        rows = [vars(found) for found in _store(store, tracking_uri).searches()]
+    elif what in LISTINGS:
+        rows = LISTINGS[what]()
+    else:
+        raise InputError(unknown("listing", what, [*LISTINGS, "searches"]))
     if as_json:
         _print_json(rows)
         return
@@ -274,7 +271,7 @@ def ui(
     port: Annotated[int, typer.Option(help="On this machine's loopback address.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the store."""
-    from search.store import serve
+    from search.server import serve
 
     opened = _store(store, None)
     link = f"http://127.0.0.1:{port}/#/experiments/{opened.experiment}/runs?workflowType=machine_learning"
@@ -296,10 +293,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _store(folder: Path | None, tracking_uri: str | None) -> Any:
+def _store(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
     from search.store import Store
 
-    return Store(folder or Path("genseek-store"), None if folder is not None else tracking_uri)
+    return Store(folder or Path("genseek-store"), None if folder is not None else tracking_uri, create)
 
 
 def _store_option(folder: Path | None) -> str:
@@ -317,61 +314,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _first_line(thing: Any) -> str:
-    return str(thing.__doc__).splitlines()[0]
-
-
-def _described(registry: dict[str, Any], **more: Callable[[str], Any]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, **{key: of(name) for key, of in more.items()}, "what": _first_line(thing)}
-        for name, thing in registry.items()
-    ]
-
-
-def _problems() -> list[dict[str, Any]]:
-    from objectives import PROBLEMS
-
-    return _described(PROBLEMS)
-
-
-def _models() -> list[dict[str, Any]]:
-    from models import MODELS
-    from search.schema import arguments_of
-    from search.study import serving
-
-    return _described(MODELS, objectives=serving, keys=lambda name: list(arguments_of(MODELS[name])))
-
-
-def _objectives() -> list[dict[str, Any]]:
-    from objectives import OBJECTIVES
-    from search.schema import arguments_of
-
-    return _described(OBJECTIVES, keys=lambda name: list(arguments_of(OBJECTIVES[name])))
-
-
-def _scores() -> list[dict[str, Any]]:
-    from objectives import SCORES
-
-    return _described(SCORES, ranks=lambda name: "yes" if SCORES[name].ranking else "no")
-
-
-def _studies() -> list[dict[str, Any]]:
-    from search.study import load_study, shipped
-
-    studies = [load_study(name) for name in shipped()]
-    return [
-        {
-            "name": s.name,
-            "problem": s.problem,
-            "trials": s.budget.trials,
-            "epochs": s.budget.epochs,
-            "models": list(s.models),
-        }
-        for s in studies
-    ]
-
-
-def _searches(folder: Path | None, tracking_uri: str | None) -> list[dict[str, Any]]:
-    return [vars(found) for found in _store(folder, tracking_uri).searches()]

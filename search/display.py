@@ -9,9 +9,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from search.budget import Budget
 from search.events import Ended, Event, Outcome, Reported, Started
 from search.leaderboard import Entry, Leaderboard
-from search.study import Budget
 
 SHOWN = 10
 STYLES: dict[str, str] = {

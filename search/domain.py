@@ -56,11 +56,11 @@ class Range:
         return (self.low, self.high)
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and bool(self.low <= value <= self.high) and self.reaches(value)
+        return isinstance(value, int | float) and bool(self.low <= value <= self.high and self.reaches(value))
 
     def reaches(self, value: float) -> bool:
         """Whether `value` is a whole number of steps above low."""
-        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        steps: float = 0.0 if self.step is None else (value - self.low) / self.step
         return abs(steps - round(steps)) < 1e-9
 
 

@@ -14,7 +14,7 @@ from models.generator import Generator, load
 from search.errors import InputError
 from search.leaderboard import Leaderboard
 from search.store import Store
-from search.tuning import DESCRIPTION, WEIGHTS
+from search.worker import DESCRIPTION, WEIGHTS
 
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 

@@ -87,7 +87,8 @@ def _matrix(real: Array, made: Array, columns: tuple[str, ...], limits: list[tup
 def _histograms(axes: Axes, real: Array, made: Array, limits: tuple[float, float]) -> None:
     bins = np.linspace(*limits, 41).tolist()
     axes.hist(real, bins=bins, density=True, color=REAL, alpha=0.45, label="held-out rows")
-    axes.hist(made[np.isfinite(made)], bins=bins, density=True, histtype="step", color=MADE, label="samples")
+    inside = made[(made >= limits[0]) & (made <= limits[1])]
+    axes.hist(inside, bins=bins, density=len(inside) > 0, histtype="step", color=MADE, label="samples")
     axes.set_xlim(*limits)
     axes.set_yticks([])
 

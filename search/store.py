@@ -6,10 +6,7 @@ By default it's an sqlite file in a folder of its own, in write-ahead mode; any 
 import json
 import logging
 import math
-import os
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,16 +56,19 @@ class Store:
     Args:
         folder: of the embedded store, and of Ray Tune's files while a search runs.
         tracking_uri: MLflow's, if not the embedded store.
+        create: make an embedded store where there is none.
 
     Raises:
         InputError: the folder can't be written, or the store can't be opened.
     """
 
-    def __init__(self, folder: Path, tracking_uri: str | None = None) -> None:
-        self.folder = folder.resolve()
+    def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
+        self.folder = Path(folder).resolve()
         self.embedded = tracking_uri is None
         self.uri = tracking_uri or f"sqlite:///{self.folder / DATABASE}"
         if self.embedded:
+            if not create and not (self.folder / DATABASE).exists():
+                raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
             _prepare(self.folder / DATABASE)
         with _told(self.uri):
@@ -263,17 +263,3 @@ def _entry(run: Run) -> Entry:
         grouped["test"],
         run.info.run_id,
     )
-
-
-def serve(store: Store, port: int) -> int:
-    """MLflow's own server on the embedded store, until Ctrl-C; its exit code."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    artifacts = ["--serve-artifacts", "--artifacts-destination", (store.folder / ARTIFACTS).as_uri()]
-    # One worker, no job runner: 2 processes and 0.4 GB instead of 15 and 2.3 GB, and no stall a request.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen([*command, "--backend-store-uri", store.uri, *artifacts], env=environment) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            server.terminate()
-            return 0

@@ -4,7 +4,6 @@ Source: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning (A
 One trial of ours is one Tune trial. Time is counted in epochs, and the metric is `fit`, that of the best checkpoint.
 """
 
-import json
 import logging
 import os
 import pickle
@@ -13,65 +12,23 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
-from safetensors.torch import save_file
 
+from search.budget import Budget
 from search.configuration import Configuration
 from search.errors import InputError
 from search.events import Ended, Event, Listener, Outcome, Reported, Started
 from search.proposer import Proposer
-from search.study import Budget
-from search.trial import WORST, Report, Task, Trial
+from search.trial import WORST, Report, Task
+from search.worker import TuneTrial
 
 STAGED = 2  # trials kept waiting beyond those that run, so that an actor that ends one is reused for the next
-WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
-
-
-class TuneTrial(tune.Trainable):
-    """One trial in a Ray actor; the actor is reused for the next trial when this one ends."""
-
-    def setup(self, config: dict[str, Any], task: Task | None = None, cpus: float = 1, gpus: float = 0) -> None:
-        """Build the trial; `task` comes through the object store, once a worker."""
-        assert task is not None
-        self._task, self._device = task, "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
-        torch.set_num_threads(max(1, int(cpus)))
-        self._build(config)
-
-    def step(self) -> dict[str, Any]:
-        """Train to the next evaluation."""
-        report = self._trial.advance()
-        finished = report.epoch >= self._task.epochs
-        return {
-            "epoch": report.epoch,
-            "fit": WORST if report.diverged else report.fit,
-            "diverged": report.diverged,
-            "report": asdict(report),
-            "facts": self._trial.facts,
-            "done": finished or report.diverged,
-            "should_checkpoint": finished and not report.diverged,
-        }
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the best checkpoint: tensors and what makes a generator of them."""
-        save_file(self._trial.best(), Path(checkpoint_dir) / WEIGHTS)
-        (Path(checkpoint_dir) / DESCRIPTION).write_text(json.dumps(self._trial.described(), indent=2))
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Build the next trial in this actor."""
-        self._build(new_config)
-        return True
-
-    def _build(self, config: dict[str, Any]) -> None:
-        configuration = Configuration.from_nested(config["configuration"])
-        self._trial = Trial(configuration, self._task, config["seed"], self._device)
 
 
 class OptunaSearcher(Searcher):
@@ -127,11 +84,7 @@ class _Events(tune.Callback):
         return vars(self) | {"_listeners": ()}  # Tune snapshots its callbacks; listeners hold threads and consoles
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        config = trial.config
-        if config["number"] not in self._open:
-            self._open[config["number"]] = None
-            configuration = Configuration.from_nested(config["configuration"])
-            self._tell(Started(config["number"], configuration, config["seed"], time.time()))
+        self._begin(trial.config)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -151,12 +104,19 @@ class _Events(tune.Callback):
         self._end(number, outcome, folder)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._begin(trial.config)  # one that can't be built fails before it starts
         self._end(trial.config["number"], "failed", error=str(trial.get_error() or "unknown error").strip())
 
     def close(self) -> None:
         """End what is still open."""
         for number in list(self._open):
             self._end(number, "interrupted")
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        if config["number"] not in self._open:
+            self._open[config["number"]] = None
+            configuration = Configuration.from_nested(config["configuration"])
+            self._tell(Started(config["number"], configuration, config["seed"], time.time()))
 
     def _end(self, number: int, outcome: Outcome, checkpoint: Path | None = None, error: str = "") -> None:
         del self._open[number]

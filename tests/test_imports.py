@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SECOND_RAY_FILE = "cluster.py"
+SECOND_RAY_FILE = "worker.py"
 HOMES = {
     "ray": {"tuning.py", SECOND_RAY_FILE},
     "optuna": {"proposer.py"},

@@ -349,6 +349,7 @@ def test_restored_training_equals_uninterrupted_training(model: str, objective: 
         assert again.epochs == [2] * len(again.seeds)
         assert torch.equal(history(again, 2), expected)
         assert_same_trial(again, company)
+        assert_equal(again.averaged, company.averaged)
     for name, value in state.items():
         assert torch.equal(value, frozen[name]), f"{name} of the state changed as training went on"
 

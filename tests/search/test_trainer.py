@@ -246,11 +246,11 @@ class Likelihood(Objective[Fittable]):
         return model.fit(rows) if train else model.surprise(rows)
 
 
-def gaussian(trial: int) -> Trainer:
+def gaussian(trial: int, average: float = 0.0) -> Trainer:
     shape, rows = Shape(features=2, source="normal", source_features=2), data(trial)
     floor = 10.0**-trial
     model = Gaussian(shape, trial, floor=floor)
-    return Trainer(model, Likelihood(rows, trial), rows.unsqueeze(0), [Training(batch=64)], [trial], 3)
+    return Trainer(model, Likelihood(rows, trial), rows.unsqueeze(0), [Training(batch=64, average=average)], [trial], 3)
 
 
 def test_a_closed_form_density_trains_untouched() -> None:
@@ -281,6 +281,13 @@ def test_a_closed_form_density_is_kept_joined_and_restored() -> None:
     merged = Trainer.join([trainer, gaussian(1)])
     assert merged.epochs == [1, 1, 1, 0]
     assert history(merged, 1).isfinite().all()
+
+
+def test_a_closed_form_density_has_nothing_to_average() -> None:
+    trainer = Trainer.join([gaussian(0, average=0.9), gaussian(1)])
+    trainer.advance()
+    noise = [Noise([1, 2], 5) for _ in range(2)]
+    assert torch.equal(trainer.averaged.sample(noise[0]), trainer.model.sample(noise[1]))
 
 
 @final

@@ -1,0 +1,52 @@
+"""How much a search may spend, and when its trials are judged."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a search may spend.
+
+    Args:
+        trials: configurations to try.
+        epochs: full training budget of a trial.
+        grace: epochs before ASHA may stop a trial.
+        reduction: ASHA keeps the best 1 / reduction of the trials at each rung.
+        reports: evaluations of a fully trained trial on validation rows, besides those at ASHA's rungs.
+        draws: samples of a generator whose median score counts at each evaluation.
+        cpus, gpus: what one trial takes of the cluster; gpus may be a fraction.
+        seed: of the splits, the suggestions and every trial.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    trials: int = 40
+    epochs: int = 270
+    grace: int = 10
+    reduction: int = 3
+    reports: int = 20
+    draws: int = 5
+    cpus: float = 1.0
+    gpus: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "grace", "reports", "draws"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.reduction < 2:
+            raise ValueError(f"reduction must be at least 2, got {self.reduction}")
+        if self.cpus <= 0 or self.gpus < 0:
+            raise ValueError(f"cpus must be above 0 and gpus at least 0, got {self.cpus} and {self.gpus}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
+
+    def evaluations(self) -> list[int]:
+        """Epochs at which a trial is judged: ASHA's rungs, `reports` evenly spaced ones, and the last."""
+        rungs, rung = set(), self.grace
+        while rung < self.epochs:
+            rungs.add(rung)
+            rung *= self.reduction
+        step = max(1, self.epochs // self.reports)
+        return sorted(rungs | set(range(step, self.epochs, step)) | {self.epochs})
