@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-BLOCK = 8192  # rows drawn at a time: fixed, because the numbers themselves depend on how a stream is cut
+BLOCK = 2048  # rows drawn at a time: fixed, because the numbers themselves depend on how a stream is cut
 
 
 def hashed_seed(*parts: int | str) -> int:

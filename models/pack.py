@@ -104,5 +104,5 @@ def _tuples(module: nn.Module) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 def _replace(module: nn.Module, name: str, value: Tensor) -> None:
     # A new Parameter: assigning data of another shape to the old one breaks the next backward.
-    is_parameter = isinstance(getattr(module, name), nn.Parameter)
-    setattr(module, name, nn.Parameter(value) if is_parameter else value)
+    old = getattr(module, name)
+    setattr(module, name, nn.Parameter(value, old.requires_grad) if isinstance(old, nn.Parameter) else value)

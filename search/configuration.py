@@ -1,5 +1,6 @@
 """The configuration of one trial: a model, an objective, and how they are trained."""
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -35,13 +36,13 @@ class Training:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must be at least 0 and below 1, got {self.average}")
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, got {self.batch}")
-        if self.l1 < 0 or self.l2 < 0:
+        if not (0 <= self.l1 < math.inf and 0 <= self.l2 < math.inf):
             raise ValueError(f"l1 and l2 must be at least 0, got {self.l1} and {self.l2}")
 
 

@@ -101,7 +101,9 @@ class Trainer:
 
     @staticmethod
     def join(trainers: Sequence["Trainer"]) -> "Trainer":
-        """Trainer of all trials of `trainers`, each from the epoch that it had reached."""
+        """Trainer of all trials of `trainers`, each from the epoch that it had reached; their budgets must agree."""
+        if len({trainer.budget for trainer in trainers}) != 1:
+            raise ValueError("trials of one pack must share budget")
         joined = Trainer(
             join([trainer.model for trainer in trainers]),
             join([trainer.objective for trainer in trainers]),
