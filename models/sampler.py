@@ -22,7 +22,7 @@ def main() -> None:
     generator = load(Path(__file__).parent, MODELS)
     rows = generator.sample(arguments.n, arguments.seed).tolist()
     with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(generator.columns)
         writer.writerows(rows)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.errors import InputError
-    from search.export import export, opened
+    from search.exporting import export, opened
     from search.leaderboard import Entry, Leaderboard
     from search.preparation import with_overrides
     from search.running import plan_search, run_search
@@ -44,9 +44,9 @@ _HOMES = {
     "Leaderboard": "leaderboard",
     "Store": "store",
     "Study": "study",
-    "export": "export",
+    "export": "exporting",
     "load_study": "study",
-    "opened": "export",
+    "opened": "exporting",
     "plan_search": "running",
     "run_search": "running",
     "score_tables": "scoring",

@@ -202,7 +202,7 @@ def export(
     tracking_uri: Tracking = None,
 ) -> None:
     """Write the best trial's generator into a folder that samples with torch alone."""
-    from search.export import export as write
+    from search.exporting import export as write
 
     opened = _store(store, tracking_uri)
     board = opened.leaderboard(name)
@@ -221,7 +221,7 @@ def sample(
     """Draw rows from an exported generator, in the data's own units and columns."""
     import pandas as pd
 
-    from search.export import opened
+    from search.exporting import opened
 
     generator = opened(folder)
     table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))

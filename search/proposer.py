@@ -39,6 +39,7 @@ class Proposer:
             sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
         self._optuna = optuna.create_study(sampler=sampler)
         self._running: dict[int, optuna.Trial] = {}
+        self._reached: dict[int, int] = {}
         for point in study.points:
             self._optuna.enqueue_trial(self._named(check_point(study, point)))
 
@@ -49,8 +50,10 @@ class Proposer:
         return trial.number, self._configuration(trial)
 
     def report(self, number: int, epoch: int, fit: float) -> None:
-        """Tell the fit that a running trial has reached by `epoch`."""
-        self._running[number].report(fit, epoch)
+        """Tell the fit that a running trial has reached by `epoch`; a restarted trial tells its first epochs again."""
+        if epoch > self._reached.get(number, 0):
+            self._running[number].report(fit, epoch)
+            self._reached[number] = epoch
 
     def tell(self, number: int, outcome: str, fit: float) -> None:
         """Tell how a trial ended; neither finished nor stopped counts as failed, and teaches nothing but its end."""

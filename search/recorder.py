@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from search.events import Ended, Event, Reported, Started
 from search.store import Store
@@ -35,6 +35,7 @@ class Recorder:
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._events: list[Event] = []
         self._points: dict[int, list[Point]] = {}
+        self._params: dict[int, dict[str, Any]] = {}
         self.run_ids: dict[int, str] = {}
         self.error = ""
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -77,26 +78,41 @@ class Recorder:
         while self._events:
             event = self._events[0]
             if isinstance(event, Started):
-                if event.trial not in self.run_ids:
-                    self.run_ids[event.trial] = self._store.begin_trial(
-                        self._parent, self._name, event.trial, event.configuration, event.seed, event.time
-                    )
+                self._begin(event)
             elif isinstance(event, Reported):
                 self._points.setdefault(event.trial, []).extend(points_of(event))
             else:
                 self._end(event)
             self._events.pop(0)
         for trial in list(self._points):
-            self._store.log(self.run_ids[trial], self._points[trial])
-            del self._points[trial]
+            self._log(trial)
+
+    def _begin(self, event: Started) -> None:
+        if event.trial not in self.run_ids:
+            # After a failure the run may be there all the same: a request can time out that the server has served.
+            run_id = self._store.trial_run(self._parent, event.trial) if self.error else None
+            self.run_ids[event.trial] = run_id or self._store.begin_trial(self._parent, self._name, event)
+            self._params[event.trial] = parameters_of(event)
+
+    def _log(self, trial: int, tags: dict[str, str] | None = None) -> None:
+        # Forgotten only once they are written; parameters go with the first metrics, which spares a call.
+        self._store.log(self.run_ids[trial], self._points.get(trial, ()), self._params.get(trial), tags)
+        self._points.pop(trial, None)
+        self._params.pop(trial, None)
 
     def _end(self, event: Ended) -> None:
-        run_id = self.run_ids[event.trial]
-        tags = {"genseek.outcome": event.outcome} | ({"genseek.error": event.error[-4000:]} if event.error else {})
-        self._store.log(run_id, self._points.pop(event.trial, ()), tags=tags)
+        error = {"genseek.error": event.error[-4000:]} if event.error else {}
+        self._log(event.trial, {"genseek.outcome": event.outcome} | error)
         if event.checkpoint is not None:
-            self._store.save(run_id, Path(event.checkpoint), "checkpoint")
-        self._store.end(run_id, event.outcome, event.time)
+            self._store.save(self.run_ids[event.trial], Path(event.checkpoint), "checkpoint")
+        self._store.end(self.run_ids[event.trial], event.outcome, event.time)
+
+
+def parameters_of(event: Started) -> dict[str, Any]:
+    """Parameters of a trial, named as in the study."""
+    # MLflow's axes are linear: the logarithm spreads out what was searched on a logarithmic scale.
+    logarithm = f"{math.log10(event.configuration.training.learning_rate):.4f}"
+    return event.configuration.flat() | {"log10_learning_rate": logarithm, "seed": event.seed}
 
 
 def points_of(event: Reported) -> list[Point]:

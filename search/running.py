@@ -16,7 +16,7 @@ from objectives import REFERENCES, Judge, Problem
 from search import plots
 from search.errors import InputError
 from search.events import Listener
-from search.export import opened, versions
+from search.exporting import opened, versions
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.preparation import check, problem_of, task_of, test_judge
 from search.proposer import Proposer

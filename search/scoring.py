@@ -45,6 +45,8 @@ def _read(path: str, columns: str = "") -> tuple[tuple[str, ...], Array]:
         names, rows, _ = read_table(path, columns, False)
     except ValueError as error:
         raise InputError(str(error)) from error
+    if len(rows) < 2:
+        raise InputError(f"{path}: {len(rows)} rows of numbers, expected at least 2")
     return names, rows
 
 

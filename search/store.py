@@ -5,7 +5,6 @@ By default it's an sqlite file in a folder of its own, in write-ahead mode; any 
 
 import json
 import logging
-import math
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from objectives import SCORES
 from search.configuration import Configuration
 from search.errors import InputError, unknown
+from search.events import Started
 from search.leaderboard import Entry, Leaderboard, floors_from
 from search.trial import WORST
 
@@ -88,22 +88,21 @@ class Store:
         self.log(run.info.run_id, params=params)
         return str(run.info.run_id)
 
-    def begin_trial(
-        self, parent: str, name: str, trial: int, configuration: Configuration, seed: int, time: float
-    ) -> str:
-        """Child run of a trial, with its parameters; its run id. `time` in seconds."""
+    def begin_trial(self, parent: str, search: str, started: Started) -> str:
+        """Child run of a trial; its run id."""
         tags = {
             "genseek.kind": "trial",
-            "genseek.trial": str(trial),
-            "genseek.configuration": json.dumps(configuration.nested()),
+            "genseek.trial": str(started.trial),
+            "genseek.configuration": json.dumps(started.configuration.nested()),
             "mlflow.parentRunId": parent,
         }
-        run = self._client.create_run(self.experiment, int(time * 1000), tags, f"{name}-{trial}")
-        # MLflow's axes are linear: the logarithm spreads out what was searched on a logarithmic scale.
-        logarithm = f"{math.log10(configuration.training.learning_rate):.4f}"
-        params = configuration.flat() | {"log10_learning_rate": logarithm, "seed": seed}
-        self.log(run.info.run_id, params=params)
-        return str(run.info.run_id)
+        begun, name = int(started.time * 1000), f"{search}-{started.trial}"
+        return str(self._client.create_run(self.experiment, begun, tags, name).info.run_id)
+
+    def trial_run(self, parent: str, trial: int) -> str | None:
+        """Run id of a trial's child run, if there is one."""
+        runs = self._runs(f"{_children(parent)} and tags.genseek.trial = '{trial}'")
+        return str(runs[0].info.run_id) if runs else None
 
     def log(
         self,
@@ -168,7 +167,7 @@ class Store:
             names = [found.name for found in self.searches()]
             raise InputError(f"{unknown('search', name, names)} (in {self.where()})")
         parent = runs[0].info.run_id
-        children = self._runs(f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'")
+        children = self._runs(_children(parent))
         with tempfile.TemporaryDirectory() as folder:
             try:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
@@ -182,6 +181,8 @@ class Store:
         return str(self.folder) if self.embedded else self.uri
 
     def _searches(self, name: str | None = None) -> list[Run]:
+        if "'" in (name or ""):
+            return []  # a name that no search can have, and a filter that MLflow can't read
         named = f" and tags.mlflow.runName = '{name}'" if name else ""
         return self._runs(f"tags.genseek.kind = 'search'{named}")
 
@@ -202,6 +203,10 @@ class Store:
             return str(found.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
         return str(self._client.create_experiment(EXPERIMENT, location))
+
+
+def _children(parent: str) -> str:
+    return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
 
 
 def writable(folder: Path) -> None:

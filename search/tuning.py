@@ -105,7 +105,7 @@ class _Events(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._begin(trial.config)  # one that can't be built fails before it starts
-        self._end(trial.config["number"], "failed", error=str(trial.get_error() or "unknown error").strip())
+        self._end(trial.config["number"], "failed", error=_error_of(trial))
 
     def close(self) -> None:
         """End what is still open."""
@@ -125,6 +125,12 @@ class _Events(tune.Callback):
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)
+
+
+def _error_of(trial: Any) -> str:
+    """What a worker raised: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
+    path = trial.error_file
+    return Path(path).read_text().strip() if path and Path(path).exists() else "unknown error"
 
 
 class _Interrupt(tune.Stopper):

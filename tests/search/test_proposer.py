@@ -1,0 +1,146 @@
+"""Proposals: points first, conditional spaces, reproducible by seed, and better with experience."""
+
+import math
+import statistics
+from typing import Any
+
+import pytest
+
+from models import MODELS
+from objectives import OBJECTIVES
+from search.configuration import TRAINING_KEYS, Configuration
+from search.domain import Domain, Fixed
+from search.proposer import Proposer
+from search.schema import arguments_of
+from search.study import Study, check_point, load_study, parse_study, shipped
+
+TOY = """
+[problem]
+name = "gaussian_2d"
+[training]
+learning_rate = { low = 1e-5, high = 1e0, log = true }
+l2 = { low = 0.0, high = 1.0 }
+batch = { low = 32, high = 256, step = 32 }
+[models.pushforward]
+width = [8, 16, 32, 64]
+[models.vae]
+latent = { low = 1, high = 6 }
+[objectives.mmd]
+[objectives.elbo]
+beta = { low = 0.5, high = 2.0 }
+"""
+
+
+def toy(points: str = "") -> Study:
+    return parse_study(TOY + points, "toy", "toy.toml")
+
+
+def bowl(configuration: Configuration) -> float:
+    """A fit with its best at learning_rate = 0.01, l2 = 0.8 and model = vae."""
+    training = configuration.training
+    distance = (math.log10(training.learning_rate) + 2) ** 2 + 10 * (training.l2 - 0.8) ** 2
+    return 1 + distance + (0 if configuration.model == "vae" else 2)
+
+
+def searched(proposer: Proposer, trials: int, fit: Any = bowl, outcome: str = "finished") -> list[Configuration]:
+    found = []
+    for _ in range(trials):
+        number, configuration = proposer.ask()
+        proposer.report(number, 1, fit(configuration))
+        proposer.tell(number, outcome, fit(configuration))
+        found.append(configuration)
+    return found
+
+
+def domains(study: Study, configuration: Configuration) -> list[tuple[Domain, Any]]:
+    """Domain and value of every key of a configuration; what the study doesn't name stays at its default."""
+    groups = (
+        (MODELS[configuration.model], study.models[configuration.model], configuration.model_arguments),
+        (
+            OBJECTIVES[configuration.objective],
+            study.objectives[configuration.objective],
+            configuration.objective_arguments,
+        ),
+    )
+    flat = configuration.flat()
+    found = [(study.training[key], flat[key]) for key in TRAINING_KEYS if key in study.training]
+    for constructor, own, values in groups:
+        arguments = arguments_of(constructor)
+        assert values.keys() == arguments.keys()  # its own keys, and none of another's
+        found += [(own.get(key, Fixed(argument.default)), values[key]) for key, argument in arguments.items()]
+    return found
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_points_come_first_and_all_proposals_lie_in_their_domains(name: str) -> None:
+    study = load_study(name)
+    proposer = Proposer(study, seed=1)
+    found = searched(proposer, 30, lambda configuration: 1 + configuration.training.learning_rate)
+    points = [check_point(study, point) for point in study.points]
+    assert found[: len(points)] == points
+    for configuration in found:
+        assert configuration.objective in study.pairs()[configuration.model]
+        for domain, value in domains(study, configuration):
+            assert value in domain
+    assert {configuration.model for configuration in found} == set(study.models)
+
+
+def test_trials_are_numbered_from_zero() -> None:
+    proposer = Proposer(toy(), seed=1)
+    assert [proposer.ask()[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_a_point_is_proposed_exactly() -> None:
+    point = '[[points]]\nmodel = "vae"\nlatent = 5\nlearning_rate = 0.012345\nl2 = 0.25\nbatch = 96\nbeta = 1.75\n'
+    _, first = Proposer(toy(point), seed=1).ask()
+    assert (first.model, first.objective) == ("vae", "elbo")
+    assert (first.model_arguments["latent"], first.objective_arguments["beta"]) == (5, 1.75)
+    assert (first.training.learning_rate, first.training.l2, first.training.batch) == (0.012345, 0.25, 96)
+
+
+@pytest.mark.parametrize("points", ["", '[[points]]\nmodel = "pushforward"\nwidth = 16\n'])
+def test_the_same_seed_and_answers_propose_the_same(points: str) -> None:
+    first, second, other = (searched(Proposer(toy(points), seed), 30) for seed in (5, 5, 6))
+    assert first == second
+    assert first != other
+
+
+def test_proposals_learn_from_answers() -> None:
+    gains = []
+    for seed in range(4):
+        fits = [bowl(configuration) for configuration in searched(Proposer(toy(), seed), 60)]
+        gains.append(statistics.mean(fits[:20]) / statistics.mean(fits[-20:]))
+    assert statistics.median(gains) > 1.5
+    blind = [bowl(configuration) for configuration in searched(Proposer(toy(), 0), 60, lambda configuration: 1.0)]
+    assert statistics.mean(blind[:20]) / statistics.mean(blind[-20:]) < 1.5
+
+
+def test_stopped_trials_teach() -> None:
+    gains = []
+    for seed in range(4):
+        fits = [bowl(configuration) for configuration in searched(Proposer(toy(), seed), 60, outcome="stopped")]
+        gains.append(statistics.mean(fits[:20]) / statistics.mean(fits[-20:]))
+    assert statistics.median(gains) > 1.3
+
+
+@pytest.mark.parametrize("outcome", ["diverged", "failed", "interrupted"])
+def test_trials_without_a_result_do_no_harm(outcome: str) -> None:
+    proposer = Proposer(toy(), seed=1)
+    for trial in range(40):
+        number, configuration = proposer.ask()
+        if trial % 2:
+            proposer.tell(number, outcome, 1e6)
+        else:
+            proposer.tell(number, "finished", bowl(configuration))
+    fits = [bowl(configuration) for configuration in searched(proposer, 20)]
+    assert statistics.mean(fits) < 4
+
+
+def test_a_trial_may_be_told_twice_or_retried() -> None:
+    proposer = Proposer(toy(), seed=1)
+    number, configuration = proposer.ask()
+    proposer.report(number, 1, 5.0)
+    proposer.report(number, 1, 5.0)  # a restarted worker reports its first epochs once more
+    proposer.tell(number, "finished", bowl(configuration))
+    proposer.tell(number, "finished", bowl(configuration))
+    assert proposer.ask()[0] == number + 1

@@ -1,0 +1,212 @@
+"""The recorder: few writes, in order, off the search's thread; nothing is lost while the store is away."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from search import Store, recorder
+from search.configuration import Configuration, Training
+from search.events import Ended, Reported, Started
+from search.leaderboard import Entries
+from search.recorder import Recorder
+from search.trial import Report
+
+CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.5}, Training(learning_rate=0.01))
+EPOCHS = (10, 20, 30)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter waits."""
+    monkeypatch.setattr(recorder, "PERIOD", 0.1)
+    monkeypatch.setattr(recorder, "CLOSING", 3.0)
+
+
+class Watched:
+    """A store that counts its calls, and fails in those that `broken` says."""
+
+    def __init__(self, store: Store, broken: Any = lambda call: False) -> None:
+        self.store, self.broken = store, broken
+        self.calls: list[str] = []
+        self.threads: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.store, name)
+        if not callable(method) or name == "where":
+            return method
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls.append(name)
+            self.threads.add(threading.current_thread().name)
+            if self.broken(len(self.calls)):
+                raise OSError("the disk is full\nand more")
+            return method(*arguments, **named)
+
+        return call
+
+
+def report(epoch: int, fit: float) -> Report:
+    return Report(epoch, 1 / epoch, 2.0, fit, {"ad": fit, "mmd": 0.5}, fit + 1, {"ad": fit + 1}, epoch, False, 0.25)
+
+
+def told(listener: Any, trials: int, checkpoint: Path) -> None:
+    """All events of some trials; the second is stopped, the third diverges, the fourth fails."""
+    outcomes = ["finished", "stopped", "diverged", "failed"]
+    for trial in range(trials):
+        listener(Started(trial, CONFIGURATION, 100 + trial, time.time()))
+        for epoch in EPOCHS:
+            listener(Reported(trial, report(epoch, 10.0 / epoch + trial), {"parameters": 99.0}, time.time()))
+        outcome: Any = outcomes[trial] if trial < 4 else "finished"
+        folder = checkpoint if outcome == "finished" else None
+        listener(Ended(trial, outcome, time.time(), folder, "it broke" if outcome == "failed" else ""))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "model.json").write_text("{}")
+    return folder
+
+
+def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Path) -> None:
+    store, entries = Store(store_folder), Entries()
+    parent = store.begin("first", {}, {})
+    writer = Recorder(store, parent, "first")
+    told(writer, 5, checkpoint)
+    told(entries, 5, checkpoint)
+    assert writer.close() == ""
+    store.save_json(parent, "search.json", {"references": {}, "floors": {"validation": {}}, "provenance": {"seed": 1}})
+    board = store.leaderboard("first")
+    assert board.provenance == {"seed": 1}
+    expected = entries.entries({}, writer.run_ids)
+    for read, own in zip(board.entries, expected, strict=True):
+        assert (read.trial, read.configuration, read.outcome, read.run_id) == (
+            own.trial,
+            own.configuration,
+            own.outcome,
+            own.run_id,
+        )
+        assert (read.epoch, read.best_epoch) == (30, 30)
+        assert read.fit == pytest.approx(own.fit, rel=1e-5)
+        assert read.scores == pytest.approx(own.scores, rel=1e-5)
+        assert read.facts == {"parameters": 99.0, "zeros": 0.25}
+
+
+def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Path) -> None:
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    writer = Recorder(store, parent, "first")
+    told(writer, 4, checkpoint)
+    writer.close()
+    client = MlflowClient(store.uri)
+    statuses = {0: "FINISHED", 1: "FINISHED", 2: "FAILED", 3: "FAILED"}
+    for trial, status in statuses.items():
+        run = client.get_run(writer.run_ids[trial])
+        assert run.info.status == status
+        assert run.info.run_name == f"first-{trial}"
+        assert run.data.tags["mlflow.parentRunId"] == parent
+        assert run.data.tags["genseek.kind"] == "trial"
+        assert run.data.params["model"] == "vae"
+        assert {key: run.data.params[key] for key in CONFIGURATION.flat()} == {
+            key: str(value) for key, value in CONFIGURATION.flat().items()
+        }
+        assert (run.data.params["seed"], run.data.params["log10_learning_rate"]) == (str(100 + trial), "-2.0000")
+        for name, values in (
+            ("fit", [1.0 + trial, 0.5 + trial, pytest.approx(1 / 3 + trial, rel=1e-5)]),
+            ("loss/train", [0.1, 0.05, pytest.approx(1 / 30, rel=1e-5)]),
+            ("epoch/ad", [2.0 + trial, 1.5 + trial, pytest.approx(4 / 3 + trial, rel=1e-5)]),
+        ):
+            history = client.get_metric_history(run.info.run_id, name)
+            assert [(point.step, point.value) for point in history] == list(zip(EPOCHS, values, strict=True))
+    assert [client.get_run(writer.run_ids[trial]).data.tags["genseek.outcome"] for trial in range(4)] == [
+        "finished",
+        "stopped",
+        "diverged",
+        "failed",
+    ]
+    assert client.get_run(writer.run_ids[3]).data.tags["genseek.error"] == "it broke"
+    assert [entry.path for entry in client.list_artifacts(writer.run_ids[0])] == ["checkpoint"]
+    assert client.list_artifacts(writer.run_ids[1]) == []
+
+
+def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpoint: Path) -> None:
+    store = Watched(Store(store_folder))
+    writer: Any = Recorder(store, store.begin("first", {}, {}), "first")  # type: ignore[arg-type]
+    store.calls.clear()
+    store.threads.clear()
+    writer(Started(0, CONFIGURATION, 1, time.time()))
+    for epoch in range(1, 301):
+        writer(Reported(0, report(epoch, 1.0 / epoch), {"parameters": 99.0}, time.time()))
+    writer(Ended(0, "stopped", time.time()))
+    assert writer.close() == ""
+    assert store.calls.count("log") < 10  # for 300 reports of about ten metrics each
+    assert store.threads == {"recorder"}
+    history = MlflowClient(store.store.uri).get_metric_history(writer.run_ids[0], "fit")
+    assert [point.step for point in history] == list(range(1, 301))
+
+
+def test_listening_does_not_wait_for_a_slow_store(store_folder: Path) -> None:
+    def slow(call: int) -> bool:
+        time.sleep(1.0)
+        return False
+
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    writer: Any = Recorder(Watched(store, slow), parent, "first")  # type: ignore[arg-type]
+    began = time.monotonic()
+    writer(Started(0, CONFIGURATION, 1, time.time()))
+    for epoch in range(1, 101):
+        writer(Reported(0, report(epoch, 1.0), {}, time.time()))
+    assert time.monotonic() - began < 0.5
+    writer(Ended(0, "stopped", time.time()))
+    assert writer.close() == ""
+
+
+@pytest.mark.parametrize("failing", [{2}, {3}, {4}, {5}, {3, 5, 6}])
+def test_nothing_is_lost_or_doubled_when_a_write_fails(
+    failing: set[int], store_folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # MLflow's own client fails, so that what a store does in two calls may break between them.
+    calls = []
+    for name in ("create_run", "log_batch", "set_terminated", "log_artifacts"):
+
+        def shaky(self: Any, *arguments: Any, method: Any = getattr(MlflowClient, name), **named: Any) -> Any:
+            calls.append(method)
+            if len(calls) in failing:
+                raise ConnectionError("away")
+            return method(self, *arguments, **named)
+
+        store = Store(store_folder)
+        monkeypatch.setattr(MlflowClient, name, shaky)
+    monkeypatch.setattr(recorder.time, "sleep", lambda seconds: None)
+    parent = store.begin("first", {}, {}) if 1 not in failing and 2 not in failing else "0" * 32
+    calls.clear()
+    writer = Recorder(store, parent, "first")
+    told(writer, 3, checkpoint)
+    assert writer.close() == ""
+    monkeypatch.undo()
+    runs = MlflowClient(store.uri).search_runs([store.experiment], "tags.genseek.kind = 'trial'")
+    assert sorted(run.info.run_id for run in runs) == sorted(writer.run_ids.values())
+    for run in runs:
+        assert run.data.params["latent"] == "3"
+        history = MlflowClient(store.uri).get_metric_history(run.info.run_id, "fit")
+        assert [point.step for point in history] == list(EPOCHS)
+        assert run.info.status in ("FINISHED", "FAILED")
+
+
+def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: Path) -> None:
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    writer: Any = Recorder(Watched(store, lambda call: call > 4), parent, "first")  # type: ignore[arg-type]
+    told(writer, 3, checkpoint)
+    began = time.monotonic()
+    said = writer.close()
+    assert time.monotonic() - began < 8
+    assert said == f"{said[0]} trials are not fully recorded in {store_folder}: the disk is full"
+    assert said[0] in "123"
+    assert writer.close() == said  # and once more, after its thread has ended

@@ -1,0 +1,158 @@
+"""The store: an embedded database or a server, names taken once, and what it says when it can't be used."""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from search import InputError, Store
+from search.configuration import Configuration
+
+
+def test_the_database_is_in_write_ahead_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "below" / "new"
+    store = Store(folder)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert (store.embedded, store.where()) == (True, str(folder))
+    assert store.searches() == []
+
+
+def test_searches_are_found_newest_first(store_folder: Path) -> None:
+    store = Store(store_folder)
+    for name in ("first", "second"):
+        run_id = store.begin(name, {"problem": "table", "trials": 7}, {"genseek.data_sha256": "abc"})
+        time.sleep(0.01)
+    store.log(run_id, [("best_fit", 1.25, 0, 1.0)])
+    store.end(run_id, "interrupted", 2.0)
+    second, first = Store(store_folder).searches()
+    assert (first.name, first.problem, first.trials, first.status, first.best_fit) == (
+        "first",
+        "table",
+        7,
+        "RUNNING",
+        None,
+    )
+    assert (second.name, second.run_id, second.status, second.best_fit) == ("second", run_id, "KILLED", 1.25)
+    assert MlflowClient(store.uri).get_run(run_id).data.tags["genseek.kind"] == "search"
+
+
+def test_a_name_is_taken_once(store_folder: Path) -> None:
+    Store(store_folder).begin("first", {}, {})
+    with pytest.raises(InputError, match="a search named 'first' exists already in"):
+        Store(store_folder).begin("first", {}, {})
+    assert len(Store(store_folder).searches()) == 1
+
+
+def test_many_metrics_are_written_in_batches(store_folder: Path) -> None:
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    run_id = store.begin_trial(parent, "first", 0, Configuration("vae", "elbo"), 1, time.time())
+    store.log(run_id, [("fit", float(step), step, 1.0) for step in range(2500)], {"a": 1}, {"b": "2"})
+    run = MlflowClient(store.uri).get_run(run_id)
+    assert (run.data.params["a"], run.data.tags["b"], run.data.metrics["fit"]) == ("1", "2", 2499.0)
+    assert len(MlflowClient(store.uri).get_metric_history(run_id, "fit")) == 2500
+
+
+def test_files_come_back(store_folder: Path, tmp_path: Path) -> None:
+    store = Store(store_folder)
+    run_id = store.begin("first", {}, {})
+    store.save_json(run_id, "search.json", {"a": [1, 2]})
+    (tmp_path / "pair").mkdir()
+    (tmp_path / "pair" / "one.txt").write_text("one")
+    store.save(run_id, tmp_path / "pair", "pair")
+    for name, path in (("a", "search.json"), ("b", "pair/one.txt")):
+        (tmp_path / name).mkdir()
+        assert store.fetch(run_id, path, tmp_path / name).read_text() in ('{\n  "a": [\n    1,\n    2\n  ]\n}', "one")
+    with pytest.raises(InputError, match="store sqlite"):
+        store.fetch(run_id, "nothing.txt", tmp_path / "a")
+
+
+def test_a_search_that_has_not_ended_or_does_not_exist(store_folder: Path) -> None:
+    store = Store(store_folder)
+    with pytest.raises(InputError, match="unknown search 'first'; known: none"):
+        store.leaderboard("first")
+    store.begin("first", {}, {})
+    with pytest.raises(InputError, match="search 'first' has not ended: it has no summary yet"):
+        store.leaderboard("first")
+    with pytest.raises(InputError, match="unknown search 'frist'; did you mean 'first'"):
+        store.leaderboard("frist")
+
+
+@pytest.mark.parametrize("below", ["file/store", "file"])
+def test_a_folder_that_cannot_be_written(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"store .*: can't write there \(.+\)"):
+        Store(tmp_path / below)
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is no database" * 100)
+    with pytest.raises(InputError, match=r"store .*mlflow\.db: can't open the database \(file is not a database\)"):
+        Store(tmp_path)
+
+
+def test_a_server_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError) as error:
+        Store(tmp_path, "http://127.0.0.1:9")
+    assert str(error.value).startswith("store http://127.0.0.1:9: ")
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="store nonsense://x: "):
+        Store(tmp_path, "nonsense://x")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """An MLflow server on a loopback port; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "up")]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (tmp_path / "server.log").open("wb") as log:
+        process = subprocess.Popen([*command, *places], stdout=log, stderr=log, env=environment)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(240):
+                assert process.poll() is None, (tmp_path / "server.log").read_text()
+                try:
+                    urllib.request.urlopen(f"{address}/health", timeout=1).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.mark.slow
+def test_a_search_on_a_server(
+    server: str, ray_cluster: None, tiny_study: Path, tmp_path: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = genseek("run", tiny_study, "--trials", 3, "--tracking-uri", server, "--name", "far", "--json")
+    assert code == 0, err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    code, best, err = genseek("best", "far", "--json")
+    assert code == 0, err
+    assert out.startswith("{")
+    assert best == out or abs(float(best.count("\n")) - out.count("\n")) == 0
+    assert genseek("export", "far", "--out", tmp_path / "winner")[0] == 0
+    assert genseek("sample", tmp_path / "winner", "-n", 5, "--out", tmp_path / "rows.csv")[0] == 0
+    assert not list(tmp_path.rglob("mlflow.db"))
+    parent = Store(tmp_path / "any", server).searches()[0].run_id
+    client = MlflowClient(server)
+    assert {entry.path for entry in client.list_artifacts(parent)} >= {"search.json", "samples.png"}

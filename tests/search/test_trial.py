@@ -1,0 +1,162 @@
+"""One trial: which checkpoint it keeps, what it reports, and that it says the same every time."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models import Shape
+from objectives import Floor, Rows, Verdict, judge_for
+from objectives.problems import Gaussian2D
+from search.configuration import Configuration, Training
+from search.trial import WORST, Report, Task, Trial, rebuilt
+
+PROBLEM = Gaussian2D(train=100, validation=60, test=60)
+ROWS = PROBLEM.rows(0)
+SHAPE = Shape(2, "normal", 2)
+FIT = Floor(1.0, 2.0, 1.0, 60, 60)
+
+
+class Scripted:
+    """A judge that has made up its mind: one fit for each time it is asked."""
+
+    def __init__(self, fits: Sequence[float]) -> None:
+        self.fits, self.seen = iter(fits), list[Any]()
+
+    def __call__(self, generated: Any) -> Verdict:
+        self.seen.append(np.array(generated))
+        fit = next(self.fits)
+        return Verdict({"ad": fit * 10}, fit, {"ad": FIT})
+
+
+def task(judge: Any = None, evaluations: Sequence[int] = (1, 2, 4, 6), rows: Rows = ROWS, draws: int = 2) -> Task:
+    judge = judge or judge_for(PROBLEM, rows.train, rows.validation, 60, repeats=20)
+    return Task(rows, ("a", "b"), SHAPE, judge, evaluations[-1], evaluations, draws)
+
+
+def configuration(model: str = "pushforward", **training: Any) -> Configuration:
+    training = {"batch": 20, "learning_rate": 0.01, **training}
+    return Configuration(model, {"pushforward": "mmd", "vae": "elbo"}[model], training=Training(**training))
+
+
+def reports(trial: Trial) -> list[Report]:
+    return [trial.advance() for _ in trial.task.evaluations]
+
+
+def test_the_best_checkpoint_is_kept_and_not_the_last() -> None:
+    judge = Scripted([5.0, 2.0, 7.0, 3.0])
+    trial = Trial(configuration(), task(judge), seed=1)
+    told = reports(trial)
+    assert [report.epoch for report in told] == [1, 2, 4, 6]
+    assert [report.best_epoch for report in told] == [1, 2, 2, 2]
+    assert [report.fit for report in told] == [5.0, 2.0, 2.0, 2.0]
+    assert [report.epoch_fit for report in told] == [5.0, 2.0, 7.0, 3.0]
+    assert [report.scores["ad"] for report in told] == [50.0, 20.0, 20.0, 20.0]
+    assert [report.epoch_scores["ad"] for report in told] == [50.0, 20.0, 70.0, 30.0]
+    kept = trial.draw(rebuilt(trial.described(), trial.best()))
+    np.testing.assert_array_equal(kept, judge.seen[1])
+    assert not np.array_equal(kept, judge.seen[3])
+
+
+def test_fit_never_rises() -> None:
+    told = reports(Trial(configuration(learning_rate=0.3), task(evaluations=range(1, 13)), seed=1))
+    fits = [report.fit for report in told]
+    assert fits == sorted(fits, reverse=True)
+    assert [report.epoch_fit for report in told] != fits  # this learning rate does jump about
+    assert fits[-1] == min(report.epoch_fit for report in told)
+
+
+@pytest.mark.parametrize("model", ["pushforward", "vae"])
+def test_the_same_seed_reports_the_same(model: str) -> None:
+    first, second, other = (reports(Trial(configuration(model), task(), seed)) for seed in (3, 3, 4))
+    assert first == second
+    assert first[0].loss != other[0].loss
+
+
+def test_evaluations_do_not_disturb_the_training() -> None:
+    often = Trial(configuration("vae"), task(evaluations=range(1, 7)), seed=1)
+    once = Trial(configuration("vae"), task(evaluations=(6,)), seed=1)
+    assert reports(often)[-1].loss == reports(once)[-1].loss
+    np.testing.assert_array_equal(often.draw(often.generator()), once.draw(once.generator()))
+
+
+@pytest.mark.parametrize("model", ["pushforward", "vae"])
+@pytest.mark.parametrize("features", ["standard", "quantile_normal"])
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_what_is_kept_rebuilds_the_same_generator(model: str, features: str, average: float) -> None:
+    trial = Trial(configuration(model, features=features, average=average), task(Scripted([4, 3, 2, 1])), seed=1)
+    reports(trial)
+    described = json.loads(json.dumps(trial.described()))
+    again = rebuilt(described, trial.best())
+    assert again.columns == ("a", "b")
+    assert torch.equal(again.sample(50, 9), trial.generator().sample(50, 9))
+
+
+def test_a_diverged_trial_says_so_and_keeps_what_it_had() -> None:
+    trial = Trial(configuration(), task(Scripted([5.0, 6.0])), seed=1)
+    before = trial.advance()
+    with torch.no_grad():
+        for parameter in trial.trainer.model.parameters():
+            parameter.fill_(math.nan)
+    after = trial.advance()
+    assert after.diverged
+    assert not before.diverged
+    assert not math.isfinite(after.loss)
+    assert (after.fit, after.scores, after.best_epoch, after.epoch_fit) == (5.0, {"ad": 50.0}, 1, WORST)
+    assert torch.isfinite(rebuilt(trial.described(), trial.best()).sample(20)).all()
+
+
+def test_a_learning_rate_beyond_reason_diverges() -> None:
+    extreme = Trial(configuration("vae", learning_rate=1e30, optimizer="sgd"), task(), seed=1)
+    assert extreme.advance().diverged
+
+
+def test_what_cannot_be_judged_is_as_bad_as_can_be() -> None:
+    trial = Trial(configuration(), task(Scripted([math.inf, 3.0, math.nan, 4.0])), seed=1)
+    assert [(report.fit, report.best_epoch) for report in reports(trial)] == [(WORST, 0), (3.0, 2), (3.0, 2), (3.0, 2)]
+
+
+@pytest.mark.parametrize("model", ["pushforward", "vae"])
+def test_scores_are_those_of_the_users_units(model: str) -> None:
+    # Powers of two scale floating point exactly, so nothing but the unit differs.
+    unit = np.array([1024.0, 1 / 4])
+    scaled = Rows(ROWS.train * unit, ROWS.validation * unit, ROWS.test * unit)
+    plain, other = (Trial(configuration(model), task(rows=rows), seed=1) for rows in (ROWS, scaled))
+    for first, second in zip(reports(plain), reports(other), strict=True):
+        assert first.loss == second.loss
+        for score in ("ad", "kendall", "overfit"):
+            assert first.epoch_scores[score] == second.epoch_scores[score]
+    np.testing.assert_array_equal(plain.draw(plain.generator()) * unit, other.draw(other.generator()))
+
+
+def test_a_score_is_the_median_of_the_draws() -> None:
+    judge = task().judge
+    trial = Trial(configuration(), task(judge, draws=5), seed=1)
+    report = trial.advance()
+    drawn = trial.draw(trial.generator())
+    assert drawn.shape == (5, 60, 2)
+    alone = [judge(drawn[[draw]]).values["ad"] for draw in range(5)]
+    assert len(set(alone)) == 5
+    assert report.epoch_scores["ad"] == pytest.approx(np.median(alone))
+
+
+def test_the_validation_loss_is_of_rows_that_were_not_trained_on() -> None:
+    rows = replace(ROWS, validation=ROWS.validation + 100)
+    near, far = (Trial(configuration("vae"), task(Scripted([1.0]), rows=part), seed=1) for part in (ROWS, rows))
+    first, second = near.advance(), far.advance()
+    assert first.loss == second.loss
+    assert second.validation_loss > 100 * abs(first.validation_loss)
+
+
+def test_the_absolute_penalty_leaves_zeros() -> None:
+    shares = []
+    for l1 in (0.0, 0.3, 10.0):
+        shares.append(reports(Trial(configuration(l1=l1), task(), seed=1))[-1].zeros)
+    assert shares[0] == 0
+    assert 0.05 < shares[1] < 1
+    assert shares[2] == 1
