@@ -272,10 +272,11 @@ def ui(
 ) -> None:
     """Open the MLflow UI on the store."""
     from search.server import serve
+    from search.view import link
 
     opened = _store(store, None)
-    link = f"http://127.0.0.1:{port}/#/experiments/{opened.experiment}/runs?workflowType=machine_learning"
-    Console().print(f"MLflow UI on {opened.where()}: {link}\n(Ctrl-C ends it)", soft_wrap=True)
+    address = link(f"http://127.0.0.1:{port}", opened.experiment)
+    Console().print(f"MLflow UI on {opened.where()}: {address}\n(Ctrl-C ends it)", soft_wrap=True)
     raise typer.Exit(serve(opened, port))
 
 

@@ -21,7 +21,7 @@ from search.leaderboard import Entries, Leaderboard, floors_json
 from search.preparation import check, problem_of, task_of, test_judge
 from search.proposer import Proposer
 from search.recorder import Recorder
-from search.store import SUMMARY, TUNE, Store
+from search.store import SUMMARY, TUNE, Store, writable
 from search.study import Study
 from search.trial import Task, draws
 from search.tuning import tune_trials
@@ -59,6 +59,7 @@ def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
     problem = problem_of(study)
     rows = problem.rows(study.budget.seed)
     check(study, problem, rows)
+    writable(store.folder)  # Tune's own files go there, whatever the tracking URI
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
         raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
     taken = {found.name for found in store.searches()}

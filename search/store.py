@@ -18,6 +18,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from objectives import SCORES
+from search import view
 from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Started
@@ -202,7 +203,7 @@ class Store:
         if found is not None:
             return str(found.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
-        return str(self._client.create_experiment(EXPERIMENT, location))
+        return str(self._client.create_experiment(EXPERIMENT, location, {view.TAG: view.state_tag()}))
 
 
 def _children(parent: str) -> str:
