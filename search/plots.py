@@ -48,13 +48,14 @@ def samples_beside(real: Array, made: Array, columns: tuple[str, ...], path: Pat
 def asymmetry(board: Leaderboard, path: Path) -> bool:
     """Write a picture of fit against log2 of encoder over decoder parameters; False if no trial had both."""
     key = "log2_encoder_over_decoder"
-    shown = [entry for entry in board.ranked() if key in entry.facts and entry.fit < 1e3]
+    colors = {"finished": REAL, "stopped": "#b8b8b8"}
+    shown = [e for e in board.ranked() if key in e.facts and e.outcome in colors and 0 < e.fit < 1e3]
     if not shown:
         return False
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
-    for outcome, color in (("finished", REAL), ("stopped", "#b8b8b8")):
-        some = [entry for entry in shown if entry.outcome == outcome]
+    for outcome in dict.fromkeys(entry.outcome for entry in shown):
+        some, color = [entry for entry in shown if entry.outcome == outcome], colors[outcome]
         axes.scatter([e.facts[key] for e in some], [e.fit for e in some], s=18, color=color, label=outcome)
     axes.axvline(0, color="black", linewidth=0.5)
     axes.set(xlabel="log2 (encoder / decoder parameters)", ylabel="fit (1 = as another real sample)", yscale="log")

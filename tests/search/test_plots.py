@@ -1,6 +1,7 @@
 """Pictures: any number of columns, and samples that no density can be drawn of."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -53,17 +54,19 @@ def test_degenerate_rows(tmp_path: Path) -> None:
     assert drawn(tmp_path, np.repeat(RANDOM.normal(size=(100, 1)), 3, axis=1), np.ones((100, 3))).std() > 0.01
 
 
-def board(*facts: dict[str, float]) -> Leaderboard:
+def board(*outcomes: Any, facts: Any = "log2_encoder_over_decoder") -> Leaderboard:
     entries = [
-        Entry(trial, Configuration("vae", "elbo"), "finished" if trial % 2 else "stopped", 9, 9, 1.5, {}, own)
-        for trial, own in enumerate(facts)
+        Entry(trial, Configuration("vae", "elbo"), outcome, 9, 9, 1.5 + trial, {}, {facts: trial - 1.0})
+        for trial, outcome in enumerate(outcomes)
     ]
     return Leaderboard("first", entries, {}, {}, {})
 
 
 def test_asymmetry_is_drawn_where_there_is_any(tmp_path: Path) -> None:
     path = tmp_path / "asymmetry.png"
-    assert not asymmetry(board({"parameters": 9.0}), path)
+    assert not asymmetry(board("finished", facts="parameters"), path)
+    assert not asymmetry(board("diverged", "failed"), path)
     assert not path.exists()
-    assert asymmetry(board(*[{"log2_encoder_over_decoder": float(ratio)} for ratio in (-1, 0, 2)]), path)
-    assert picture(path).shape == (440, 660, 3)
+    for outcomes in (("finished", "stopped", "stopped"), ("finished",), ("stopped",), ("diverged", "finished")):
+        assert asymmetry(board(*outcomes), path)
+        assert picture(path).shape == (440, 660, 3)
