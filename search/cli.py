@@ -83,8 +83,8 @@ def run(
     )
     with LiveTable(console, plan.name, loaded.budget) as live:
         result = run_search(plan, [live])
-    for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+    for line in result.failures:
+        console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
     if result.interrupted:
         console.print("[yellow]interrupted[/]; what was trained so far is recorded")
     show(console, result.board)
@@ -92,11 +92,15 @@ def run(
         winner = result.board.winner()
         if as_json:
             _print_json(result.board.described(winner))
-        console.print(
-            f"\nnext: genseek export {plan.name} --out DIR{_store_option(store)}    genseek ui{_store_option(store)}"
-        )
+        where = f" --store {store}" if store is not None else ""
+        if not result.unrecorded:
+            console.print(f"\nnext: genseek export {plan.name} --out DIR{where}", f"genseek ui{where}", sep="    ")
+    for line in result.unrecorded:
+        _tell(f"not all is recorded: {line}")
     if result.interrupted:
         raise typer.Exit(130)
+    if result.unrecorded:
+        raise typer.Exit(2)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")
@@ -285,7 +289,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(str(error)), highlight=False)
+        _tell(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -294,14 +298,14 @@ def main() -> None:
         sys.exit(1)
 
 
+def _tell(error: str) -> None:
+    Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(error), highlight=False)
+
+
 def _store(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
     from search.store import Store
 
     return Store(folder or Path("genseek-store"), None if folder is not None else tracking_uri, create)
-
-
-def _store_option(folder: Path | None) -> str:
-    return f" --store {folder}" if folder is not None else ""
 
 
 def _print_json(value: Any) -> None:

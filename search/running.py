@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,11 +44,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """How a search ended: its leaderboard, whether Ctrl-C ended it, and what its user should know, a line each."""
+    """How a search ended: its leaderboard, and whether Ctrl-C ended it.
+
+    `failures` are trials that an error ended, `unrecorded` what the store didn't take, a line each.
+    """
 
     board: Leaderboard
     interrupted: bool
-    warnings: list[str]
+    failures: list[str]
+    unrecorded: list[str]
 
 
 def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
@@ -93,38 +98,48 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
     entries, recorder = Entries(), Recorder(store, parent, plan.name)
     folder = store.folder / TUNE / plan.name
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
-    status = "failed"
     try:
         complete = tune_trials(
             Proposer(study, budget.seed), task, budget, seeds, folder, [entries, recorder, *listeners]
         )
-        tests = {ended.trial: _tested(plan, ended.checkpoint, seeds[ended.trial]) for ended in entries.finished()}
-        trouble = recorder.close()
-        board = Leaderboard(
-            plan.name,
-            entries.entries(tests, recorder.run_ids),
-            _references(plan),
-            {"validation": task.judge.floors, "test": plan.test_judge.floors},
-            provenance,
-        )
-        status = "finished" if complete else "interrupted"
-        warnings = [trouble] if trouble else []
-        warnings += [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
-        _conclude(plan, parent, board, folder)
-    finally:
+    except BaseException as error:
         recorder.close()
-        store.end(parent, status, time.time())
-    store.tidy()
-    if not trouble:
+        with suppress(InputError):
+            store.end(parent, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed", time.time())
+        if isinstance(error, OSError):
+            raise InputError(f"store {store.folder}: {error.strerror or error}") from error
+        raise
+    troubles = [recorder.close()]
+    board = Leaderboard(
+        plan.name,
+        entries.entries(_tests(plan, entries, seeds), recorder.run_ids),
+        _references(plan),
+        {"validation": task.judge.floors, "test": plan.test_judge.floors},
+        provenance,
+    )
+    try:
+        _conclude(plan, parent, board)
+        store.end(parent, "finished" if complete else "interrupted", time.time())
+        store.tidy()
+    except InputError as error:
+        troubles.append(str(error))
+    unrecorded = [trouble for trouble in troubles if trouble]
+    if not unrecorded:
         shutil.rmtree(folder, ignore_errors=True)
-    return Result(board, not complete, warnings)
+    failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
+    return Result(board, not complete, failures, unrecorded)
 
 
-def _tested(plan: Plan, checkpoint: Path | None, seed: int) -> dict[str, float]:
-    """Scores and fit of a checkpoint on the test rows."""
-    assert checkpoint is not None
-    verdict = plan.test_judge(draws(opened(checkpoint), plan.task.draws, len(plan.task.rows.test), seed))
-    return verdict.values | {"fit": verdict.fit}
+def _tests(plan: Plan, entries: Entries, seeds: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Scores and fit on the test rows of every checkpoint that was trained at full budget, by trial."""
+    tests = {}
+    for ended in entries.finished():
+        with suppress(InputError):  # a checkpoint that a full disk cut short has no test scores
+            generator = opened(ended.checkpoint or Path())
+            drawn = draws(generator, plan.task.draws, len(plan.task.rows.test), seeds[ended.trial])
+            verdict = plan.test_judge(drawn)
+            tests[ended.trial] = verdict.values | {"fit": verdict.fit}
+    return tests
 
 
 def _references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
@@ -140,7 +155,7 @@ def _references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
     return judged
 
 
-def _conclude(plan: Plan, parent: str, board: Leaderboard, folder: Path) -> None:
+def _conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
     """Record what the search as a whole has found: summary, test scores, pictures."""
     store, now = plan.store, time.time()
     summary = {

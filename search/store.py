@@ -52,7 +52,7 @@ class Found:
 
 @final
 class Store:
-    """Reads and writes one tracking store.
+    """Reads and writes one tracking store; what it can't do is an `InputError` of one line.
 
     Args:
         folder: of the embedded store, and of Ray Tune's files while a search runs.
@@ -64,6 +64,9 @@ class Store:
     """
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
+        # What goes wrong is raised as well, and told in one line: their tracebacks would come before it.
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self.folder = Path(folder).resolve()
         self.embedded = tracking_uri is None
         self.uri = tracking_uri or f"sqlite:///{self.folder / DATABASE}"
@@ -98,7 +101,8 @@ class Store:
             "mlflow.parentRunId": parent,
         }
         begun, name = int(started.time * 1000), f"{search}-{started.trial}"
-        return str(self._client.create_run(self.experiment, begun, tags, name).info.run_id)
+        with _told(self.uri):
+            return str(self._client.create_run(self.experiment, begun, tags, name).info.run_id)
 
     def trial_run(self, parent: str, trial: int) -> str | None:
         """Run id of a trial's child run, if there is one."""
@@ -116,16 +120,16 @@ class Store:
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
         settings = [Param(key, str(value)) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
-        self._client.log_batch(run_id, points[:MOST_METRICS], settings, labels, synchronous=True)
-        for start in range(MOST_METRICS, len(points), MOST_METRICS):
-            self._client.log_batch(run_id, points[start : start + MOST_METRICS], synchronous=True)
+        with _told(self.uri):
+            self._client.log_batch(run_id, points[:MOST_METRICS], settings, labels, synchronous=True)
+            for start in range(MOST_METRICS, len(points), MOST_METRICS):
+                self._client.log_batch(run_id, points[start : start + MOST_METRICS], synchronous=True)
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
         """Keep a file or a folder with a run."""
-        if path.is_dir():
-            self._client.log_artifacts(run_id, str(path), folder or None)
-        else:
-            self._client.log_artifact(run_id, str(path), folder or None)
+        log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+        with _told(self.uri):
+            log(run_id, str(path), folder or None)
 
     def save_json(self, run_id: str, name: str, value: Any) -> None:
         """Keep a JSON file with a run."""
@@ -145,12 +149,13 @@ class Store:
 
     def end(self, run_id: str, outcome: str, time: float) -> None:
         """End a run (`finished`, `stopped`, `diverged`, `failed`, `interrupted`); `time` in seconds."""
-        self._client.set_terminated(run_id, STATUS[outcome], int(time * 1000))
+        with _told(self.uri):
+            self._client.set_terminated(run_id, STATUS[outcome], int(time * 1000))
 
     def tidy(self) -> None:
         """Let sqlite count its rows: a search by metric over thousands of runs takes seconds without, 0.04 s with."""
         if self.embedded:
-            with sqlite3.connect(self.folder / DATABASE) as database:
+            with _told(self.uri), sqlite3.connect(self.folder / DATABASE) as database:
                 database.execute("ANALYZE")
 
     def searches(self) -> list[Found]:
@@ -225,8 +230,6 @@ def writable(folder: Path) -> None:
 
 
 def _prepare(database: Path) -> None:
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         connection = sqlite3.connect(database)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -240,7 +243,7 @@ def _told(uri: str) -> Iterator[None]:
     """Tell a failing store in one line."""
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, sqlite3.Error) as error:
         raise InputError(f"store {uri}: {str(error).splitlines()[0]}") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from models.noise import hashed_seed
 from objectives import Judge, Rows
@@ -19,8 +20,6 @@ from search.trial import Trial
 
 
 def children(store: Store, parent: str) -> list[Any]:
-    from mlflow import MlflowClient
-
     found = MlflowClient(store.uri).search_runs([store.experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
     return sorted(found, key=lambda run: int(run.data.tags["genseek.trial"]))
 
@@ -120,8 +119,6 @@ def same_but_rounded(board: Leaderboard, read: Leaderboard) -> None:
 
 
 def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
-    from mlflow import MlflowClient
-
     store, board = Store(finished.folder), finished.result.board
     (found,) = store.searches()
     assert (found.name, found.problem, found.trials, found.status) == ("first", "gaussian_2d", 6, "FINISHED")
@@ -161,7 +158,7 @@ def test_checkpoints_are_kept_of_trials_at_full_budget_only(finished: Any, tmp_p
 
 
 def test_tunes_own_files_are_gone(finished: Any) -> None:
-    assert finished.result.warnings == []
+    assert finished.result.failures == finished.result.unrecorded == []
     assert not finished.result.interrupted
     assert not list((finished.folder / "ray").glob("*"))
 
@@ -179,6 +176,24 @@ def test_a_name_is_taken_once(finished: Any, tiny_study: Path) -> None:
 def test_a_name_is_of_plain_letters(name: str, finished: Any) -> None:
     with pytest.raises(InputError, match=r"--name .*: expected letters, digits"):
         plan_search(finished.plan.study, Store(finished.folder), name)
+
+
+def test_a_disk_that_fills_up_loses_the_record_and_not_the_result(
+    ray_cluster: None, store_folder: Path, tiny_study: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", full)
+    options = ("--trials", 2, "--epochs", 2, "--name", "full", "--store", store_folder)
+    code, out, err = genseek("run", tiny_study, *options, "--json")
+    assert code == 2
+    assert json.loads(out)["outcome"] == "finished"
+    assert "full: best trials on validation rows" in err
+    (told,) = [line for line in err.splitlines() if line.startswith("error:")]
+    assert "not all is recorded" in told
+    assert "No space left on device" in told
+    assert list((store_folder / "ray" / "full").glob("*/checkpoint_*"))  # what was trained is still there
 
 
 TWO_WAYS = """
@@ -220,8 +235,8 @@ def test_trials_that_cannot_be_built_fail_and_the_others_go_on(ray_cluster: None
     assert set(outcomes.values()) == {("standard", "finished"), ("log1p", "failed")}
     assert result.board.winner().configuration.training.features == "standard"
     failed = [trial for trial, (_, outcome) in outcomes.items() if outcome == "failed"]
-    assert len(result.warnings) == len(failed)
-    for trial, warning in zip(sorted(failed), sorted(result.warnings), strict=True):
+    assert len(result.failures) == len(failed)
+    for trial, warning in zip(sorted(failed), sorted(result.failures), strict=True):
         assert warning.startswith(f"trial {trial} failed: ValueError: log1p features need rows of at least 0")
     recorded_as_failed(plan.store, failed, "log1p features need rows of at least 0")
 
