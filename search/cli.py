@@ -35,7 +35,7 @@ StoreFolder = Annotated[
 ]
 Tracking = Annotated[
     str | None,
-    typer.Option(help="MLflow tracking URI instead of the embedded store.", envvar="MLFLOW_TRACKING_URI"),
+    typer.Option(help="MLflow tracking URI instead of the embedded store.  [default: MLFLOW_TRACKING_URI, if set]"),
 ]
 By = Annotated[str, typer.Option(help="Score that decides: fit, ad, kendall or mmd.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]
@@ -88,15 +88,16 @@ def run(
     if result.interrupted:
         console.print("[yellow]interrupted[/]; what was trained so far is recorded")
     show(console, result.board)
-    if not result.interrupted or any(entry.outcome == "finished" for entry in result.board.entries):
-        winner = result.board.winner()
-        if as_json:
-            _print_json(result.board.described(winner))
-        where = f" --store {store}" if store is not None else ""
-        if not result.unrecorded:
-            console.print(f"\nnext: genseek export {plan.name} --out DIR{where}", f"genseek ui{where}", sep="    ")
     for line in result.unrecorded:
         _tell(f"not all is recorded: {line}")
+    if result.interrupted and not result.board.finished():
+        raise typer.Exit(130)
+    winner = result.board.winner()
+    if as_json:
+        _print_json(result.board.described(winner))
+    if not result.unrecorded:
+        where = f" --store {store}" if store is not None else ""
+        console.print(f"\nnext: genseek export {plan.name} --out DIR{where}", f"genseek ui{where}", sep="    ")
     if result.interrupted:
         raise typer.Exit(130)
     if result.unrecorded:
@@ -170,10 +171,11 @@ def list_(
         _print_json(rows)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in rows[0] if rows else [f"no {what}"]:
+    headings = [heading for heading in (rows[0] if rows else [f"no {what}"]) if heading != "run_id"]
+    for heading in headings:
         table.add_column(heading)
     for row in rows:
-        table.add_row(*[", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()])
+        table.add_row(*[_cell(row[heading]) for heading in headings])
     Console().print(table)
 
 
@@ -190,7 +192,7 @@ def best(
     from search.display import show
 
     console = Console()
-    show(console, board)
+    show(console, board, by)
     console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
     for key, value in winner["configuration"].items():
         console.print(f"  {key} = {value}", highlight=False)
@@ -212,7 +214,8 @@ def export(
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     write(opened, board, number, out)
-    Console().print(f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv")
+    line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
+    Console().print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")
@@ -232,14 +235,17 @@ def sample(
     try:
         if out is None:
             table.to_csv(sys.stdout, index=False)
-        elif out.suffix.lower() in (".parquet", ".pq"):
+        elif out.suffix.lower() == ".parquet":
             table.to_parquet(out, index=False)
-        else:
+        elif out.suffix.lower() == ".csv":
             table.to_csv(out, index=False)
+        else:
+            raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
     except OSError as error:
         raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
     if out is not None:
-        Console().print(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
+        line = f"{rows} rows of {', '.join(generator.columns)} are in {out}"
+        Console().print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")
@@ -305,7 +311,14 @@ def _tell(error: str) -> None:
 def _store(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
     from search.store import Store
 
-    return Store(folder or Path("genseek-store"), None if folder is not None else tracking_uri, create)
+    uri = tracking_uri or (os.environ.get("MLFLOW_TRACKING_URI") if folder is None else None)
+    return Store(folder or Path("genseek-store"), uri or None, create)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return ", ".join(value) if isinstance(value, list) else str("-" if value is None else value)
 
 
 def _print_json(value: Any) -> None:

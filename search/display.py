@@ -88,15 +88,14 @@ class LiveTable:
         return Group(self._bar, table)
 
 
-def show(console: Console, board: Leaderboard, most: int = SHOWN) -> None:
+def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
     """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
-    console.print(_ranking(board, most))
+    console.print(_ranking(board, by))
     counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
-    finished = [entry for entry in board.ranked() if entry.outcome == "finished"]
-    if finished and finished[0].test:
+    if board.finished() and board.ranked(by)[0].test:
         console.print()
-        console.print(_test(board, finished[0]))
+        console.print(_test(board, board.ranked(by)[0]))
 
 
 def scores_shown(scores: dict[str, float], fit: float) -> list[str]:
@@ -115,9 +114,9 @@ def _table(title: str) -> Table:
     return table
 
 
-def _ranking(board: Leaderboard, most: int) -> Table:
-    table = _table(f"{board.name}: best trials on validation rows")
-    for entry in board.ranked()[:most]:
+def _ranking(board: Leaderboard, by: str) -> Table:
+    table = _table(f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else ""))
+    for entry in board.ranked(by)[:SHOWN]:
         done = entry.outcome == "finished"
         label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({entry.outcome})"
         table.add_row(label, _pair(entry), *scores_shown(entry.scores, entry.fit), style="" if done else "dim")

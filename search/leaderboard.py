@@ -47,10 +47,14 @@ class Leaderboard:
     floors: dict[str, dict[str, Floor]]
     provenance: dict[str, Any]
 
+    def finished(self) -> list[Entry]:
+        """Trials trained at full budget that could be judged, in no order."""
+        return [entry for entry in self.entries if entry.outcome == "finished" and entry.fit < WORST]
+
     def ranked(self, by: str = "fit") -> list[Entry]:
         """Trials trained at full budget, best first, then the others by how far they came; never mixed."""
-        finished = [entry for entry in self.entries if entry.outcome == "finished"]
-        others = [entry for entry in self.entries if entry.outcome != "finished"]
+        finished = self.finished()
+        others = [entry for entry in self.entries if entry not in finished]
         return sorted(finished, key=lambda e: _value(e, by)) + sorted(others, key=lambda e: (-e.epoch, e.fit, e.trial))
 
     def winner(self, by: str = "fit") -> Entry:
@@ -62,7 +66,7 @@ class Leaderboard:
         known = [name for name in RANKABLE if name == "fit" or name in self.floors["validation"]]
         if by not in known:
             raise InputError(f"--by: {unknown('score', by, known)}")
-        finished = [entry for entry in self.entries if entry.outcome == "finished" and entry.fit < WORST]
+        finished = self.finished()
         if not finished:
             raise InputError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
         return min(finished, key=lambda entry: _value(entry, by))

@@ -24,8 +24,6 @@ def problem_of(study: Study) -> Problem:
     Raises:
         InputError: the problem can't be made of these arguments, or there is something wrong with the data.
     """
-    if study.problem == "table" and not study.problem_arguments.get("data"):
-        raise InputError("problem table: no data; name a CSV or Parquet file with --data FILE")
     try:
         return PROBLEMS[study.problem](**study.problem_arguments)
     except ValueError as error:

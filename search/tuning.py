@@ -230,6 +230,7 @@ def _outcome(epoch: int, diverged: bool, epochs: int) -> Outcome:
 def _cluster(budget: Budget) -> Iterator[int]:
     """A Ray cluster: the one that RAY_ADDRESS names, or one on this machine; yields the trials it can run at once."""
     own = not ray.is_initialized()
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
     if own:
         local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 2**28}
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else local))

@@ -24,8 +24,16 @@ class Table(Problem):
     """
 
     def __init__(
-        self, *, data: str, columns: str = "", drop_missing: bool = False, validation: float = 0.2, test: float = 0.2
+        self,
+        *,
+        data: str = "",
+        columns: str = "",
+        drop_missing: bool = False,
+        validation: float = 0.2,
+        test: float = 0.2,
     ) -> None:
+        if not data:
+            raise ValueError("no data; name a CSV or Parquet file with --data FILE")
         self._columns, self._all, self.dropped = read_table(data, columns, drop_missing)
         count = len(self._all)
         if count < LEAST_ROWS:

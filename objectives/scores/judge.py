@@ -17,13 +17,15 @@ Pair: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Array, Array]]
 LARGEST = 4000
 LEAST = 50
 ROWS_IN_ALL = 400_000
+RANKS = 0.99  # a score that more than this share of real samples keep above 0 may rank: a ratio of 0 would decide all
 
 
 @dataclass(frozen=True)
 class Floor:
     """A score between real samples of `n` held and `m` generated rows: median and 95 % quantile, both of the value.
 
-    `positive` is the median of the never-negative form, which enters fit.
+    `positive` is the median of the never-negative form, which enters fit; it is 0, and the score doesn't rank, where
+    even real samples reach 0 now and then (`kendall` of many columns, where hardly a row exceeds another in all).
     """
 
     median: float
@@ -123,6 +125,8 @@ def floors(
     found: dict[str, Floor] = {}
     for name, pairs in seen.items():
         value, positive = np.array(pairs).T
+        if np.mean(positive > 0.0) < RANKS:
+            positive = np.zeros(1)
         limit, carried = scores[name].limit, (held / n_held) ** scores[name].decay
         median, upper, middle = (
             float(limit + (figure - limit) * carried)
