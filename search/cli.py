@@ -115,14 +115,14 @@ def check(
 ) -> None:
     """Check a study, its data, this machine and the store, without starting anything."""
     from search.preparation import check as check_study
-    from search.preparation import problem_of, with_overrides
+    from search.preparation import problem_of, task_of, with_overrides
     from search.store import writable
     from search.study import load_study
 
     loaded = with_overrides(load_study(study), data=data, columns=columns, drop_missing=drop_missing)
     problem = problem_of(loaded)
-    rows = problem.rows(loaded.budget.seed)
-    count = check_study(loaded, problem, rows)
+    task = task_of(loaded, problem)
+    rows, count = task.rows, check_study(loaded, task)
     folder = store or Path("genseek-store")
     writable(folder)
     pairs = [f"{model} with {objective}" for model, names in loaded.pairs().items() for objective in names]

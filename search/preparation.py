@@ -10,6 +10,7 @@ import torch
 from models import MODELS, Shape
 from models.features import FEATURES
 from objectives import OBJECTIVES, PROBLEMS, Judge, Problem, Rows, judge_for
+from objectives.problems.problem import Array
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.errors import InputError
@@ -31,39 +32,47 @@ def problem_of(study: Study) -> Problem:
 
 
 def task_of(study: Study, problem: Problem) -> Task:
-    """What the study's trials share: rows, and the judge of the validation rows with its floors."""
+    """What the study's trials share: rows, and the judge of the validation rows with its floors.
+
+    Raises:
+        InputError: the rows can't be judged.
+    """
     rows = problem.rows(study.budget.seed)
     shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
-    judge = judge_for(problem, rows.train, rows.validation, len(rows.validation), study.budget.seed)
+    judge = judge_of(study, problem, rows, rows.validation)
     budget = study.budget
     return Task(rows, problem.columns, shape, judge, budget.epochs, budget.evaluations(), budget.draws)
 
 
-def test_judge(study: Study, problem: Problem, rows: Rows) -> Judge:
-    """Judge of the test rows, with their own floors."""
-    return judge_for(problem, rows.train, rows.test, len(rows.test), study.budget.seed)
+def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
+    """Judge of held-out rows `[n, columns]`, with floors for samples of as many rows.
+
+    Raises:
+        InputError: the rows can't be judged.
+    """
+    try:
+        return judge_for(problem, rows.train, held, len(held), study.budget.seed)
+    except ValueError as error:
+        raise InputError(f"problem {study.problem}: {error}") from error
 
 
-def check(study: Study, problem: Problem, rows: Rows) -> int:
+def check(study: Study, task: Task) -> int:
     """Build every model at the corners of its space and take one step of training; how many corners that were.
 
     Raises:
         InputError: something is out of its range, doesn't fit the data, or more is asked of this machine than it has.
     """
     _check_resources(study)
-    some = Rows(*(part[: _batch(study)] for part in (rows.train, rows.validation, rows.test)))
-    shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
+    some = Rows(*(part[: _batch(study)] for part in (task.rows.train, task.rows.validation, task.rows.test)))
     for name in study.training.get("features", Fixed(Training().features)).corners():
         try:
-            FEATURES[name](torch.from_numpy(rows.train))
+            FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
             raise InputError(f"[training] features: {error}") from error
     count = 0
     for configuration in corners(study):
-        # The judge isn't asked here, and standardised features keep a small part of the rows from deciding anything.
-        task = Task(some, problem.columns, shape, None, 1, (1,), 1)  # type: ignore[arg-type]
         try:
-            trial = Trial(configuration, task, seed=0)
+            trial = Trial(configuration, replace(task, rows=some), seed=0)
             trial.trainer.advance()
             trial.generator().sample(2)
         except ValueError as error:

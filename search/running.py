@@ -19,7 +19,7 @@ from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened, versions
 from search.leaderboard import Entries, Leaderboard, floors_json
-from search.preparation import check, problem_of, task_of, test_judge
+from search.preparation import check, judge_of, problem_of, task_of
 from search.proposer import Proposer
 from search.recorder import Recorder
 from search.store import SUMMARY, TUNE, Store, writable
@@ -62,8 +62,8 @@ def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
         InputError: anything that a user could have got wrong.
     """
     problem = problem_of(study)
-    rows = problem.rows(study.budget.seed)
-    check(study, problem, rows)
+    task = task_of(study, problem)
+    check(study, task)
     writable(store.folder)  # Tune's own files go there, whatever the tracking URI
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
         raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
@@ -75,8 +75,7 @@ def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
         raise InputError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
     elif name in taken:
         raise InputError(f"--name {name}: a search of that name exists already in {store.where()}; choose another")
-    task = task_of(study, problem)
-    return Plan(study, problem, task, test_judge(study, problem, task.rows), name, store)
+    return Plan(study, problem, task, judge_of(study, problem, task.rows, task.rows.test), name, store)
 
 
 def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:

@@ -9,11 +9,8 @@ import pandas as pd
 import pytest
 
 from search.errors import InputError
-from search.preparation import check, problem_of, task_of, test_judge, with_overrides
+from search.preparation import check, judge_of, problem_of, task_of, with_overrides
 from search.study import Study, parse_study
-
-judge_of_test_rows = test_judge
-del test_judge  # or pytest takes it for a test
 
 
 def study(training: str = "", pushforward: str = "", top: str = "", problem: str = "") -> Study:
@@ -37,8 +34,7 @@ def study(training: str = "", pushforward: str = "", top: str = "", problem: str
 
 
 def checked(made: Study) -> int:
-    problem = problem_of(made)
-    return check(made, problem, problem.rows(0))
+    return check(made, task_of(made, problem_of(made)))
 
 
 def refusal(made: Study) -> str:
@@ -149,7 +145,7 @@ def test_validation_and_test_rows_have_a_judge_each() -> None:
     task = task_of(made, problem)
     assert (task.columns, task.shape.features, task.shape.source) == (("x1", "x2"), 2, "normal")
     assert (task.epochs, task.draws, list(task.evaluations)) == (9, 3, made.budget.evaluations())
-    tested = judge_of_test_rows(made, problem, task.rows)
+    tested = judge_of(made, problem, task.rows, task.rows.test)
     for judge, rows in ((task.judge, task.rows.validation), (tested, task.rows.test)):
         assert {floor.n for floor in judge.floors.values()} == {len(rows)}
         assert judge(rows[np.newaxis]).values["ad"] < judge(rows[np.newaxis] + 1).values["ad"]
