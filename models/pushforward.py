@@ -70,7 +70,8 @@ class Pushforward(Model):
 
     def push(self, inputs: Tensor, noise: Noise | None = None) -> Tensor:
         """Rows `[pack, batch, features]` that `inputs` map to; `noise` is given in training only, for dropout."""
-        return self.network(inputs, noise)  # type: ignore[no-any-return]
+        rows: Tensor = self.network(inputs, noise)
+        return rows
 
     def sample(self, noise: Noise) -> Tensor:
         """Rows `[pack, noise.rows, features]` pushed from fresh inputs."""

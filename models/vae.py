@@ -93,7 +93,8 @@ class VAE(Model):
 
     def decode(self, latent: Tensor, noise: Noise | None = None) -> Tensor:
         """Mean of p(x|z), `[pack, batch, features]`; `noise` is given in training only."""
-        return self.decoder(latent, noise)  # type: ignore[no-any-return]
+        mean: Tensor = self.decoder(latent, noise)
+        return mean
 
     def log_scale(self) -> Tensor:
         """Logarithm of the decoder's sigma, `[pack, 1, features]`; it has a gradient only where it is learned."""

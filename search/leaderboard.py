@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from objectives import Floor
+from objectives import SCORES, Floor
 from search.configuration import Configuration
 from search.errors import InputError, unknown
-from search.events import Ended, Event, Outcome, Reported, Started
+from search.events import Ended, Event, Reported, Started
 from search.trial import WORST
 
-RANKABLE = ("fit", "ad", "kendall", "mmd")
+RANKABLE = ("fit", *(name for name, score in SCORES.items() if score.ranking))
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Entry:
 
     trial: int
     configuration: Configuration
-    outcome: Outcome
+    outcome: str
     epoch: int
     best_epoch: int
     fit: float

@@ -263,7 +263,7 @@ def _entry(run: Run) -> Entry:
     return Entry(
         int(tags["genseek.trial"]),
         Configuration.from_nested(json.loads(tags["genseek.configuration"])),
-        tags.get("genseek.outcome", "interrupted"),  # type: ignore[arg-type]
+        tags.get("genseek.outcome", "interrupted"),
         int(metrics.get("epoch", 0)),
         int(metrics.get("best_epoch", 0)),
         metrics.get("fit", WORST),
