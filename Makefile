@@ -1,6 +1,7 @@
 # Everything that the README promises, each one command; `make help` lists them.
 PYTHON ?= python3
-NAME ?= returns_4d-$(shell date +%Y%m%d-%H%M%S)
+STAMP := $(shell date +%Y%m%d-%H%M%S)
+NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ help: ## this list
 env: .venv/ready ## the environment .venv, with pinned versions
 
 .venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "make env needs the module venv (Debian: python3-venv)"; exit 2; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
