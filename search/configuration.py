@@ -1,7 +1,7 @@
 """The configuration of one trial: a model, an objective, and how they are trained."""
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from models.features import FeatureName
@@ -44,9 +44,6 @@ class Training:
             raise ValueError(f"batch must be at least 2, got {self.batch}")
         if not (0 <= self.l1 < math.inf and 0 <= self.l2 < math.inf):
             raise ValueError(f"l1 and l2 must be at least 0, got {self.l1} and {self.l2}")
-
-
-TRAINING_KEYS = tuple(entry.name for entry in fields(Training))
 
 
 @dataclass(frozen=True)

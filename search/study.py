@@ -10,7 +10,7 @@ from typing import Any
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS
 from search.budget import Budget
-from search.configuration import TRAINING_KEYS, Configuration, Training
+from search.configuration import Configuration, Training
 from search.domain import Domain, domain_of
 from search.errors import InputError, unknown
 from search.schema import arguments_of, checked_arguments
@@ -207,6 +207,3 @@ def _in(where: str, call: Any) -> Any:
         return call()
     except InputError as error:
         raise InputError(f"{where} {error}") from error
-
-
-assert not {"model", "objective"} & set(TRAINING_KEYS)

@@ -8,7 +8,7 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES
-from search.configuration import TRAINING_KEYS, Configuration
+from search.configuration import Configuration, Training
 from search.domain import Domain, Fixed
 from search.proposer import Proposer
 from search.schema import arguments_of
@@ -63,7 +63,7 @@ def domains(study: Study, configuration: Configuration) -> list[tuple[Domain, An
         ),
     )
     flat = configuration.flat()
-    found = [(study.training[key], flat[key]) for key in TRAINING_KEYS if key in study.training]
+    found = [(study.training[key], flat[key]) for key in arguments_of(Training) if key in study.training]
     for constructor, own, values in groups:
         arguments = arguments_of(constructor)
         assert values.keys() == arguments.keys()  # its own keys, and none of another's

@@ -7,7 +7,7 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS
-from search.configuration import TRAINING_KEYS, Configuration, Training
+from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed, Range
 from search.errors import InputError
 from search.schema import arguments_of
@@ -226,7 +226,7 @@ PAIRS = [(model, objective) for model in MODELS for objective in serving(model)]
 @pytest.mark.parametrize(("model", "objective"), PAIRS)
 def test_a_flat_configuration_loses_nothing(model: str, objective: str) -> None:
     own, loss = arguments_of(MODELS[model]), arguments_of(OBJECTIVES[objective])
-    keys = ["model", "objective", *own, *loss, *TRAINING_KEYS]
+    keys = ["model", "objective", *own, *loss, *arguments_of(Training)]
     assert len(set(keys)) == len(keys)
     configuration = Configuration(model, objective, dict.fromkeys(own, 1), dict.fromkeys(loss, 2))
     assert list(configuration.flat()) == keys
