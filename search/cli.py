@@ -114,9 +114,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a study, its data, this machine and the store, without starting anything."""
+    from search.folder import writable
     from search.preparation import check as check_study
     from search.preparation import problem_of, task_of, with_overrides
-    from search.store import writable
     from search.study import load_study
 
     loaded = with_overrides(load_study(study), data=data, columns=columns, drop_missing=drop_missing)

@@ -18,11 +18,12 @@ from search import plots
 from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened, versions
+from search.folder import writable
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.preparation import check, judge_of, problem_of, task_of
 from search.proposer import Proposer
 from search.recorder import Recorder
-from search.store import SUMMARY, TUNE, Store, writable
+from search.store import SUMMARY, TUNE, Store
 from search.study import Study
 from search.trial import Task, draws
 from search.tuning import tune_trials

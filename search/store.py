@@ -22,6 +22,7 @@ from search import view
 from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Started
+from search.folder import use_write_ahead, writable
 from search.leaderboard import Entry, Leaderboard, floors_from
 from search.trial import WORST
 
@@ -74,7 +75,7 @@ class Store:
             if not create and not (self.folder / DATABASE).exists():
                 raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
-            _prepare(self.folder / DATABASE)
+            use_write_ahead(self.folder / DATABASE)
         with _told(self.uri):
             self._client = MlflowClient(self.uri)
             self.experiment = self._experiment()
@@ -213,29 +214,6 @@ class Store:
 
 def _children(parent: str) -> str:
     return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
-
-
-def writable(folder: Path) -> None:
-    """Make the folder, and see that it can be written.
-
-    Raises:
-        InputError: it can't be.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder) as file:
-            file.write(b"\0" * 2**20)
-    except OSError as error:
-        raise InputError(f"store {folder}: can't write there ({error.strerror})") from error
-
-
-def _prepare(database: Path) -> None:
-    try:
-        connection = sqlite3.connect(database)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-    except sqlite3.Error as error:
-        raise InputError(f"store {database}: can't open the database ({error})") from error
 
 
 @contextmanager
