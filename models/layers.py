@@ -53,12 +53,13 @@ class MLP(Ragged):
 
     Args:
         inputs, outputs: columns in and out.
-        width, depth: units of each hidden layer, and the number of hidden layers (at least 1 each).
+        width, depth: units of the first hidden layer, and the number of hidden layers (at least 1 each).
         activation: one of `ACTIVATIONS`.
         dropout: share of hidden units dropped in training, in [0, 1).
         output: "linear", or "sigmoid" for outputs in [0, 1].
         generator: source of the initial weights.
         name: key of its dropout stream, unique within the model.
+        taper: units of each hidden layer over those of the one before it, in (0, 1].
 
     Raises:
         ValueError: an argument is out of its range.
@@ -76,6 +77,7 @@ class MLP(Ragged):
         output: Output,
         generator: torch.Generator,
         name: str,
+        taper: float = 1.0,
     ) -> None:
         super().__init__()
         if width < 1 or depth < 1:
@@ -86,26 +88,29 @@ class MLP(Ragged):
             raise ValueError(f"output must be one of {', '.join(get_args(Output))}, got {output!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-        sizes = [inputs] + [width] * depth
+        if not 0 < taper <= 1:
+            raise ValueError(f"taper must be above 0 and at most 1, got {taper}")
+        widths = tuple(max(1, round(width * taper**level)) for level in range(depth))
+        sizes = [inputs, *widths]
         self.hidden = nn.ModuleList(Layer(before, after, generator) for before, after in itertools.pairwise(sizes))
-        self.output = Layer(width, outputs, generator)
+        self.output = Layer(widths[-1], outputs, generator)
         self.name = name
         self.inputs, self.outputs = (inputs,), (outputs,)
-        self.width, self.depth = (width,), (depth,)
+        self.widths = (widths,)
         self.activation, self.dropout = (activation,), (dropout,)
         self.squashed = (output == "sigmoid",)
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Output for `x` `[pack, batch, inputs]`; with `noise`, hidden units are dropped as in training."""
-        ragged = min(self.width) < max(self.width) or min(self.depth) < max(self.depth)
+        ragged, shallowest = len(set(self.widths)) > 1, min(map(len, self.widths))
         for level, layer in enumerate(cast(list[Layer], self.hidden)):
             y = self._activate(layer(x))
-            kept = noise.dropout(f"{self.name}.{level}", self.width, self.dropout) if noise is not None else None
+            kept = noise.dropout(f"{self.name}.{level}", self._at(level), self.dropout) if noise is not None else None
             if kept is not None:
                 y = y * kept
             if ragged:
                 y = y * layer.mask
-            if level >= min(self.depth):
+            if level >= shallowest:
                 y = y + x * (1 - layer.mask[..., :1])
             x = y
         y = self.output(x)
@@ -116,18 +121,23 @@ class MLP(Ragged):
     def parameter_counts(self) -> list[int]:
         """Weights and biases of each trial's own network, `pack` of them."""
         return [
-            (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * outputs
-            for inputs, width, depth, outputs in zip(self.inputs, self.width, self.depth, self.outputs, strict=True)
+            sum((before + 1) * after for before, after in itertools.pairwise([inputs, *widths, outputs]))
+            for inputs, widths, outputs in zip(self.inputs, self.widths, self.outputs, strict=True)
         ]
 
     def settle(self) -> None:
-        """Give every layer the pack's common width and depth."""
-        pack, width = len(self.width), max(self.width)
-        del self.hidden[max(self.depth) :]
+        """Give every layer the width of the pack's widest, and the pack the depth of its deepest."""
+        pack, before = len(self.widths), max(self.inputs)
+        del self.hidden[max(map(len, self.widths)) :]
         for level, layer in enumerate(self.hidden):
-            inputs = max(self.inputs) if level == 0 else width
-            _resize_layer(layer, pack, inputs, width)
-        _resize_layer(self.output, pack, width, max(self.outputs))
+            width = max(self._at(level))
+            _resize_layer(layer, pack, before, width)
+            before = width
+        _resize_layer(self.output, pack, before, max(self.outputs))
+
+    def _at(self, level: int) -> list[int]:
+        """Width of each trial behind hidden layer `level`: beyond its own depth, that of its last layer."""
+        return [widths[min(level, len(widths) - 1)] for widths in self.widths]
 
     def _activate(self, x: Tensor) -> Tensor:
         names = dict.fromkeys(self.activation)

@@ -19,6 +19,7 @@ class Training:
         average: decay of a running mean of the weights, which is what is judged and exported; 0 for the weights as they
             are. A mean over many steps doesn't jump from evaluation to evaluation, so luck picks fewer checkpoints.
         batch: rows of a step.
+        clip: largest length of a step's gradient; 0 for any.
         l1: strength of the absolute penalty on weights; a proximal step, so that it reaches exact zeros.
         l2: strength of the squared penalty on weights; decoupled weight decay (for SGD, the usual l2 / 2 |w|^2).
 
@@ -32,6 +33,7 @@ class Training:
     schedule: Literal["constant", "cosine"] = "constant"
     average: float = 0.0
     batch: int = 256
+    clip: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
 
@@ -42,6 +44,8 @@ class Training:
             raise ValueError(f"average must be at least 0 and below 1, got {self.average}")
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, got {self.batch}")
+        if not 0 <= self.clip < math.inf:
+            raise ValueError(f"clip must be at least 0, got {self.clip}")
         if not (0 <= self.l1 < math.inf and 0 <= self.l2 < math.inf):
             raise ValueError(f"l1 and l2 must be at least 0, got {self.l1} and {self.l2}")
 

@@ -131,6 +131,7 @@ def points_of(event: Reported) -> list[Point]:
         "epoch/fit": report.epoch_fit,
         **{f"epoch/{name}": value for name, value in report.epoch_scores.items()},
         "network/zeros": report.zeros,
+        "network/deviation": report.deviation,
         **{f"network/{name}": value for name, value in event.facts.items()},
     }
     return [

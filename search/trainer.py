@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from models.model import Model
 from models.noise import Noise, hashed_seed
+from models.optimizers import OPTIMIZERS, Flat, clip, shrink, soften, zeros_like
 from models.pack import join, keep
 from objectives.losses.objective import Objective
 from search.configuration import Training
-from search.optimizers import OPTIMIZERS, Flat, shrink, soften
 
 
 @final
@@ -49,8 +49,9 @@ class Trainer:
         self.model, self.objective, self.rows = model.to(device), objective.to(device), rows
         self.training, self.seeds, self.budget = tuple(training), tuple(seeds), budget
         self.epochs = [0] * len(training)
+        self.closed_form = False  # known after the first step: a loss without gradient has nothing to descend
         self.optimizer = OPTIMIZERS[training[0].optimizer]
-        self._moments: list[nn.Module] = [_zeros_like(model) for _ in range(self.optimizer.moments)]
+        self._moments: list[nn.Module] = [zeros_like(model) for _ in range(self.optimizer.moments)]
         # What is judged and exported: a running mean of the model, or the model itself where no trial wants a mean.
         self.averaged: Model = copy.deepcopy(model) if any(entry.average for entry in training) else model
         self._steps = torch.zeros(len(training), 1, device=device)
@@ -68,6 +69,7 @@ class Trainer:
         starts = range(0, n - batch + 1, batch)
         for start in starts:
             loss = self.objective.loss(self.model, shuffled[:, start : start + batch], noise)
+            self.closed_form = not loss.requires_grad
             if loss.requires_grad:
                 self._step(self._flat.gradient(loss), rate)
             total += loss.detach()
@@ -75,6 +77,12 @@ class Trainer:
             mean.copy_(buffer)
         self.epochs = [epoch + 1 for epoch in self.epochs]
         return total / len(starts)
+
+    def conclude(self) -> None:
+        """Fit what is not descended but estimated from the trained weights, such as a normaliser, before judging."""
+        seeds = [hashed_seed(seed, epoch, "conclude") for seed, epoch in zip(self.seeds, self.epochs, strict=True)]
+        with torch.no_grad():
+            self.objective.conclude(self.averaged, self.rows, Noise(seeds, self.rows.shape[1], self.rows.device))
 
     def loss(self, rows: Tensor, seeds: Sequence[int]) -> Tensor:
         """Loss `[pack]` on other rows `[pack, n, features]`, as in evaluation; `seeds` are those of its noise."""
@@ -153,12 +161,15 @@ class Trainer:
         self._flat_moments = [Flat(moment, pack).values for moment in self._moments]
         self._l1 = self._column([entry.l1 for entry in self.training])
         self._l2 = self._column([entry.l2 for entry in self.training])
+        self._clip = self._column([entry.clip for entry in self.training])
         self._average = self._column([entry.average for entry in self.training])
 
     def _step(self, gradient: Tensor, rate: Tensor) -> None:
         with torch.no_grad():
             flat = self._flat
             self._steps += 1
+            if any(entry.clip for entry in self.training):
+                clip(gradient, self._clip)
             if any(entry.l2 for entry in self.training):
                 shrink(flat.values, rate * self._l2 * flat.is_weight)
             self.optimizer.update(flat.values, gradient, self._flat_moments, self._steps, rate)
@@ -181,11 +192,3 @@ class Trainer:
 
     def _column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.rows.device).view(-1, 1)
-
-
-def _zeros_like(model: nn.Module) -> nn.Module:
-    """Copy of `model` with zeros for parameters: a moment that `keep` and `join` treat as they treat the model."""
-    zeros = copy.deepcopy(model)
-    for parameter in zeros.parameters():
-        parameter.data.zero_()
-    return zeros

@@ -48,7 +48,8 @@ class Report:
     """What a trial has reached at an evaluation.
 
     `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch;
-    losses are in the objective's own units.
+    losses are in the objective's own units. `zeros` is the share of weights that are exactly zero, `deviation` the
+    standard deviation of all weights.
     """
 
     epoch: int
@@ -61,6 +62,7 @@ class Report:
     best_epoch: int
     diverged: bool
     zeros: float
+    deviation: float
 
 
 @final
@@ -87,10 +89,11 @@ class Trial:
             train, hashed_seed(seed, "objective"), **configuration.objective_arguments
         )
         rows = train.unsqueeze(0).to(device)
+        objective.prepare(model, train.unsqueeze(0))
         self.trainer = Trainer(model, objective, rows, [configuration.training], [seed], task.epochs)
         self.facts = model.facts()[0]
         self._best: dict[str, Tensor] = self.generator().tensors()
-        self._report = Report(0, math.nan, math.nan, WORST, {}, WORST, {}, 0, False, 0.0)
+        self._report = Report(0, math.nan, math.nan, WORST, {}, WORST, {}, 0, False, 0.0, 0.0)
 
     @property
     def epoch(self) -> int:
@@ -105,6 +108,9 @@ class Trial:
             loss = float(self.trainer.advance()[0])
             if not math.isfinite(loss):
                 return self._diverged(loss)
+            if self.trainer.closed_form:  # more epochs would change nothing
+                self.trainer.epochs = [self.task.epochs]
+        self.trainer.conclude()
         verdict = self.task.judge(self.draw(self.generator()))
         fit = verdict.fit if math.isfinite(verdict.fit) else WORST
         best = self._report
@@ -121,7 +127,7 @@ class Trial:
             verdict.values,
             self.epoch if better else best.best_epoch,
             False,
-            self._zeros(),
+            *self._weights(),
         )
         return self._report
 
@@ -147,22 +153,36 @@ class Trial:
         """Tensors of the best checkpoint so far."""
         return {name: value.cpu() for name, value in self._best.items()}
 
-    def _zeros(self) -> float:
-        weights = [value for name, value in self.trainer.model.named_parameters() if name.endswith("weight")]
-        total = sum(weight.numel() for weight in weights)
-        return sum(int((weight == 0).sum()) for weight in weights) / total if total else 0.0
+    def _weights(self) -> tuple[float, float]:
+        """Share of exact zeros among the weights, and their standard deviation; 0 where there are none."""
+        named = self.trainer.model.named_parameters()
+        weights = [value.detach().flatten() for name, value in named if name.endswith("weight")]
+        if not weights:
+            return 0.0, 0.0
+        every = torch.cat(weights)
+        return float((every == 0).float().mean()), float(every.std(correction=0))
 
     def _diverged(self, loss: float) -> Report:
         best = self._report
         self._report = Report(
-            self.epoch, loss, math.nan, best.fit, best.scores, WORST, {}, best.best_epoch, True, best.zeros
+            self.epoch,
+            loss,
+            math.nan,
+            best.fit,
+            best.scores,
+            WORST,
+            {},
+            best.best_epoch,
+            True,
+            best.zeros,
+            best.deviation,
         )
         return self._report
 
 
 def draws(generator: Generator, count: int, rows: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """`count` samples `[count, rows, columns]` of a generator; the same for the same seed."""
-    return np.stack([generator.sample(rows, hashed_seed(seed, "draw", draw)).numpy() for draw in range(count)])
+    return generator.sample(count * rows, hashed_seed(seed, "draws")).numpy().reshape(count, rows, -1)
 
 
 def rebuilt(described: dict[str, Any], tensors: dict[str, Tensor]) -> Generator:

@@ -15,6 +15,7 @@ HOMES = {
     "matplotlib": {"plots.py"},
     "typer": {"cli.py"},
 }
+STACKING = {"models.layers", "models.optimizers"}  # what a critic is made of; no family
 PUBLIC_ONLY = ("ray", "optuna", "mlflow")
 FOLDERS = ("models", "objectives", "search", "tests", "benchmarks")
 
@@ -79,8 +80,10 @@ def test_models_import_torch_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", files("objectives"), ids=shown)
-def test_objectives_import_neither_models_nor_search(path: Path) -> None:
-    assert roots(path) <= {"torch", "numpy", "scipy", "pandas", "objectives"}
+def test_objectives_know_no_model_and_nothing_of_search(path: Path) -> None:
+    assert roots(path) <= {"torch", "numpy", "scipy", "pandas", "objectives", "models"}
+    of_models = {name for name in imported(path.read_text()) if name.partition(".")[0] == "models"}
+    assert {name.rpartition(".")[0] for name in of_models} <= STACKING
 
 
 @pytest.mark.parametrize("library", HOMES)

@@ -47,3 +47,33 @@ class Autoencoder(Protocol):
 
     def latent_noise(self, noise: Noise) -> Tensor:
         """Standard normal rows of the latent space, `[pack, noise.rows, latent]`."""
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """A network that predicts the noise in a noisy row (DDPM), on the model's own schedule of noise levels."""
+
+    def noise_levels(self, time: Tensor) -> Tensor:
+        """Share of the signal's variance left, alpha-bar in (0, 1), `[pack, batch, 1]`, at `time` in [0, 1]."""
+
+    def denoise(self, noisy: Tensor, time: Tensor, noise: Noise | None = None) -> Tensor:
+        """Predicted noise, of the shape of `noisy` `[pack, batch, features]`, at `time` `[pack, batch, 1]`."""
+
+
+@runtime_checkable
+class VectorField(Protocol):
+    """A time-dependent vector field whose flow carries N(0, I) at time 0 to the data at time 1."""
+
+    def velocity(self, x: Tensor, time: Tensor, noise: Noise | None = None) -> Tensor:
+        """Velocity `[pack, batch, features]` at `x` and `time` `[pack, batch, 1]`; with `noise` as in training."""
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A density with a closed-form (or library) fit: nothing to descend."""
+
+    def fit(self, rows: Tensor, seed: int) -> None:
+        """Fit a pack of one to `rows` `[1, n, features]`."""
+
+    def log_density(self, rows: Tensor) -> Tensor:
+        """Log-density `[pack, batch]` of each row."""

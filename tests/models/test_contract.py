@@ -82,10 +82,15 @@ def criterion(objective: str, trial: int) -> Objective[Any]:
     return OBJECTIVES[objective](data(trial), trial, **LOSSES[objective][trial % len(LOSSES[objective])])
 
 
+def prepared(model: str, objective: str, trial: int) -> tuple[Model, Objective[Any]]:
+    single, loss = network(model, trial), criterion(objective, trial)
+    loss.prepare(single, data(trial).unsqueeze(0))
+    return single, loss
+
+
 def alone(model: str, objective: str, trial: int, device: str = "cpu", **changes: Any) -> Trainer:
     return Trainer(
-        network(model, trial),
-        criterion(objective, trial),
+        *prepared(model, objective, trial),
         data(trial).unsqueeze(0).to(device),
         [replace(TRAININGS[trial % len(TRAININGS)], **changes)],
         [1000 + trial],
@@ -218,9 +223,10 @@ def test_padded_equals_unpadded_in_value_and_gradient(model: str, objective: str
         return value.detach(), dict(zip(named, found, strict=True))
 
     trials = everyone(model)
-    padded = differentiated(join(networks(model)), join([criterion(objective, trial) for trial in trials]), trials)
+    singles, losses = zip(*(prepared(model, objective, trial) for trial in trials), strict=True)
+    padded = differentiated(join(singles), join(losses), trials)
     for trial in trials:
-        value, gradients = differentiated(network(model, trial), criterion(objective, trial), [trial])
+        value, gradients = differentiated(*prepared(model, objective, trial), [trial])
         torch.testing.assert_close(value[0], padded[0][trial], **CLOSE)
         assert gradients.keys() <= padded[1].keys()
         for name, gradient in padded[1].items():
@@ -248,8 +254,8 @@ def test_padding_stays_zero_in_training(model: str, objective: str) -> None:
 @pairs
 def test_gradients_reach_every_parameter(model: str, objective: str) -> None:
     for trial in everyone(model):
-        single, arguments = network(model, trial), VARIANTS[model][trial]
-        loss = criterion(objective, trial).loss(single, data(trial).unsqueeze(0), Noise([trial], ROWS))
+        (single, own_loss), arguments = prepared(model, objective, trial), VARIANTS[model][trial]
+        loss = own_loss.loss(single, data(trial).unsqueeze(0), Noise([trial], ROWS))
         for name, parameter in single.named_parameters():
             (gradient,) = torch.autograd.grad(loss.sum(), [parameter], retain_graph=True, materialize_grads=True)
             reached = name != "log_sigma" or arguments.get("learn_sigma", False)

@@ -112,7 +112,7 @@ def test_floors_come_back_from_json() -> None:
 
 
 def report(epoch: int, fit: float) -> Report:
-    return Report(epoch, 0.5, 0.6, fit, {"ad": fit}, fit, {"ad": fit}, epoch, False, 0.0)
+    return Report(epoch, 0.5, 0.6, fit, {"ad": fit}, fit, {"ad": fit}, epoch, False, 0.0, 0.0)
 
 
 def test_events_become_entries() -> None:

@@ -50,7 +50,9 @@ class Watched:
 
 
 def report(epoch: int, fit: float) -> Report:
-    return Report(epoch, 1 / epoch, 2.0, fit, {"ad": fit, "mmd": 0.5}, fit + 1, {"ad": fit + 1}, epoch, False, 0.25)
+    return Report(
+        epoch, 1 / epoch, 2.0, fit, {"ad": fit, "mmd": 0.5}, fit + 1, {"ad": fit + 1}, epoch, False, 0.25, 0.5
+    )
 
 
 def told(listener: Any, trials: int, checkpoint: Path) -> None:
@@ -94,7 +96,7 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Path)
         assert (read.epoch, read.best_epoch) == (30, 30)
         assert read.fit == pytest.approx(own.fit, rel=1e-5)
         assert read.scores == pytest.approx(own.scores, rel=1e-5)
-        assert read.facts == {"parameters": 99.0, "zeros": 0.25}
+        assert read.facts == {"parameters": 99.0, "zeros": 0.25, "deviation": 0.5}
 
 
 def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Path) -> None:

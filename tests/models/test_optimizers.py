@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from models import Model, Pushforward, Shape
+from models.optimizers import OPTIMIZERS, Flat, clip, shrink, soften
 from models.pack import join, keep
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward as Protocol
 from search.configuration import Training
-from search.optimizers import OPTIMIZERS, Flat, shrink, soften
 from search.trainer import Trainer
 
 SHAPE = Shape(features=2, source="normal", source_features=2)
@@ -190,3 +190,9 @@ def test_steps_of_the_penalties() -> None:
     shrink(shrunk, torch.tensor([[0.25]]))
     torch.testing.assert_close(softened, torch.tensor([[-1.75, 0, 0, 0.05, 4.75]]))
     torch.testing.assert_close(shrunk, 0.75 * values)
+
+
+def test_clipping_shortens_what_is_too_long_and_leaves_the_rest() -> None:
+    gradient = torch.tensor([[3.0, 4.0], [3.0, 4.0], [3.0, 4.0], [0.0, 0.0]])
+    clip(gradient, torch.tensor([[1.0], [10.0], [0.0], [1.0]]))
+    torch.testing.assert_close(gradient, torch.tensor([[0.6, 0.8], [3.0, 4.0], [3.0, 4.0], [0.0, 0.0]]))

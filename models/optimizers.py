@@ -5,15 +5,18 @@ Algorithms, section 6.5.2, for the L1 step.
 Notation: weights, gradient and moments [pack, P]; rate, l1, l2 and steps [pack, 1].
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 import torch
 from torch import Tensor, nn
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @final
@@ -51,13 +54,34 @@ class Optimizer:
     moments: int
 
 
-def adam(weights: Tensor, gradient: Tensor, moments: Sequence[Tensor], steps: Tensor, rate: Tensor) -> None:
+def zeros_like(module: Module) -> Module:
+    """Copy of `module` with zeros for parameters: a moment that `keep` and `join` treat as they treat the module."""
+    zeros = copy.deepcopy(module)
+    for parameter in zeros.parameters():
+        parameter.data.zero_()
+    return zeros
+
+
+def adam(
+    weights: Tensor,
+    gradient: Tensor,
+    moments: Sequence[Tensor],
+    steps: Tensor,
+    rate: Tensor,
+    betas: tuple[float, float] = BETAS,
+) -> None:
     """One step of Adam in place; `steps` counts this one."""
     first, second = moments
-    first.lerp_(gradient, 1 - BETAS[0])
-    second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-    scale = (second / (1 - BETAS[1] ** steps)).sqrt_().add_(EPSILON)
-    weights.addcmul_(first / scale, -rate / (1 - BETAS[0] ** steps))
+    first.lerp_(gradient, 1 - betas[0])
+    second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+    scale = (second / (1 - betas[1] ** steps)).sqrt_().add_(EPSILON)
+    weights.addcmul_(first / scale, -rate / (1 - betas[0] ** steps))
+
+
+def clip(gradient: Tensor, norm: Tensor) -> None:
+    """Scale each row of `gradient` in place to a length of at most `norm`; 0 leaves it as it is."""
+    length = gradient.norm(dim=1, keepdim=True)
+    gradient.mul_(torch.where(norm > 0, (norm / length).clamp_max(1), 1))
 
 
 def sgd(weights: Tensor, gradient: Tensor, moments: Sequence[Tensor], steps: Tensor, rate: Tensor) -> None:

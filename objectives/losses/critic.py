@@ -1,0 +1,66 @@
+"""A stacked network that an objective trains beside the model's: a critic or a discriminator, and its optimiser.
+
+Notation: x [pack, batch, inputs], loss [pack].
+"""
+
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from models.layers import MLP
+from models.optimizers import adam, zeros_like
+
+
+@final
+class Critic(nn.Module):
+    """Multilayer perceptron (leaky ReLU) from rows to one number each, and its steps of Adam.
+
+    Args:
+        inputs: columns of a row.
+        width, depth: units of a hidden layer, and the number of hidden layers.
+        rate: step size of Adam.
+        betas: decay of Adam's moments.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self, inputs: int, *, width: int, depth: int, rate: float, betas: tuple[float, float], seed: int
+    ) -> None:
+        super().__init__()
+        if not rate > 0:
+            raise ValueError(f"critic_rate must be above 0, got {rate}")
+        self.network = MLP(
+            inputs,
+            1,
+            width=width,
+            depth=depth,
+            activation="leaky_relu",
+            dropout=0.0,
+            output="linear",
+            generator=torch.Generator().manual_seed(seed),
+            name="critic",
+        )
+        self.first, self.second = zeros_like(self.network), zeros_like(self.network)
+        self.betas = (betas,)
+        self.rate: Tensor
+        self.steps: Tensor
+        self.register_buffer("rate", torch.full((1, 1, 1), rate))
+        self.register_buffer("steps", torch.zeros(1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Value `[pack, batch]` of each row."""
+        return cast(Tensor, self.network(x).squeeze(2))
+
+    def step(self, loss: Tensor) -> None:
+        """Descend `loss` `[pack]` by one step of Adam; the model's parameters stay as they are."""
+        parameters = list(self.network.parameters())
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        with torch.no_grad():
+            self.steps += 1
+            moments = zip(self.first.parameters(), self.second.parameters(), strict=True)
+            for parameter, gradient, pair in zip(parameters, gradients, moments, strict=True):
+                adam(parameter, gradient, pair, self.steps, self.rate, self.betas[0])
