@@ -2,7 +2,7 @@
 
 from objectives.losses import OBJECTIVES
 from objectives.problems import PROBLEMS, Problem, Rows
-from objectives.scores import SCORES
+from objectives.scores import SCORES, STANDARD
 from objectives.scores.judge import Floor, Judge, Verdict, judge_for
 from objectives.scores.references import REFERENCES
 
@@ -11,6 +11,7 @@ __all__ = [
     "PROBLEMS",
     "REFERENCES",
     "SCORES",
+    "STANDARD",
     "Floor",
     "Judge",
     "Problem",

@@ -7,5 +7,6 @@ from objectives.scores.overfit import Overfit
 from objectives.scores.score import Measure, Reference, Score
 
 SCORES: dict[str, type[Score]] = {"ad": AndersonDarling, "kendall": Kendall, "mmd": Mmd, "overfit": Overfit}
+STANDARD = ("ad", "kendall", "mmd", "overfit")  # what a search judges by unless its study names others
 
-__all__ = ["SCORES", "Measure", "Reference", "Score"]
+__all__ = ["SCORES", "STANDARD", "Measure", "Reference", "Score"]
