@@ -81,7 +81,7 @@ def run(
         + (f", {dropped} rows with missing values dropped" if dropped else ""),
         soft_wrap=True,
     )
-    with LiveTable(console, plan.name, loaded.budget) as live:
+    with LiveTable(console, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
         result = run_search(plan, [live])
     for line in result.failures:
         console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)

@@ -1,6 +1,7 @@
 """What a user sees while a search runs, and at its end."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import final
 
@@ -10,10 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from search.budget import Budget
+from search.configuration import Configuration
 from search.events import Ended, Event, Outcome, Reported, Started
 from search.leaderboard import Entry, Leaderboard
 
 SHOWN = 10
+FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f"}
 STYLES: dict[str, str] = {
     "running": "cyan",
     "finished": "green",
@@ -28,8 +31,8 @@ STYLES: dict[str, str] = {
 class LiveTable:
     """Listener that shows progress, time left, and the best trials so far, while a `with` block runs."""
 
-    def __init__(self, console: Console, name: str, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self, console: Console, name: str, budget: Budget, scores: Sequence[str]) -> None:
+        self._budget, self._scores = budget, scores
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -70,8 +73,9 @@ class LiveTable:
 
     def _view(self) -> Group:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for heading in ("trial", "model", "objective", "state", "epoch", "fit", "ad", "kendall", "mmd", "overfit"):
-            table.add_column(heading, justify="left" if heading in ("model", "objective", "state") else "right")
+        names = _fitting(self._scores, self._live.console.width)
+        for heading in ("trial", "generator", "state", "epoch", "fit", *names):
+            table.add_column(heading, justify="left" if heading in ("generator", "state") else "right")
         best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
         running = [r for r in best if r.trial not in self._ended]
         for reported in [*running, *[r for r in best if r.trial in self._ended]][:SHOWN]:
@@ -79,76 +83,83 @@ class LiveTable:
             state = self._ended.get(reported.trial, "running")
             table.add_row(
                 str(reported.trial),
-                configuration.model,
-                configuration.objective,
+                pair_shown(configuration),
                 f"[{STYLES[state]}]{state}[/]",
                 f"{report.epoch}/{self._budget.epochs}",
-                *scores_shown(report.scores, report.fit),
+                *scores_shown(report.scores, report.fit, names),
             )
         return Group(self._bar, table)
 
 
 def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
     """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
-    console.print(_ranking(board, by))
+    names = _fitting(list(board.floors["validation"]), console.width)
+    console.print(_ranking(board, by, names))
     counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
     if board.finished() and board.ranked(by)[0].test:
         console.print()
-        console.print(_test(board, board.ranked(by)[0]))
+        console.print(_test(board, board.ranked(by)[0], names))
 
 
-def scores_shown(scores: dict[str, float], fit: float) -> list[str]:
-    """Cells of fit, ad, kendall, mmd and overfit; a dash where a score doesn't exist."""
-    formats = {"ad": ".2f", "kendall": ".4f", "mmd": ".5f", "overfit": ".3f"}
-    cells = [f"{scores[name]:{how}}" if name in scores else "-" for name, how in formats.items()]
+def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
+    """Cells of fit and the scores `names`; a dash where one doesn't exist."""
+    cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
     return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
 
 
-def _table(title: str) -> Table:
+def pair_shown(configuration: Configuration) -> str:
+    """Model and objective, or one name where both are called the same."""
+    return ", ".join(dict.fromkeys([configuration.model, configuration.objective]))
+
+
+def _fitting(names: Sequence[str], width: int) -> list[str]:
+    """The first scores, as many as fit beside each other; the others are in MLflow and in `best --json`."""
+    return list(names)[: max(4, (width - 40) // 10)]
+
+
+def _table(title: str, names: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("generator", no_wrap=True)
-    for heading in ("fit", "ad", "kendall", "mmd", "overfit"):
+    for heading in ("fit", *names):
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
-def _ranking(board: Leaderboard, by: str) -> Table:
-    table = _table(f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else ""))
+def _ranking(board: Leaderboard, by: str, names: Sequence[str]) -> Table:
+    table = _table(f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else ""), names)
     for entry in board.ranked(by)[:SHOWN]:
         done = entry.outcome == "finished"
         label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({entry.outcome})"
-        table.add_row(label, _pair(entry), *scores_shown(entry.scores, entry.fit), style="" if done else "dim")
-    _add_real(table, board, "validation")
+        cells = scores_shown(entry.scores, entry.fit, names)
+        table.add_row(label, pair_shown(entry.configuration), *cells, style="" if done else "dim")
+    _add_real(table, board, "validation", names)
     return table
 
 
-def _test(board: Leaderboard, winner: Entry) -> Table:
-    table = _table("the winner on test rows, which decided nothing")
-    table.add_row(f"trial {winner.trial}", _pair(winner), *scores_shown(winner.test, winner.test["fit"]))
+def _test(board: Leaderboard, winner: Entry, names: Sequence[str]) -> Table:
+    table = _table("the winner on test rows, which decided nothing", names)
+    cells = scores_shown(winner.test, winner.test["fit"], names)
+    table.add_row(f"trial {winner.trial}", pair_shown(winner.configuration), *cells)
     floors = board.floors["test"]
-    marks = ["-" if name not in floors else _mark(winner, board, name) for name in ("ad", "kendall", "mmd", "overfit")]
+    marks = ["-" if name not in floors else _mark(winner, board, name) for name in names]
     table.add_row("inside the 95 %", "", "", *marks)
-    _add_real(table, board, "test")
+    _add_real(table, board, "test", names)
     return table
-
-
-def _pair(entry: Entry) -> str:
-    return f"{entry.configuration.model}, {entry.configuration.objective}"
 
 
 def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
     return "[green]yes[/]" if winner.test[name] <= board.floors["test"][name].upper else "[red]no[/]"
 
 
-def _add_real(table: Table, board: Leaderboard, split: str) -> None:
+def _add_real(table: Table, board: Leaderboard, split: str, names: Sequence[str]) -> None:
     """Rows of the reference generators, and of what one real sample scores against another."""
     for name, scores in board.references[split].items():
-        table.add_row(name, "reference", *scores_shown(scores, scores["fit"]), style="blue")
+        table.add_row(name, "reference", *scores_shown(scores, scores["fit"], names), style="blue")
     floors = board.floors[split]
     for name, figures in (
         ("real rows, median", {score: floor.median for score, floor in floors.items()}),
         ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
     ):
-        table.add_row(name, "floor", *["", *scores_shown(figures, 1.0)[1:]], style="magenta")
+        table.add_row(name, "floor", "", *scores_shown(figures, 1.0, names)[1:], style="magenta")

@@ -9,7 +9,7 @@ import torch
 
 from models import MODELS, Shape
 from models.features import FEATURES
-from objectives import OBJECTIVES, PROBLEMS, Judge, Problem, Rows, judge_for
+from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
@@ -51,7 +51,8 @@ def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
         InputError: the rows can't be judged.
     """
     try:
-        return judge_for(problem, rows.train, held, len(held), study.budget.seed)
+        scores = {name: SCORES[name] for name in study.scores}
+        return judge_for(problem, rows.train, held, len(held), study.budget.seed, scores)
     except ValueError as error:
         raise InputError(f"problem {study.problem}: {error}") from error
 
@@ -150,6 +151,8 @@ def with_overrides(
             f"{option}: problem {study.problem!r} takes no table; use the study 'table', or one made for it"
         )
     wanted = {key: value for key, value in budget.items() if value is not None}
+    if study.sampler == "grid" and "trials" in wanted:
+        wanted["trials"] = min(wanted["trials"], len(study.points))
     try:
         return replace(
             study,

@@ -34,10 +34,7 @@ class Proposer:
 
     def __init__(self, study: Study, seed: int) -> None:
         self._study = study
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
-        self._optuna = optuna.create_study(sampler=sampler)
+        self._optuna = optuna.create_study(sampler=_sampler(study.sampler, seed))
         self._running: dict[int, optuna.Trial] = {}
         self._reached: dict[int, int] = {}
         for point in study.points:
@@ -86,6 +83,14 @@ class Proposer:
             if not isinstance(domain, Fixed)
         }
         return {"model": point.model, f"{point.model}.objective": point.objective, **named}
+
+
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    if name != "tpe":  # a grid is a list of points, of which none is left to chance
+        return optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def _values(trial: optuna.Trial, prefix: str, constructor: Any, domains: Domains) -> dict[str, Any]:

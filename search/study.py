@@ -2,20 +2,22 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from models import MODELS
-from objectives import OBJECTIVES, PROBLEMS
+from objectives import OBJECTIVES, PROBLEMS, SCORES, STANDARD
 from search.budget import Budget
 from search.configuration import Configuration, Training
 from search.domain import Domain, domain_of
 from search.errors import InputError, unknown
+from search.grid import grid
 from search.schema import arguments_of, checked_arguments
 
 Domains = dict[str, Domain]
+Sampler = Literal["tpe", "random", "grid"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class Study:
         budget: how much to spend.
         training: domains of the training keys.
         models, objectives: for each name, the domains of its own keys.
-        points: configurations tried first, flat, as written.
+        points: configurations tried first, flat, as written; for a grid, all of it.
+        sampler: what proposes the others: Optuna's tree-structured Parzen estimator, chance, or nothing but the grid.
+        scores: names of the scores that trials are judged by.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Study:
     models: dict[str, Domains]
     objectives: dict[str, Domains]
     points: list[dict[str, Any]] = field(default_factory=list)
+    sampler: Sampler = "tpe"
+    scores: tuple[str, ...] = STANDARD
 
     def pairs(self) -> dict[str, list[str]]:
         """For each model of the study, the objectives of the study that can train it."""
@@ -93,7 +99,7 @@ def parse_study(text: str, name: str, where: str) -> Study:
 
 def _study(written: dict[str, Any], name: str) -> Study:
     budget_keys = [entry.name for entry in fields(Budget)]
-    _known(written, [*budget_keys, "problem", "training", "models", "objectives", "points"], "")
+    _known(written, [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores"], "")
     problem = dict(_table(written, "problem"))
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
@@ -109,11 +115,27 @@ def _study(written: dict[str, Any], name: str) -> Study:
         _registered(written, "models", MODELS),
         _registered(written, "objectives", OBJECTIVES),
         _points(written),
+        _sampler(written),
+        _scores(written),
     )
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):
         _in(f"[[points]] number {number}:", lambda point=point: check_point(study, point))
-    return study
+    return _whole_grid(study, "trials" in written) if study.sampler == "grid" else study
+
+
+def _whole_grid(study: Study, counted: bool) -> Study:
+    """The study with every point of its space among its points, and no more trials than points."""
+    points = list(study.points)
+    known = [check_point(study, point) for point in points]
+    for model, objectives in study.pairs().items():
+        for objective in objectives:
+            for chosen in grid(study.models[model] | study.objectives[objective] | study.training):
+                point = {"model": model, "objective": objective, **chosen}
+                if check_point(study, point) not in known:
+                    points.append(point)
+    trials = min(study.budget.trials, len(points)) if counted else len(points)
+    return replace(study, points=points, budget=replace(study.budget, trials=trials))
 
 
 def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any]) -> dict[str, Domains]:
@@ -194,6 +216,26 @@ def _points(written: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
         raise InputError(f"points = {points!r}: expected tables, each headed [[points]]")
     return points
+
+
+def _sampler(written: dict[str, Any]) -> Sampler:
+    sampler = written.get("sampler", "tpe")
+    if sampler not in get_args(Sampler):
+        raise InputError(f"sampler: {unknown('sampler', str(sampler), get_args(Sampler))}")
+    return cast(Sampler, sampler)
+
+
+def _scores(written: dict[str, Any]) -> tuple[str, ...]:
+    scores = written.get("scores", list(STANDARD))
+    if not isinstance(scores, list) or not scores:
+        raise InputError(f"scores = {scores!r}: expected a list of names")
+    for name in scores:
+        if name not in SCORES:
+            raise InputError(f"scores: {unknown('score', str(name), SCORES)}")
+    if not any(SCORES[name].ranking for name in scores):
+        ranking = ", ".join(name for name, score in SCORES.items() if score.ranking)
+        raise InputError(f"scores = {scores}: expected at least one that ranks: {ranking}")
+    return tuple(dict.fromkeys(scores))
 
 
 def _known(written: dict[str, Any], known: list[str], where: str) -> None:

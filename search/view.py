@@ -9,9 +9,11 @@ import json
 import time
 import zlib
 
+from objectives import STANDARD
+
 KEY = "genseek"
 TAG = f"mlflow.sharedViewState.{KEY}"
-METRICS = ("fit", "ad", "kendall", "mmd", "overfit", "test/fit", "network/log2_encoder_over_decoder")
+METRICS = ("fit", *STANDARD, "test/fit", "network/log2_encoder_over_decoder")
 PARAMETERS = ("model", "objective", "features", "learning_rate", "batch")
 
 
