@@ -27,6 +27,9 @@ app = typer.Typer(
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.")]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a search in the store.")]
+ProblemName = Annotated[
+    str | None, typer.Option("--problem", help="Another problem than the study's, with its own defaults.")
+]
 Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
 Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, comma separated.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
@@ -44,6 +47,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on s
 @app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")
 def run(
     study: StudyName,
+    problem: ProblemName = None,
     data: Data = None,
     columns: Columns = None,
     drop_missing: DropMissing = False,
@@ -64,6 +68,7 @@ def run(
     console = Console(stderr=as_json)
     loaded = with_overrides(
         load_study(study),
+        problem=problem,
         data=data,
         columns=columns,
         drop_missing=drop_missing,
@@ -107,6 +112,7 @@ def run(
 @app.command(epilog="Example: genseek check table --data prices.csv")
 def check(
     study: StudyName,
+    problem: ProblemName = None,
     data: Data = None,
     columns: Columns = None,
     drop_missing: DropMissing = False,
@@ -119,9 +125,9 @@ def check(
     from search.preparation import problem_of, task_of, with_overrides
     from search.study import load_study
 
-    loaded = with_overrides(load_study(study), data=data, columns=columns, drop_missing=drop_missing)
-    problem = problem_of(loaded)
-    task = task_of(loaded, problem)
+    loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)
+    made = problem_of(loaded)
+    task = task_of(loaded, made)
     rows, count = task.rows, check_study(loaded, task)
     folder = store or Path("genseek-store")
     writable(folder)
@@ -129,7 +135,7 @@ def check(
     found = {
         "study": loaded.name,
         "problem": loaded.problem,
-        "columns": list(problem.columns),
+        "columns": list(made.columns),
         "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
         "pairs": pairs,
         "corners": count,
@@ -141,7 +147,7 @@ def check(
     console = Console()
     console.print(f"study {loaded.name}: keys, types and ranges are right")
     console.print(
-        f"data: {len(problem.columns)} columns, {len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
+        f"data: {len(made.columns)} columns, {len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
     )
     console.print(f"pairs: {', '.join(pairs)}")
     console.print(f"space: {count} corners built, and trained for one step each")

@@ -13,9 +13,9 @@ from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge
 from objectives.problems.problem import Array
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
-from search.errors import InputError
+from search.errors import InputError, unknown
 from search.schema import arguments_of
-from search.study import Study
+from search.study import LISTED, Study
 from search.trial import Task, Trial
 
 
@@ -133,25 +133,30 @@ def _check_resources(study: Study) -> None:
 def with_overrides(
     study: Study,
     *,
+    problem: str | None = None,
     data: str | None = None,
     columns: str | None = None,
     drop_missing: bool = False,
     **budget: int | None,
 ) -> Study:
-    """The study with another table, and other numbers of its budget where they aren't None.
+    """The study on another problem or table, and with other numbers of its budget, where they aren't None.
 
     Raises:
-        InputError: a table for a problem that has none, or a number out of its range.
+        InputError: an unknown problem, a table for a problem that has none, or a number out of its range.
     """
+    if problem is not None and problem != study.problem:
+        if problem not in PROBLEMS:
+            raise InputError(f"--problem: {unknown('problem', problem, PROBLEMS)}")
+        study = replace(study, problem=problem, problem_arguments={})
     table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
     given = {key: value for key, value in table.items() if value is not None}
     if given and study.problem != "table":
         option = "--" + next(iter(given)).replace("_", "-")
         raise InputError(
-            f"{option}: problem {study.problem!r} takes no table; use the study 'table', or one made for it"
+            f"{option}: problem {study.problem!r} takes no table; use the study 'table', or --problem table"
         )
     wanted = {key: value for key, value in budget.items() if value is not None}
-    if study.sampler == "grid" and "trials" in wanted:
+    if study.sampler in LISTED and "trials" in wanted:
         wanted["trials"] = min(wanted["trials"], len(study.points))
     try:
         return replace(

@@ -86,7 +86,7 @@ class Proposer:
 
 
 def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    if name != "tpe":  # a grid is a list of points, of which none is left to chance
+    if name != "tpe":  # of a list of points, none is left to chance
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -17,7 +17,8 @@ from search.grid import grid
 from search.schema import arguments_of, checked_arguments
 
 Domains = dict[str, Domain]
-Sampler = Literal["tpe", "random", "grid"]
+Sampler = Literal["tpe", "random", "grid", "points"]
+LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Study:
         training: domains of the training keys.
         models, objectives: for each name, the domains of its own keys.
         points: configurations tried first, flat, as written; for a grid, all of it.
-        sampler: what proposes the others: Optuna's tree-structured Parzen estimator, chance, or nothing but the grid.
+        sampler: what proposes the others: Optuna's tree-structured Parzen estimator, chance, or nothing: "grid" tries
+            the whole space and "points" the points alone.
         scores: names of the scores that trials are judged by.
     """
 
@@ -121,11 +123,13 @@ def _study(written: dict[str, Any], name: str) -> Study:
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):
         _in(f"[[points]] number {number}:", lambda point=point: check_point(study, point))
-    return _whole_grid(study, "trials" in written) if study.sampler == "grid" else study
+    if study.sampler == "grid":
+        study = replace(study, points=_whole_grid(study))
+    return _limited(study, "trials" in written) if study.sampler in LISTED else study
 
 
-def _whole_grid(study: Study, counted: bool) -> Study:
-    """The study with every point of its space among its points, and no more trials than points."""
+def _whole_grid(study: Study) -> list[dict[str, Any]]:
+    """The study's points, and every other point of its space."""
     points = list(study.points)
     known = [check_point(study, point) for point in points]
     for model, objectives in study.pairs().items():
@@ -134,8 +138,16 @@ def _whole_grid(study: Study, counted: bool) -> Study:
                 point = {"model": model, "objective": objective, **chosen}
                 if check_point(study, point) not in known:
                     points.append(point)
-    trials = min(study.budget.trials, len(points)) if counted else len(points)
-    return replace(study, points=points, budget=replace(study.budget, trials=trials))
+    return points
+
+
+def _limited(study: Study, counted: bool) -> Study:
+    """The study with no more trials than points, and with as many where none were asked for."""
+    if not study.points:
+        raise InputError('sampler = "points": expected at least one table headed [[points]]')
+    most = len(study.points)
+    trials = min(study.budget.trials, most) if counted else most
+    return replace(study, budget=replace(study.budget, trials=trials))
 
 
 def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any]) -> dict[str, Domains]:

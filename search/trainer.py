@@ -105,6 +105,7 @@ class Trainer:
             self._steps[list(trials)],
             [self.epochs[trial] for trial in trials],
         )
+        kept.closed_form = self.closed_form
         return kept
 
     @staticmethod

@@ -103,13 +103,17 @@ class Trial:
     def advance(self) -> Report:
         """Train to the next evaluation and judge; a diverged trial is judged no more."""
         until = next(epoch for epoch in self.task.evaluations if epoch > self.epoch)
-        loss = math.nan
-        while self.epoch < until:
+        loss = float(self.trainer.advance()[0])
+        while self.epoch < until and math.isfinite(loss) and not self.trainer.closed_form:
             loss = float(self.trainer.advance()[0])
-            if not math.isfinite(loss):
-                return self._diverged(loss)
-            if self.trainer.closed_form:  # more epochs would change nothing
-                self.trainer.epochs = [self.task.epochs]
+        return self.judge(loss)
+
+    def judge(self, loss: float) -> Report:
+        """Judge the present weights, whose last epoch had this mean training loss, and keep them if they are best."""
+        if not math.isfinite(loss):
+            return self._diverged(loss)
+        if self.trainer.closed_form:  # more epochs would change nothing
+            self.trainer.epochs = [self.task.epochs]
         self.trainer.conclude()
         verdict = self.task.judge(self.draw(self.generator()))
         fit = verdict.fit if math.isfinite(verdict.fit) else WORST

@@ -86,6 +86,14 @@ def test_fewer_trials_take_the_first_and_more_take_all() -> None:
     assert with_overrides(parsed(GRID), trials=1000).budget.trials == SIZE
 
 
+def test_points_alone() -> None:
+    text = GRID.replace('"grid"', '"points"')
+    study = parsed(text + '[[points]]\nl1 = 0.01\n[[points]]\nmodel = "vae"\nsigma = 0.2\n')
+    assert [(p["model"], p["l1"]) for p in proposed(study)] == [("pushforward", 0.01), ("vae", 0.0)]
+    with pytest.raises(InputError, match=r"expected at least one table headed \[\[points\]\]"):
+        parsed(text)
+
+
 def test_a_random_sampler_repeats_itself_by_seed() -> None:
     text = GRID.replace('"grid"', '"random"').replace("epochs", "trials = 6\nepochs")
     assert proposed(parsed(text)) == proposed(parsed(text))

@@ -122,9 +122,19 @@ def test_numbers_of_the_budget_may_be_overridden() -> None:
     )
 
 
+def test_another_problem_comes_with_its_own_arguments() -> None:
+    made = study(top="epochs = 9")
+    assert with_overrides(made, problem="gaussian_2d") == made
+    moved = with_overrides(made, problem="mixture_3d")
+    assert (moved.problem, moved.problem_arguments) == ("mixture_3d", {})
+    assert len(problem_of(moved).columns) == 3
+    assert with_overrides(made, problem="table", data="a.csv").problem_arguments == {"data": "a.csv"}
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
+        ({"problem": "gausian_1d"}, "--problem: unknown problem 'gausian_1d'; did you mean 'gaussian_1d'?"),
         ({"trials": 0}, "trials must be at least 1, got 0"),
         ({"epochs": -3}, "epochs must be at least 1, got -3"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),

@@ -160,3 +160,10 @@ def test_the_absolute_penalty_leaves_zeros() -> None:
     assert shares[0] == 0
     assert 0.05 < shares[1] < 1
     assert shares[2] == 1
+
+
+def test_the_squared_penalty_narrows_the_weights() -> None:
+    deviations = []
+    for l2 in (0.0, 1.0, 10.0):
+        deviations.append(reports(Trial(configuration(l2=l2), task(), seed=1))[-1].deviation)
+    assert deviations[0] > 1.1 * deviations[1] > 1.1**2 * deviations[2] > 0
