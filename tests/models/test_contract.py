@@ -7,7 +7,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -15,7 +15,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 import search.trainer
-from models import MODELS, Model, Noise, Shape
+from models import MODELS as REGISTERED
+from models import Model, Noise, Shape
+from models.adapter import pushforward_of
 from models.pack import join, keep, pack_size
 from objectives.losses import OBJECTIVES, Objective
 from search.configuration import Training
@@ -24,6 +26,24 @@ from search.trainer import Trainer
 SHAPE = Shape(features=3, source="normal", source_features=2)
 ROWS, BATCH, BUDGET = 96, 32, 4
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
+
+
+class Plain(nn.Module):
+    """A module without leading axis."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, width: int = 6, norm: Literal["none", "layer", "batch"] = "none"
+    ) -> None:
+        super().__init__()
+        norms: dict[str, Any] = {"none": nn.Identity, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
+        self.layers = nn.Sequential(nn.Linear(inputs, width), norms[norm](width), nn.SiLU(), nn.Linear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return y
+
+
+MODELS = {**REGISTERED, "adapted": pushforward_of(Plain)}
 
 # A new model or objective joins these tests with one entry here; every keyword argument must take two values at least.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -43,6 +63,14 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"latent": 3, "encoder_width": 6, "decoder_width": 5, "activation": "tanh", "learn_sigma": True},
         {"latent": 2, "encoder_width": 7, "decoder_width": 7, "activation": "silu", "dropout": 0.1},
         {"latent": 4, "encoder_width": 1, "decoder_width": 1, "activation": "elu", "learn_sigma": True},
+    ],
+    "adapted": [
+        {"width": 5},
+        {"width": 9, "noise": 2, "norm": "batch"},
+        {"width": 7, "norm": "layer"},
+        {"width": 5, "noise": 1},
+        {"width": 5},
+        {"width": 3, "norm": "batch"},
     ],
 }  # fmt: skip
 LOSSES: dict[str, list[dict[str, Any]]] = {
