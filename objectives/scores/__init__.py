@@ -1,12 +1,32 @@
 """The scores a trained model is judged by, on rows it never saw; lower is better."""
 
 from objectives.scores.anderson_darling import AndersonDarling
+from objectives.scores.clusters import Clusters
+from objectives.scores.energy import Energy
 from objectives.scores.kendall import Kendall
 from objectives.scores.mmd import Mmd
+from objectives.scores.modes import Modes
 from objectives.scores.overfit import Overfit
 from objectives.scores.score import Measure, Reference, Score
+from objectives.scores.sliced_wasserstein import SlicedWasserstein
+from objectives.scores.tail import Tail
+from objectives.scores.tau_error import TauError
+from objectives.scores.wasserstein import Wasserstein
 
-SCORES: dict[str, type[Score]] = {"ad": AndersonDarling, "kendall": Kendall, "mmd": Mmd, "overfit": Overfit}
-STANDARD = ("ad", "kendall", "mmd", "overfit")  # what a search judges by unless its study names others
+SCORES: dict[str, type[Score]] = {
+    "ad": AndersonDarling,
+    "kendall": Kendall,
+    "mmd": Mmd,
+    "overfit": Overfit,
+    "tail": Tail,
+    "tau_error": TauError,
+    "energy": Energy,
+    "sliced_wasserstein": SlicedWasserstein,
+    "wasserstein": Wasserstein,
+    "modes": Modes,
+    "clusters": Clusters,
+}
+# What a search judges by unless its study names others.
+STANDARD = ("ad", "kendall", "mmd", "overfit", "tail", "tau_error")
 
 __all__ = ["SCORES", "STANDARD", "Measure", "Reference", "Score"]

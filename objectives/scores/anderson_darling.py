@@ -26,14 +26,15 @@ class AndersonDarling(Score):
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
     decay: ClassVar[float] = 0.0
+    repeats: ClassVar[int] = 200
 
     def __init__(self, reference: Reference) -> None:
         self._sorted = np.sort(real_rows(reference.held), axis=0)
 
     @classmethod
-    def serves(cls, features: int) -> bool:
+    def serves(cls, real: Array) -> bool:
         """Any number of columns."""
-        return features >= 1
+        return True
 
     def __call__(self, generated: Array) -> Measure:
         """Distance of each member `[pack]`."""

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from objectives.problems import Problem
-from objectives.scores import SCORES
+from objectives.scores import SCORES, STANDARD
 from objectives.scores.score import Array, Reference, Score
 
 Pair: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Array, Array]]
 
+CUSTOMARY = {name: SCORES[name] for name in STANDARD}
 LARGEST = 4000
 LEAST = 50
 ROWS_IN_ALL = 400_000
@@ -53,7 +54,7 @@ class Verdict:
 class Judge:
     """Judges packs of draws `[draws, m, d]` of one generator; picklable, since workers on other machines judge too.
 
-    `scores` that don't serve the number of columns are left out. So are, from fit alone, scores whose floor is 0: no
+    `scores` that don't serve the held rows are left out. So are, from fit alone, scores whose floor is 0: no
     ratio to it exists.
 
     Raises:
@@ -61,9 +62,9 @@ class Judge:
     """
 
     def __init__(
-        self, reference: Reference, floors: Mapping[str, Floor], scores: Mapping[str, type[Score]] = SCORES
+        self, reference: Reference, floors: Mapping[str, Floor], scores: Mapping[str, type[Score]] = CUSTOMARY
     ) -> None:
-        serving = {name: score for name, score in scores.items() if score.serves(reference.held.shape[1])}
+        serving = {name: score for name, score in scores.items() if score.serves(reference.held)}
         for name in serving:
             if name not in floors or floors[name].n != len(reference.held):
                 raise ValueError(f"score {name}: expected a floor for {len(reference.held)} held rows")
@@ -104,7 +105,8 @@ def floors(
     Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`): as training, held and generated rows, so that
     `overfit` gets its floor as the others do, with the noise of its training rows in it. The `ruler` is the
     reference's. Above 4,000 rows the floors come from samples of 4,000, in the same ratio, by each score's law of
-    decay. Repeats are cut to 400,000 rows in all (50 at 4,000), which bounds the time to some seconds.
+    decay. Repeats are cut to 400,000 rows in all (50 at 4,000), and to the `repeats` of each score, which bounds the
+    time to some seconds. A score has no floor where it serves none of the draws.
 
     Raises:
         ValueError: fewer than two rows, or no repeats.
@@ -115,11 +117,11 @@ def floors(
     held, count = (max(round(size * shrink), min(size, LEAST)) for size in (n_held, m))
     generator = np.random.default_rng([seed, 4])
     seen: dict[str, list[tuple[float, float]]] = {}
-    for _ in range(min(repeats, max(1, ROWS_IN_ALL // (held + count)))):
+    for repeat in range(min(repeats, max(1, ROWS_IN_ALL // (held + count)))):
         real, generated = pair(2 * held, count, generator)
         reference = Reference(real[:held], real[held:], ruler)
         for name, score in scores.items():
-            if score.serves(real.shape[1]):
+            if repeat < score.repeats and score.serves(reference.held):
                 measure = score(reference)(generated[np.newaxis])
                 seen.setdefault(name, []).append((float(measure.value[0]), float(measure.positive[0])))
     found: dict[str, Floor] = {}
@@ -142,15 +144,16 @@ def judge_for(
     held: ArrayLike,
     m: int,
     seed: int = 0,
-    scores: Mapping[str, type[Score]] = SCORES,
+    scores: Mapping[str, type[Score]] = CUSTOMARY,
     repeats: int = 200,
 ) -> Judge:
     """Judge of samples of `m` rows against held rows of a problem, with the ruler of its training rows.
+
+    Of the `scores` those count that serve the held rows and the draws that floors are made of.
 
     Raises:
         ValueError: as `Reference.of`, `floors` and `Judge`.
     """
     reference = Reference.of(train, held, seed)
-    return Judge(
-        reference, floors(problem.pair, len(reference.held), m, scores, reference.ruler, seed, repeats), scores
-    )
+    found = floors(problem.pair, len(reference.held), m, scores, reference.ruler, seed, repeats)
+    return Judge(reference, found, {name: scores[name] for name in found})

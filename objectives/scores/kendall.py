@@ -11,6 +11,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from objectives.scores.quantiles import quantile_distance
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 TILE = 2048
@@ -24,6 +25,7 @@ class Kendall(Score):
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
     decay: ClassVar[float] = 0.5
+    repeats: ClassVar[int] = 200
 
     def __init__(self, reference: Reference) -> None:
         held = real_rows(reference.held)
@@ -31,9 +33,9 @@ class Kendall(Score):
         self._sorted = _sorted_shares(held)
 
     @classmethod
-    def serves(cls, features: int) -> bool:
+    def serves(cls, real: Array) -> bool:
         """Two columns or more: one has no dependence to get wrong."""
-        return features >= 2
+        return bool(real.shape[1] >= 2)
 
     def __call__(self, generated: Array) -> Measure:
         """Error of each member `[pack]`, in [0, 1/2]."""
@@ -97,12 +99,5 @@ def _sorted_shares(rows: Array) -> Array:
 
 def _errors(real: Array, generated: Array) -> Array:
     """Wasserstein-1 distances `[members]` of the shares of samples `[members, m, d]` from sorted real ones `[n]`."""
-    n, m = len(real), generated.shape[1]
-    shares = np.array([_sorted_shares(sample) for sample in generated]).reshape(-1, m)
-    # Both quantile functions are steps; between neighbouring levels, counted in units of 1 / (n m), they are constant.
-    levels = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
-    widths = np.diff(levels, prepend=0) / (n * m)
-    # Neither a matrix product nor plain indexing, whose memory order follows the group: the last bit of a member's sum
-    # must not depend on how many others share its group.
-    gaps = np.abs(np.take(real, (levels - 1) // m) - np.take(shares, (levels - 1) // n, axis=1))
-    return np.asarray((gaps * widths).sum(axis=1))
+    shares = np.array([_sorted_shares(sample) for sample in generated]).reshape(-1, generated.shape[1])
+    return quantile_distance(real, shares)

@@ -5,15 +5,15 @@ with k(a, b) = exp(-|a - b|^2 / r). The ruler r belongs to the problem: one that
 a batch, would measure every configuration on a scale of its own.
 """
 
+from functools import partial
 from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
+from objectives.scores.pairs import pair_sum, pair_sum_within
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
-
-TILE = 256
 
 
 @final
@@ -23,6 +23,7 @@ class Mmd(Score):
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
     decay: ClassVar[float] = 1.0
+    repeats: ClassVar[int] = 200
 
     def __init__(self, reference: Reference) -> None:
         self._ruler = reference.ruler
@@ -30,9 +31,9 @@ class Mmd(Score):
         self._within = kernel_sum_within(self._real, self._ruler)
 
     @classmethod
-    def serves(cls, features: int) -> bool:
+    def serves(cls, real: Array) -> bool:
         """Any number of columns."""
-        return features >= 1
+        return True
 
     def __call__(self, generated: Array) -> Measure:
         """Discrepancy of each member `[pack]`."""
@@ -57,27 +58,16 @@ def mmd_biased(real: ArrayLike, generated: ArrayLike, ruler: float) -> Array:
 
 def kernel_sum(first: Array, second: Array, ruler: float) -> float:
     """Sum of the kernel over all pairs of a row of `first` `[n, d]` and one of `second` `[m, d]`."""
-    buffer = np.empty(TILE * TILE)
-    return sum(
-        _tile_sum(first[row : row + TILE], second[column : column + TILE], ruler, buffer)
-        for row in range(0, len(first), TILE)
-        for column in range(0, len(second), TILE)
-    )
+    return pair_sum(first, second, partial(_tile_sum, ruler))
 
 
 def kernel_sum_within(rows: Array, ruler: float) -> float:
     """Sum of the kernel over all ordered pairs of rows `[n, d]`, each row with itself included."""
-    buffer = np.empty(TILE * TILE)
-    return sum(
-        (1.0 if row == column else 2.0) * _tile_sum(rows[row : row + TILE], rows[column : column + TILE], ruler, buffer)
-        for row in range(0, len(rows), TILE)
-        for column in range(row, len(rows), TILE)
-    )
+    return pair_sum_within(rows, partial(_tile_sum, ruler))
 
 
-def _tile_sum(first: Array, second: Array, ruler: float, buffer: Array) -> float:
+def _tile_sum(ruler: float, first: Array, second: Array, kernel: Array) -> float:
     # Differences, not the expansion |a|^2 + |b|^2 - 2ab: that one cancels for far outliers, which poor generators make.
-    kernel = buffer[: len(first) * len(second)].reshape(len(first), len(second))
     cdist(first, second, "sqeuclidean", out=kernel)
     kernel /= -ruler
     np.exp(kernel, out=kernel)

@@ -21,6 +21,7 @@ class Overfit(Score):
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.5
     decay: ClassVar[float] = 0.5
+    repeats: ClassVar[int] = 200
 
     def __init__(self, reference: Reference) -> None:
         train, held = real_rows(reference.train), real_rows(reference.held)
@@ -31,9 +32,9 @@ class Overfit(Score):
         self._held = cKDTree(_some(held, size) / self._scale)
 
     @classmethod
-    def serves(cls, features: int) -> bool:
+    def serves(cls, real: Array) -> bool:
         """Any number of columns."""
-        return features >= 1
+        return True
 
     def __call__(self, generated: Array) -> Measure:
         """Share of each member `[pack]`, in [0, 1]."""

@@ -52,19 +52,21 @@ class Score(ABC):
 
     `ranking` says whether it enters fit. Between real samples of n rows it lies near `limit`, and its deviations from
     there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and carried over by that law.
+    A floor takes `repeats` draws at most, few where the score is costly.
     """
 
     ranking: ClassVar[bool]
     limit: ClassVar[float]
     decay: ClassVar[float]
+    repeats: ClassVar[int]
 
     @abstractmethod
     def __init__(self, reference: Reference) -> None: ...
 
     @classmethod
     @abstractmethod
-    def serves(cls, features: int) -> bool:
-        """Whether the score means anything for rows of so many columns."""
+    def serves(cls, real: Array) -> bool:
+        """Whether the score means anything beside real rows `[n, d]` like these."""
 
     @abstractmethod
     def __call__(self, generated: Array) -> Measure:
@@ -87,6 +89,11 @@ def real_rows(rows: ArrayLike) -> Array:
     if not np.isfinite(checked).all():
         raise ValueError("real rows hold values that are not finite")
     return checked
+
+
+def chosen_rows(rows: Array, size: int) -> Array:
+    """`size` of the rows `[n, d]`: a fixed random choice, which doesn't depend on the order that they come in."""
+    return np.asarray(rows[np.lexsort(rows.T)][np.random.default_rng(0).choice(len(rows), size, replace=False)])
 
 
 def score_members(generated: ArrayLike, features: int, score: Callable[[Array], Array]) -> Array:

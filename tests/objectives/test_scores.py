@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 from scipy.spatial.distance import cdist, pdist
 
-from objectives import SCORES
+from objectives import SCORES, STANDARD
 from objectives.problems.returns import Returns4D
 from objectives.scores import Reference, Score
 from objectives.scores.anderson_darling import ad
@@ -248,7 +248,8 @@ def test_overfit_does_not_depend_on_units() -> None:
 
 @pytest.fixture(params=sorted(SCORES))
 def score(request: pytest.FixtureRequest) -> Score:
-    return SCORES[request.param](Reference.of(normal(300, 3), normal(200, 3, seed=1)))
+    # Of at least 0, so that `tail` serves too; three columns, so that `modes` does.
+    return SCORES[request.param](Reference.of(np.abs(normal(300, 3)), np.abs(normal(200, 3, seed=1))))
 
 
 def test_a_pack_scores_as_its_members_alone(score: Score) -> None:
@@ -258,7 +259,9 @@ def test_a_pack_scores_as_its_members_alone(score: Score) -> None:
     for k in range(5):
         alone = score(pack[k : k + 1])
         assert alone.value[0] == together.value[k] and alone.positive[0] == together.positive[k]
-    np.testing.assert_array_equal(score(np.tile(pack, (600, 1, 1))).value, np.tile(together.value, 600))
+    # More than one group of members, where that takes seconds and not minutes.
+    copies = 600 if score.repeats == 200 else 4
+    np.testing.assert_array_equal(score(np.tile(pack, (copies, 1, 1))).value, np.tile(together.value, copies))
 
 
 def test_members_that_are_not_finite_measure_nan_and_harm_no_other(score: Score) -> None:
@@ -306,9 +309,23 @@ def test_which_scores_rank_and_serve() -> None:
         "kendall": True,
         "mmd": True,
         "overfit": False,
+        "tail": False,
+        "tau_error": False,
+        "energy": False,
+        "sliced_wasserstein": False,
+        "wasserstein": False,
+        "modes": False,
+        "clusters": False,
     }
-    assert [name for name, score in SCORES.items() if not score.serves(1)] == ["kendall"]
-    assert all(score.serves(2) for score in SCORES.values())
+    assert set(STANDARD) <= set(SCORES)
+    positive = np.abs(normal(50, 4))
+    for rows, missing in (
+        (positive[:, :1], {"kendall", "tau_error"}),
+        (positive[:, :2], set()),
+        (positive, {"modes"}),
+        (-positive[:, :2], {"tail"}),
+    ):
+        assert {name for name, score in SCORES.items() if not score.serves(rows)} == missing
 
 
 def test_real_rows_are_checked() -> None:
@@ -329,7 +346,7 @@ def test_memory_is_bounded_at_a_hundred_thousand_rows(name: str) -> None:
 import resource, numpy as np
 from objectives import SCORES
 from objectives.scores import Reference
-rows = np.random.default_rng(0).standard_normal((3, 100_000, 4))
+rows = np.abs(np.random.default_rng(0).standard_normal((3, 100_000, {3 if name == "modes" else 4})))
 reference = Reference(rows[0], rows[1], 8.0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 measure = SCORES[{name!r}](reference)(rows[2:])

@@ -1,0 +1,84 @@
+"""The sliced Wasserstein distance of order 1: misfit of the joint law, seen from 128 fixed directions.
+
+Bonneel, Rabin, Peyre and Pfister (2015), Sliced and Radon Wasserstein barycenters of measures, section 2.3: the mean
+over directions of the distance between the projections. Order 1 rather than 2, whose noise on heavy-tailed columns is
+that of their few largest rows.
+"""
+
+from functools import partial
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from objectives.scores.quantiles import quantile_distance
+from objectives.scores.scale import Scale
+from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
+
+DIRECTIONS = 128
+
+
+@final
+class SlicedWasserstein(Score):
+    """Misfit of the joint law, columns in deviations of the training rows, against the held rows."""
+
+    ranking: ClassVar[bool] = False
+    limit: ClassVar[float] = 0.0
+    decay: ClassVar[float] = 0.5
+    repeats: ClassVar[int] = 100
+
+    def __init__(self, reference: Reference) -> None:
+        self._scale = Scale.of(reference.train)
+        self._real = self._scale(real_rows(reference.held))
+
+    @classmethod
+    def serves(cls, real: Array) -> bool:
+        """Any number of columns."""
+        return True
+
+    def __call__(self, generated: Array) -> Measure:
+        """Distance of each member `[pack]`."""
+        value = score_members(
+            generated, self._real.shape[1], lambda members: _distances(self._real, self._scale(members))
+        )
+        return Measure(value, value)
+
+
+def sliced_wasserstein(real: ArrayLike, generated: ArrayLike) -> Array:
+    """Sliced Wasserstein-1 distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
+
+    Columns stay in their units here. Needs O(n log n + m log m) time a direction. One column needs one direction, and
+    gives `scipy.stats.wasserstein_distance`.
+
+    Raises:
+        ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
+    """
+    rows = real_rows(real)
+    return score_members(generated, rows.shape[1], partial(_distances, rows))
+
+
+def _directions(features: int) -> Array:
+    """Unit vectors `[directions, d]`, uniform on the sphere and the same for every problem of d columns."""
+    if features == 1:
+        return np.ones((1, 1))
+    normal = np.random.default_rng(0).standard_normal((DIRECTIONS, features))
+    return np.asarray(normal / np.linalg.norm(normal, axis=1, keepdims=True))
+
+
+def _distances(real: Array, generated: Array) -> Array:
+    """Distances `[members]` of samples `[members, m, d]`."""
+    directions = _directions(real.shape[1])
+    total = np.zeros(len(generated))
+    for direction in directions:
+        # The real rows are projected anew each time: all their projections would be 128 / d times as large as they are.
+        projected = (np.sort(_projected(rows, direction), axis=-1) for rows in (real, generated))
+        total += quantile_distance(*projected)
+    return np.asarray(total / len(directions))
+
+
+def _projected(rows: Array, direction: Array) -> Array:
+    # Not a matrix product, whose last bit depends on how many members share the group.
+    projection = np.zeros(rows.shape[:-1])
+    for column, weight in enumerate(direction):
+        projection += rows[..., column] * weight
+    return projection

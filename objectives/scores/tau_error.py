@@ -1,0 +1,64 @@
+"""The mean error of the pairwise Kendall correlations: which `kendall`, one curve for all columns, can't tell apart.
+
+Kendall (1938), A new measure of rank correlation; with ties as in Kendall (1945), The treatment of ties (tau-b).
+The error is the mean over pairs of columns of |tau - tau~|; a constant column has tau 0 with every other.
+"""
+
+from itertools import combinations
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
+
+
+@final
+class TauError(Score):
+    """Misfit of the dependence of each pair of columns, against the held rows."""
+
+    ranking: ClassVar[bool] = False
+    limit: ClassVar[float] = 0.0
+    decay: ClassVar[float] = 0.5
+    repeats: ClassVar[int] = 100
+
+    def __init__(self, reference: Reference) -> None:
+        self._features = reference.held.shape[1]
+        self._real = pair_tau(real_rows(reference.held))
+
+    @classmethod
+    def serves(cls, real: Array) -> bool:
+        """Two columns or more."""
+        return bool(real.shape[1] >= 2)
+
+    def __call__(self, generated: Array) -> Measure:
+        """Error of each member `[pack]`, in [0, 2]."""
+        value = score_members(generated, self._features, lambda members: _errors(self._real, members))
+        return Measure(value, value)
+
+
+def tau_error(real: ArrayLike, generated: ArrayLike) -> Array:
+    """Mean absolute error `[*pack]` of the pairwise tau of samples `[*pack, m, d]` from real rows `[n, d]`.
+
+    Unchanged by an increasing map of any column. Needs O(d^2 (n log n + m log m)) time.
+
+    Raises:
+        ValueError: shapes don't match, fewer than two rows or columns, or real rows that are not finite.
+    """
+    rows = real_rows(real)
+    if rows.shape[1] < 2:
+        raise ValueError("1 column: expected at least 2")
+    known = pair_tau(rows)
+    return score_members(generated, rows.shape[1], lambda members: _errors(known, members))
+
+
+def pair_tau(rows: Array) -> Array:
+    """Kendall's tau-b of each pair of columns of rows `[n, d]`, `[d (d - 1) / 2]`; 0 where a column is constant."""
+    pairs = combinations(np.ascontiguousarray(rows.T), 2)
+    taus = [stats.kendalltau(first, second, method="asymptotic").statistic for first, second in pairs]
+    return np.nan_to_num(np.array(taus))
+
+
+def _errors(real: Array, generated: Array) -> Array:
+    return np.array([np.abs(pair_tau(sample) - real).mean() for sample in generated])
