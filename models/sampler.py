@@ -5,6 +5,7 @@ python sampler.py -n 1000 --seed 0 --out rows.csv
 
 import argparse
 import csv
+import importlib
 import sys
 from pathlib import Path
 
@@ -19,7 +20,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same rows (default 0)")
     parser.add_argument("--out", type=Path, help="CSV file to write (default: standard output)")
     arguments = parser.parse_args()
-    generator = load(Path(__file__).parent, MODELS)
+    folder = Path(__file__).parent
+    plugged = importlib.import_module("plugin").MODELS if (folder / "plugin.py").exists() else {}
+    generator = load(folder, MODELS | plugged)
     rows = generator.sample(arguments.n, arguments.seed).tolist()
     with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -230,13 +230,16 @@ def sample(
     rows: Annotated[int, typer.Option("-n", help="Rows to draw.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed draws the same rows.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV or Parquet file.  [default: CSV on standard output]")] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Code of a plug-in to run, such as DIR/plugin.py.")
+    ] = None,
 ) -> None:
     """Draw rows from an exported generator, in the data's own units and columns."""
     import pandas as pd
 
     from search.exporting import opened
 
-    generator = opened(folder)
+    generator = opened(folder, plugins or ())
     table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
     try:
         if out is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
+from search.plugins import merge_installed
 from search.schema import arguments_of
 from search.study import load_study, serving, shipped
 
@@ -16,6 +17,7 @@ def _first_line(thing: Any) -> str:
 
 
 def _described(registry: dict[str, Any], **more: Callable[[str], Any]) -> list[dict[str, Any]]:
+    merge_installed()
     return [
         {"name": name, **{key: of(name) for key, of in more.items()}, "what": _first_line(thing)}
         for name, thing in registry.items()

@@ -14,6 +14,7 @@ from objectives.problems.problem import Array
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.errors import InputError, unknown
+from search.plugins import packed, source_of
 from search.schema import arguments_of
 from search.study import LISTED, Study
 from search.trial import Task, Trial
@@ -41,7 +42,13 @@ def task_of(study: Study, problem: Problem) -> Task:
     shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
     judge = judge_of(study, problem, rows, rows.validation)
     budget = study.budget
-    return Task(rows, problem.columns, shape, judge, budget.epochs, budget.evaluations(), budget.draws)
+    models = {name: MODELS[name] for name in study.models}
+    objectives = {name: OBJECTIVES[name] for name in study.objectives}
+    sources = {name: source for name in models if (source := source_of(name)) is not None}
+    evaluations = budget.evaluations()
+    return Task(
+        rows, problem.columns, shape, judge, budget.epochs, evaluations, budget.draws, models, objectives, sources
+    )
 
 
 def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
@@ -64,6 +71,7 @@ def check(study: Study, task: Task) -> int:
         InputError: something is out of its range, doesn't fit the data, or more is asked of this machine than it has.
     """
     _check_resources(study)
+    _check_transport(task)
     some = Rows(*(part[: _batch(study)] for part in (task.rows.train, task.rows.validation, task.rows.test)))
     for name in study.training.get("features", Fixed(Training().features)).corners():
         try:
@@ -112,6 +120,14 @@ def _configuration(model: str, objective: str, chosen: dict[tuple[int, str], Any
         return Configuration(model, objective, groups[0], groups[1], Training(**groups[2]))
     except ValueError as error:
         raise InputError(f"[training] {error}") from error
+
+
+def _check_transport(task: Task) -> None:
+    try:
+        packed((task.models, task.objectives))
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"a plug-in can't be sent to the workers ({said})") from error
 
 
 def _batch(study: Study) -> int:

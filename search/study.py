@@ -14,6 +14,7 @@ from search.configuration import Configuration, Training
 from search.domain import Domain, domain_of
 from search.errors import InputError, unknown
 from search.grid import grid
+from search.plugins import merge_installed, merge_module
 from search.schema import arguments_of, checked_arguments
 
 Domains = dict[str, Domain]
@@ -35,6 +36,7 @@ class Study:
         sampler: what proposes the others: Optuna's tree-structured Parzen estimator, chance, or nothing: "grid" tries
             the whole space and "points" the points alone.
         scores: names of the scores that trials are judged by.
+        plugins: modules that hold models, objectives, scores and problems of the user's own.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Study:
     points: list[dict[str, Any]] = field(default_factory=list)
     sampler: Sampler = "tpe"
     scores: tuple[str, ...] = STANDARD
+    plugins: tuple[str, ...] = ()
 
     def pairs(self) -> dict[str, list[str]]:
         """For each model of the study, the objectives of the study that can train it."""
@@ -84,7 +87,7 @@ def load_study(name: str) -> Study:
 
 
 def parse_study(text: str, name: str, where: str) -> Study:
-    """Study of TOML `text`; `where` names the file in errors.
+    """Study of TOML `text`; `where` names the file in errors, and the folder that it names plug-ins from.
 
     Raises:
         InputError: as `load_study`.
@@ -94,14 +97,19 @@ def parse_study(text: str, name: str, where: str) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: not valid TOML: {error}") from error
     try:
-        return _study(written, name)
+        return _study(written, name, Path(where).parent)
     except (InputError, ValueError) as error:
         raise InputError(f"{where}: {error}") from error
 
 
-def _study(written: dict[str, Any], name: str) -> Study:
+def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
+    plugins = _plugins(written, folder)
     budget_keys = [entry.name for entry in fields(Budget)]
-    _known(written, [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores"], "")
+    _known(
+        written,
+        [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores", "plugins"],
+        "",
+    )
     problem = dict(_table(written, "problem"))
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
@@ -119,6 +127,7 @@ def _study(written: dict[str, Any], name: str) -> Study:
         _points(written),
         _sampler(written),
         _scores(written),
+        plugins,
     )
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):
@@ -126,6 +135,17 @@ def _study(written: dict[str, Any], name: str) -> Study:
     if study.sampler == "grid":
         study = replace(study, points=_whole_grid(study))
     return _limited(study, "trials" in written) if study.sampler in LISTED else study
+
+
+def _plugins(written: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    """Names of the study's plug-ins, merged into the registries with the installed ones."""
+    plugins = written.get("plugins", [])
+    if not isinstance(plugins, list) or not all(isinstance(plugin, str) for plugin in plugins):
+        raise InputError(f'plugins = {plugins!r}: expected a list of modules, such as ["my_models.py"]')
+    merge_installed()
+    for plugin in plugins:
+        merge_module(plugin, folder)
+    return tuple(plugins)
 
 
 def _whole_grid(study: Study) -> list[dict[str, Any]]:
@@ -172,6 +192,11 @@ def _check_pairs(study: Study) -> None:
             raise InputError(
                 f"[models.{model}]: no objective here can train it; add one of: {', '.join(serving(model))}"
             )
+        for objective in objectives:
+            shared = arguments_of(MODELS[model]).keys() & arguments_of(OBJECTIVES[objective]).keys()
+            if shared:
+                both = f"[models.{model}] and [objectives.{objective}]"
+                raise InputError(f"{both} both have a key {min(shared)}; one of them must rename it")
     for objective in study.objectives:
         if not any(objective in objectives for objectives in study.pairs().values()):
             fitting = [model for model in MODELS if objective in serving(model)]

@@ -1,20 +1,23 @@
 """One trial in training: a configuration, its features, its trainer, and its best checkpoint so far."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, final
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, SupportsIndex, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models import MODELS, Shape
+from models import MODELS, Model, Shape
 from models.features import FEATURES
 from models.generator import Generator, build
 from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Rows
+from objectives.losses import Objective
 from search.configuration import Configuration
+from search.plugins import packed
 from search.trainer import Trainer
 
 WORST = 1e6  # stands for the fit of what can't be judged: Ray's scheduler and Optuna want a finite number
@@ -32,6 +35,8 @@ class Task:
         epochs: full budget.
         evaluations: epochs at which a trial is judged, ascending; the last is the full budget.
         draws: samples a judgement takes the median of.
+        models, objectives: the classes to choose from by name; a worker's own registries may lack them.
+        sources: for each model that is a plug-in, the text of its module, or "" where there is none.
     """
 
     rows: Rows
@@ -41,6 +46,19 @@ class Task:
     epochs: int
     evaluations: Sequence[int]
     draws: int
+    models: Mapping[str, type[Model]] = field(default_factory=lambda: MODELS)
+    objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Callable[..., "Task"], tuple[Any, ...]]:
+        # Plug-ins travel by value, and rows in buffers of their own, which Ray's workers of one machine share.
+        buffers: list[pickle.PickleBuffer] = []
+        content = packed(vars(self), buffers.append if int(protocol) >= 5 else None)
+        return _unpacked, (content, buffers)
+
+
+def _unpacked(content: bytes, buffers: Sequence[Any]) -> Task:
+    return Task(**pickle.loads(content, buffers=buffers))
 
 
 @dataclass(frozen=True)
@@ -84,8 +102,10 @@ class Trial:
         self._features = FEATURES[configuration.training.features](torch.from_numpy(task.rows.train))
         train = self._features(torch.from_numpy(task.rows.train)).float()
         self._validation = self._features(torch.from_numpy(task.rows.validation)).float().unsqueeze(0).to(device)
-        model = MODELS[configuration.model](task.shape, hashed_seed(seed, "model"), **configuration.model_arguments)
-        objective = OBJECTIVES[configuration.objective](
+        model = task.models[configuration.model](
+            task.shape, hashed_seed(seed, "model"), **configuration.model_arguments
+        )
+        objective = task.objectives[configuration.objective](
             train, hashed_seed(seed, "objective"), **configuration.objective_arguments
         )
         rows = train.unsqueeze(0).to(device)
@@ -99,6 +119,11 @@ class Trial:
     def epoch(self) -> int:
         """Epochs trained so far."""
         return self.trainer.epochs[0]
+
+    @property
+    def report(self) -> Report:
+        """What the last judgement said."""
+        return self._report
 
     def advance(self) -> Report:
         """Train to the next evaluation and judge; a diverged trial is judged no more."""
@@ -145,12 +170,14 @@ class Trial:
 
     def described(self) -> dict[str, Any]:
         """What, with the tensors, makes the best generator again; JSON."""
+        plugin = {"plugin": True} if self.configuration.model in self.task.sources else {}
         return {
             "model": self.configuration.model,
             "arguments": self.configuration.model_arguments,
             "shape": vars(self.task.shape),
             "features": self.configuration.training.features,
             "columns": list(self.task.columns),
+            **plugin,
         }
 
     def best(self) -> dict[str, Tensor]:

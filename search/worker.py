@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from search.configuration import Configuration
 from search.trial import WORST, Task, Trial
 
-WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
 
 
 class TuneTrial(tune.Trainable):
@@ -40,9 +40,12 @@ class TuneTrial(tune.Trainable):
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the best checkpoint: tensors and what makes a generator of them."""
+        """Write the best checkpoint: tensors, what makes a generator of them, and the code of a plug-in."""
         save_file(self._trial.best(), Path(checkpoint_dir) / WEIGHTS)
         (Path(checkpoint_dir) / DESCRIPTION).write_text(json.dumps(self._trial.described(), indent=2))
+        source = self._task.sources.get(self._trial.configuration.model)
+        if source:
+            (Path(checkpoint_dir) / PLUGIN).write_text(source, encoding="utf-8")
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Build the next trial in this actor."""

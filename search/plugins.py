@@ -1,0 +1,176 @@
+"""Plug-ins: models, objectives, scores and problems of users' own, merged into the registries.
+
+They come as entry points of installed packages, as modules that a study names, or as entries that a program writes into
+the registries itself. What isn't installed travels to the workers by value.
+"""
+
+import inspect
+import pickle
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module, metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+from models import MODELS, Model
+from objectives import OBJECTIVES, PROBLEMS, SCORES, Problem
+from objectives.losses import Objective
+from objectives.scores import Score
+from search.configuration import Training
+from search.errors import InputError
+from search.schema import NAMES, arguments_of
+
+REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
+    "models": (MODELS, Model),
+    "objectives": (OBJECTIVES, Objective),
+    "scores": (SCORES, Score),
+    "problems": (PROBLEMS, Problem),
+}
+TAKEN = {"models": ("model", "objective", *arguments_of(Training)), "scores": (), "problems": ("name",)}
+TAKEN["objectives"] = TAKEN["models"]
+
+_origins: dict[tuple[str, str], str] = {}  # by kind and name: a file that was changed may replace what it gave before
+_files: dict[Path, tuple[str, ModuleType]] = {}
+
+
+@cache
+def merge_installed() -> None:
+    """Merge what installed packages announce as entry points, `genseek.models` and so on; once a process.
+
+    Raises:
+        InputError: an entry point can't be imported or merged.
+    """
+    for kind in REGISTRIES:
+        for point in metadata.entry_points(group=f"genseek.{kind}"):
+            origin = f"entry point {point.name} = {point.value}"
+            _merge(kind, point.name, _imported(point.load, origin), origin)
+
+
+def merge_module(name: str, folder: Path) -> None:
+    """Merge the dicts `MODELS`, `OBJECTIVES`, `SCORES` and `PROBLEMS` of a module, those of them that it has.
+
+    Args:
+        name: of a file that ends in .py, or else of a module that can be imported.
+        folder: where the file is, if its name says no more.
+
+    Raises:
+        InputError: the module can't be imported, has none of the dicts, or something in them can't be merged.
+    """
+    origin = f"plug-in {name}"
+    if name.endswith(".py"):
+        module = _executed((folder / name).resolve(), origin)
+    else:
+        module = _imported(lambda: import_module(name), origin)
+    found = {kind: vars(module)[kind.upper()] for kind in REGISTRIES if kind.upper() in vars(module)}
+    if not found:
+        raise InputError(f"{origin}: expected at least one of {', '.join(kind.upper() for kind in REGISTRIES)}")
+    for kind, entries in found.items():
+        if not isinstance(entries, dict):
+            raise InputError(f"{origin}: {kind.upper()} is {entries!r}, expected a dict of classes by name")
+        for entry, thing in list(entries.items()):
+            _merge(kind, entry, thing, origin)
+
+
+def source_of(model: str) -> str | None:
+    """Text of a module that has this plug-in model in its `MODELS`, "" where it can't be had; None for our own models.
+
+    A class of a program or a notebook has no such text: to import it would be to run the program.
+    """
+    thing = MODELS[model]
+    if thing.__module__.partition(".")[0] == "models":
+        return None
+    for text, executed in _files.values():
+        if vars(executed).get("MODELS", {}).get(model) is thing:
+            return text
+    module = sys.modules.get(thing.__module__)
+    if module is None or module.__name__ == "__main__":
+        return ""
+    try:
+        text = inspect.getsource(module)
+    except (OSError, TypeError):
+        return ""
+    if vars(module).get("MODELS", {}).get(model) is thing:
+        return text
+    names = [name for name, value in vars(module).items() if value is thing]
+    return f"{text}\n\nMODELS = {{{model!r}: {names[0]}}}\n" if names else ""
+
+
+def packed(value: Any, out_of_band: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
+    """Pickle of `value` in which the classes of modules that aren't installed travel by value."""
+    classes = [thing for registry, _ in REGISTRIES.values() for thing in registry.values()]
+    for top in {thing.__module__.partition(".")[0] for thing in classes} - {"__main__", "models", "objectives"}:
+        if top in sys.modules and not _installed(sys.modules[top]):
+            cloudpickle.register_pickle_by_value(sys.modules[top])
+    return bytes(cloudpickle.dumps(value, protocol=5, buffer_callback=out_of_band))
+
+
+def _installed(module: ModuleType) -> bool:
+    file = Path(vars(module).get("__file__") or "")
+    return any(file.is_relative_to(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))
+
+
+def _executed(path: Path, origin: str) -> ModuleType:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{origin}: can't read the file ({error})") from error
+    if path not in _files or _files[path][0] != text:
+        module = ModuleType(f"genseek_plugin_{path.stem}")
+        vars(module)["__file__"] = str(path)
+        # Only while it runs is it among the imported modules: what can't be found there is pickled by value.
+        sys.modules[module.__name__] = module
+        try:
+            _imported(lambda: exec(compile(text, str(path), "exec"), vars(module)), origin)
+        finally:
+            del sys.modules[module.__name__]
+        _files[path] = text, module
+    return _files[path][1]
+
+
+def _imported(load: Callable[[], Any], origin: str) -> Any:
+    try:
+        return load()
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(
+            f"{origin}: can't be imported ({said}; {Path(last.filename).name}, line {last.lineno})"
+        ) from error
+
+
+def _merge(kind: str, name: str, thing: Any, origin: str) -> None:
+    registry, base = REGISTRIES[kind]
+    where = f"{origin}: {kind.removesuffix('s')} {name!r}"
+    if registry.get(name) is thing:
+        return
+    fits = inspect.isclass(thing) and issubclass(thing, base)
+    if not fits:
+        raise InputError(f"{where} is {thing!r}, expected a subclass of {base.__module__}.{base.__qualname__}")
+    if inspect.isabstract(thing):
+        raise InputError(f"{where} doesn't define {', '.join(sorted(thing.__abstractmethods__))}")
+    if name in registry and _origins.get((kind, name)) != origin:
+        holder = _origins.get((kind, name)) or f"{registry[name].__module__}.{registry[name].__qualname__}"
+        raise InputError(f"{where}: the name is taken by {holder}")
+    _check_arguments(thing, TAKEN[kind], where)
+    registry[name], _origins[kind, name] = thing, origin
+
+
+def _check_arguments(constructor: Any, taken: tuple[str, ...], where: str) -> None:
+    try:
+        arguments = arguments_of(constructor)
+    except (KeyError, NameError) as error:
+        raise InputError(f"{where}: an argument has no known type ({error})") from error
+    for argument in arguments.values():
+        if argument.kind not in NAMES:
+            raise InputError(f"{where}: {argument.name} must be a bool, int, float or Literal, not {argument.kind}")
+        if argument.name in taken:
+            raise InputError(f"{where}: {argument.name} is the name of another key of a study; choose another")
+    for parameter in inspect.signature(constructor).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in arguments:
+            raise InputError(f"{where}: {parameter.name} has no default")
