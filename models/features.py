@@ -1,27 +1,18 @@
-"""Features: the invertible maps, column by column, between a user's own units and what a network sees.
+"""Features: the invertible maps, column by column, that a study may choose from; the simplest of them are here.
 
 Notation: rows [n, columns] in the user's units, features [n, columns]; both float64. A map is fitted on training rows.
 """
 
-from abc import ABC, abstractmethod
 from typing import Literal, final, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-FeatureName = Literal["standard", "unit", "log1p", "quantile_normal"]
+from models.invertible import Features, refuse_negative
+from models.quantiles import QuantileNormal
+from models.tails import ParetoTail, TailLayer
 
-
-class Features(nn.Module, ABC):
-    """An invertible map of columns; its constructor takes the training rows `[n, columns]`, float64."""
-
-    @abstractmethod
-    def forward(self, rows: Tensor) -> Tensor:
-        """Features `[n, columns]` of `rows` in the user's units."""
-
-    @abstractmethod
-    def inverse(self, features: Tensor) -> Tensor:
-        """Rows `[..., columns]` in the user's units."""
+FeatureName = Literal["standard", "unit", "log1p", "quantile_normal", "tail_layer", "pareto_tail"]
 
 
 @final
@@ -74,9 +65,7 @@ class Log1p(Features):
 
     def __init__(self, rows: Tensor) -> None:
         super().__init__()
-        negative = (rows < 0).any(0).nonzero().flatten().tolist()
-        if negative:
-            raise ValueError(f"log1p features need rows of at least 0; column {negative[0] + 1} has negative ones")
+        refuse_negative(rows, "log1p")
         self.unit: Tensor
         self.mean: Tensor
         self.scale: Tensor
@@ -94,43 +83,27 @@ class Log1p(Features):
         return self.unit * torch.expm1(self.mean + features * self.scale).clamp_min(0)
 
 
-@final
-class QuantileNormal(Features):
-    """Normal scores: each column through its empirical distribution function, then the normal quantile function.
-
-    The inverse interpolates the sorted training rows linearly and never leaves their range.
-    """
-
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
-        self.sorted: Tensor
-        self.register_buffer("sorted", rows.sort(0).values)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Normal quantile of the mid-rank of each row among the training rows."""
-        n = self.sorted.shape[0]
-        table, queries = self.sorted.T.contiguous(), rows.T.contiguous()
-        below = torch.searchsorted(table, queries) + torch.searchsorted(table, queries, right=True)
-        scores: Tensor = torch.special.ndtri((below.T.double() / (2 * n)).clamp(0.5 / n, 1 - 0.5 / n))
-        return scores
-
-    def inverse(self, features: Tensor) -> Tensor:
-        """Training quantile at the normal distribution function of `features`."""
-        n = self.sorted.shape[0]
-        shares: Tensor = torch.special.ndtr(features)
-        position = (shares * n - 0.5).clamp(0, n - 1).reshape(-1, self.sorted.shape[1])
-        low = position.nan_to_num().long().clamp_max(n - 2)
-        lower, upper = self.sorted.gather(0, low), self.sorted.gather(0, low + 1)
-        return (lower + (position - low) * (upper - lower)).reshape(features.shape)
-
-
 FEATURES: dict[str, type[Features]] = {
     "standard": Standard,
     "unit": Unit,
     "log1p": Log1p,
     "quantile_normal": QuantileNormal,
+    "tail_layer": TailLayer,
+    "pareto_tail": ParetoTail,
 }
 assert tuple(FEATURES) == get_args(FeatureName)
+
+__all__ = [
+    "FEATURES",
+    "FeatureName",
+    "Features",
+    "Log1p",
+    "ParetoTail",
+    "QuantileNormal",
+    "Standard",
+    "TailLayer",
+    "Unit",
+]
 
 
 def _positive(scale: Tensor) -> Tensor:

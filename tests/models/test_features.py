@@ -36,7 +36,7 @@ def test_forward_of_inverse(name: str) -> None:
     seen = features(rows)
     # Normal scores are a step function of the row: a rounding error may cost half a rank.
     error = torch.special.ndtr(features(features.inverse(seen))) - torch.special.ndtr(seen)
-    assert error.abs().max() <= (0.51 / len(rows) if name == "quantile_normal" else 1e-9)
+    assert error.abs().max() <= (0.51 / len(rows) if name in ("quantile_normal", "pareto_tail") else 1e-9)
 
 
 @every
@@ -48,7 +48,7 @@ def test_each_column_is_mapped_on_its_own_and_increasing(name: str) -> None:
         torch.testing.assert_close(alone(rows[:, [column]])[:, 0], seen[:, column], rtol=1e-9, atol=1e-9)
         order = rows[:, column].argsort()
         assert (seen[order, column].diff() >= 0).all()
-        grid = torch.linspace(-3, 3, 200, dtype=torch.float64).unsqueeze(1)
+        grid = torch.linspace(0 if name == "tail_layer" else -3, 3, 200, dtype=torch.float64).unsqueeze(1)
         assert (alone.inverse(grid).diff(dim=0) >= 0).all()
 
 
@@ -99,11 +99,12 @@ def test_log1p_standardises_logarithms() -> None:
     torch.testing.assert_close(seen, (expected - expected.mean()) / expected.std(correction=0))
 
 
-def test_log1p_refuses_negative_rows() -> None:
+@pytest.mark.parametrize("name", ["log1p", "tail_layer", "pareto_tail"])
+def test_negative_rows_are_refused(name: str) -> None:
     rows = table()
     rows[7, 2] = -1
-    with pytest.raises(ValueError, match="log1p features need rows of at least 0; column 3 has negative ones"):
-        Log1p(rows)
+    with pytest.raises(ValueError, match=f"^{name} features need rows of at least 0; column 3 has negative ones$"):
+        FEATURES[name](rows)
 
 
 def test_log1p_never_returns_negative_rows() -> None:
