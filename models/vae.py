@@ -1,15 +1,15 @@
 """Variational autoencoder with a Gaussian decoder.
 
-Source: Kingma, Welling 2014, Auto-Encoding Variational Bayes, sections 2 and 3; learned sigma as in Rybkin et al. 2021.
+Source: Kingma, Welling 2014, Auto-Encoding Variational Bayes, sections 2 and 3.
 Notation: data [pack, batch, features], mean, log_variance and latent [pack, batch, latent], sigma [pack, 1, features].
 """
 
-import math
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.decoder import GaussianDecoder, compared
 from models.layers import MLP, Activation, Output
 from models.model import Model, Shape
 from models.noise import Noise
@@ -54,10 +54,7 @@ class VAE(Model):
         super().__init__()
         if latent < 1:
             raise ValueError(f"latent must be at least 1, got {latent}")
-        if not (sigma > 0 and math.isfinite(sigma)):
-            raise ValueError(f"sigma must be above 0, got {sigma}")
         generator = torch.Generator().manual_seed(seed)
-        self.features = shape.features
         self.latent = (latent,)
         self.encoder = MLP(
             shape.features,
@@ -70,7 +67,7 @@ class VAE(Model):
             generator=generator,
             name="encoder",
         )
-        self.decoder = MLP(
+        self.decoder = GaussianDecoder(
             latent,
             shape.features,
             width=decoder_width,
@@ -78,12 +75,10 @@ class VAE(Model):
             activation=activation,
             dropout=dropout,
             output=output,
+            sigma=sigma,
+            learn_sigma=learn_sigma,
             generator=generator,
-            name="decoder",
         )
-        self.log_sigma = nn.Parameter(torch.full((1, 1, shape.features), math.log(sigma)))
-        self.learned: Tensor
-        self.register_buffer("learned", torch.full((1, 1, 1), float(learn_sigma)))
 
     def encode(self, data: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each `[pack, batch, latent]`; `noise` is given in training only."""
@@ -98,26 +93,16 @@ class VAE(Model):
 
     def log_scale(self) -> Tensor:
         """Logarithm of the decoder's sigma, `[pack, 1, features]`; it has a gradient only where it is learned."""
-        return torch.where(self.learned > 0, self.log_sigma, self.log_sigma.detach())
+        return self.decoder.log_scale()
 
     def latent_noise(self, noise: Noise) -> Tensor:
         """Standard normal rows of the latent space, `[pack, noise.rows, latent]`."""
         return noise.normal("latent", self.latent)
 
     def sample(self, noise: Noise) -> Tensor:
-        """Rows `[pack, noise.rows, features]`: decode(z) + sigma eps. Without eps a small latent space shows."""
-        x = self.decode(self.latent_noise(noise))
-        eps = noise.normal("decoder noise", [self.features] * len(self.latent))
-        return x + self.log_scale().exp() * eps
+        """Rows `[pack, noise.rows, features]`: decode(z) + sigma eps."""
+        return self.decoder.draw(self.latent_noise(noise), noise)
 
     def facts(self) -> list[dict[str, float]]:
         """`parameters`, those of encoder and decoder, and log2 of encoder over decoder, of each trial."""
-        return [
-            {
-                "parameters": encoder + decoder,
-                "encoder_parameters": encoder,
-                "decoder_parameters": decoder,
-                "log2_encoder_over_decoder": math.log2(encoder / decoder),
-            }
-            for encoder, decoder in zip(self.encoder.parameter_counts(), self.decoder.parameter_counts(), strict=True)
-        ]
+        return compared(self.encoder, self.decoder)

@@ -33,11 +33,8 @@ class Pushforward(Protocol):
 
 
 @runtime_checkable
-class Autoencoder(Protocol):
-    """An encoder to a Gaussian on the latent space and a Gaussian decoder back."""
-
-    def encode(self, data: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance `[pack, batch, latent]`."""
+class Decoder(Protocol):
+    """A Gaussian decoder from a latent space to the data."""
 
     def decode(self, latent: Tensor, noise: Noise | None = None) -> Tensor:
         """Mean `[pack, batch, features]`."""
@@ -45,8 +42,47 @@ class Autoencoder(Protocol):
     def log_scale(self) -> Tensor:
         """Logarithm of the decoder's standard deviation, `[pack, 1, features]`."""
 
+
+@runtime_checkable
+class Autoencoder(Decoder, Protocol):
+    """An encoder to a Gaussian on the latent space and a Gaussian decoder back."""
+
+    def encode(self, data: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance `[pack, batch, latent]`."""
+
     def latent_noise(self, noise: Noise) -> Tensor:
         """Standard normal rows of the latent space, `[pack, noise.rows, latent]`."""
+
+
+@runtime_checkable
+class DeterministicAutoencoder(Decoder, Protocol):
+    """An encoder to a point of the latent space and a Gaussian decoder back."""
+
+    def code(self, data: Tensor, noise: Noise | None = None) -> Tensor:
+        """Codes `[pack, batch, latent]`."""
+
+    def fit_latent(self, codes: Tensor) -> None:
+        """Fit the distribution that latent rows are sampled from to `codes` `[pack, n, latent]`."""
+
+
+@runtime_checkable
+class ResampledAutoencoder(Decoder, Protocol):
+    """An autoencoder whose prior accepts or rejects draws of N(0, I), the proposal."""
+
+    def posterior(self, data: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance `[pack, batch, latent]`."""
+
+    def latent_noise(self, noise: Noise) -> Tensor:
+        """Rows of the proposal, `[pack, noise.rows, latent]`."""
+
+    def acceptance(self, latent: Tensor) -> Tensor:
+        """Chance `[pack, batch]` that a proposal is accepted."""
+
+    def log_resampling(self, latent: Tensor, normalizer: Tensor | None = None) -> Tensor:
+        """Logarithm `[pack, batch]` of prior over proposal; Z `[pack, batch]` as given, or else as frozen."""
+
+    def freeze(self, normalizer: Tensor) -> None:
+        """Keep the normaliser Z `[pack, 1]`, the mean acceptance of a proposal."""
 
 
 @runtime_checkable

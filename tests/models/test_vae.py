@@ -65,7 +65,7 @@ def test_samples_are_decoded_draws_and_gaussian_noise() -> None:
 def test_sigma_is_learned_only_where_asked() -> None:
     pack = join([vae(1, sigma=0.5), vae(2, sigma=0.25, learn_sigma=True)])
     torch.testing.assert_close(pack.log_scale().exp(), torch.tensor([0.5, 0.25]).view(2, 1, 1).expand(2, 1, 3))
-    (gradient,) = torch.autograd.grad(pack.log_scale().sum(), [pack.log_sigma])
+    (gradient,) = torch.autograd.grad(pack.log_scale().sum(), [pack.decoder.log_sigma])
     assert gradient.tolist() == [[[0, 0, 0]], [[1, 1, 1]]]
 
 

@@ -171,15 +171,15 @@ def linear_vae(weight: Tensor, shift: Tensor, encoder: Tensor, offset: Tensor, s
     heads = torch.zeros(features, 2 * latent)
     heads[:, 0::2] = encoder.T
     with torch.no_grad():
-        for parameter in [*model.encoder.parameters(), *model.decoder.parameters()]:
+        for parameter in [*model.encoder.parameters(), *model.decoder.network.parameters()]:
             parameter.zero_()
         model.encoder.hidden[0].weight[0] = torch.cat([torch.eye(features), -torch.eye(features)], 1)
         model.encoder.output.weight[0] = torch.cat([heads, -heads])
         model.encoder.output.bias[0, 0, 0::2] = offset
         model.encoder.output.bias[0, 0, 1::2] = spread.log()
-        model.decoder.hidden[0].weight[0] = torch.cat([torch.eye(latent), -torch.eye(latent)], 1)
-        model.decoder.output.weight[0] = torch.cat([weight.T, -weight.T])
-        model.decoder.output.bias[0, 0] = shift
+        model.decoder.network.hidden[0].weight[0] = torch.cat([torch.eye(latent), -torch.eye(latent)], 1)
+        model.decoder.network.output.weight[0] = torch.cat([weight.T, -weight.T])
+        model.decoder.network.output.bias[0, 0] = shift
     return model
 
 
@@ -243,9 +243,9 @@ def test_elbo_gradient_of_sigma_vanishes_at_the_mean_square_error() -> None:
     best = (x[0] - SHIFT).square().mean(0).sqrt()
     for scale, sign in [(0.8, -1), (1.0, 0), (1.25, 1)]:
         with torch.no_grad():
-            model.log_sigma[0, 0] = (scale * best).log()
+            model.decoder.log_sigma[0, 0] = (scale * best).log()
         loss = ELBO(x[0], 0).loss(model, x, Noise([1], 5000))
-        (gradient,) = torch.autograd.grad(loss.sum(), [model.log_sigma])
+        (gradient,) = torch.autograd.grad(loss.sum(), [model.decoder.log_sigma])
         assert torch.equal(gradient.flatten().sign() * (gradient.flatten().abs() > 1e-4), torch.full((3,), float(sign)))
 
 
@@ -287,7 +287,7 @@ def test_gradient_equals_finite_differences(name: str) -> None:
         gradients = torch.autograd.grad(loss()[trial], parameters)
         directions = [torch.randn(p.shape, generator=generator, dtype=torch.float64) for p in parameters]
         for number, direction in enumerate(directions):
-            if name == "elbo" and trial == 0 and parameters[number] is model.log_sigma:
+            if name == "elbo" and trial == 0 and parameters[number] is model.decoder.log_sigma:
                 direction[0] = 0  # sigma is not learned, and its gradient is zero by design
         step = 1e-6
         values = []

@@ -1,0 +1,70 @@
+"""Wasserstein autoencoder, its aggregate posterior drawn to the prior by a discriminator.
+
+Source: Tolstikhin et al. 2018, Wasserstein Auto-Encoders, algorithm 1.
+Notation: rows [pack, batch, features]; latent z, prior [pack, batch, latent]; penalty [pack].
+"""
+
+from functools import partial
+from typing import ClassVar, final
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from objectives.losses.autoencoding import negative_log_likelihood, reparametrised
+from objectives.losses.critic import Critic
+from objectives.losses.objective import Objective
+from objectives.losses.protocols import Autoencoder, Noise
+from objectives.losses.ramp import Mode, Ramp
+
+BETAS = (0.5, 0.999)
+
+
+@final
+class WAEGAN(Objective[Autoencoder]):
+    """Mean over rows of -log p(x|z) - lam log D(z), D a discriminator of codes from draws of N(0, I).
+
+    Args:
+        rows: training features `[n, features]`; not used.
+        seed: of the discriminator's initial weights.
+        lam: weight of the penalty.
+        critic_width, critic_depth: hidden layers of the discriminator.
+        critic_rate: step size of its optimiser, one step a batch.
+        ramp, ramp_steps: how lam changes in training.
+
+    Raises:
+        ValueError: an argument is out of its range (those of the discriminator in `prepare`).
+    """
+
+    protocol: ClassVar[type] = Autoencoder
+
+    def __init__(
+        self,
+        rows: Tensor,
+        seed: int,
+        *,
+        lam: float = 10.0,
+        critic_width: int = 64,
+        critic_depth: int = 2,
+        critic_rate: float = 1e-3,
+        ramp: Mode = "constant",
+        ramp_steps: int = 200,
+    ) -> None:
+        super().__init__()
+        self.lam = Ramp("lam", lam, ramp, ramp_steps)
+        self._critic = partial(Critic, width=critic_width, depth=critic_depth, rate=critic_rate, betas=BETAS, seed=seed)
+        self.critic: Critic
+
+    def prepare(self, model: Autoencoder, rows: Tensor) -> None:
+        """Build the discriminator, as wide at its input as the latent space."""
+        self.critic = self._critic(model.encode(rows[:, :1])[0].shape[2])
+
+    def loss(self, model: Autoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
+        """Loss `[pack]`, with one draw of z a row, after a step of the discriminator in training."""
+        dropout = noise if train else None
+        mean, log_variance = model.encode(rows, dropout)
+        z = reparametrised(mean, log_variance, model.latent_noise(noise))
+        if train:
+            prior, codes = self.critic(model.latent_noise(noise)), self.critic(z.detach())
+            self.critic.step((softplus(-prior) + softplus(codes)).mean(1))
+        nats = negative_log_likelihood(model, rows, z, dropout).mean(1)
+        return nats + self.lam.weigh(softplus(-self.critic(z)).mean(1), train)
