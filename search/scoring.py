@@ -10,17 +10,19 @@ from objectives.scores.judge import floors
 from objectives.scores.score import Array, Reference
 from search.errors import InputError
 from search.leaderboard import with_floors
+from search.plugins import merge_installed
 
 
 def score_tables(real: str, samples: str, train: str | None = None, seed: int = 0) -> dict[str, Any]:
-    """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "mmd": .., "fit": ..}`, with overfit given `train`.
+    """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "fit": ..}`: every score that serves the real rows.
 
-    The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's ruler is that of the training
+    Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's ruler is that of the training
     rows, or of the real rows where there are none.
 
     Raises:
         InputError: a table can't be read, or the tables' columns differ.
     """
+    merge_installed()
     columns, held = _read(real)
     generated = _like(columns, real, samples)
     training = held if train is None else _like(columns, real, train)
@@ -34,7 +36,7 @@ def score_tables(real: str, samples: str, train: str | None = None, seed: int = 
     try:
         reference = Reference.of(training, held, seed)
         found = floors(pair, len(held), len(generated), scores, reference.ruler, seed)
-        verdict = Judge(reference, found, scores)(generated[None])
+        verdict = Judge(reference, found, {name: scores[name] for name in found})(generated[None])
     except ValueError as error:
         raise InputError(f"{real} and {samples}: {error}") from error
     return with_floors(verdict.values | {"fit": verdict.fit}, found)

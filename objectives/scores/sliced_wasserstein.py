@@ -25,7 +25,7 @@ class SlicedWasserstein(Score):
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0
     decay: ClassVar[float] = 0.5
-    repeats: ClassVar[int] = 100
+    repeats: ClassVar[int] = 50
 
     def __init__(self, reference: Reference) -> None:
         self._scale = Scale.of(reference.train)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from objectives import SCORES
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("run", "check", "list", "best", "export", "sample", "score", "ui")
 
@@ -73,7 +75,7 @@ def test_best_as_json_has_what_a_program_needs(finished: Any, genseek: Any) -> N
     assert (told["trial"], told["model"], told["run_id"]) == (winner.trial, winner.configuration.model, winner.run_id)
     assert told["configuration"] == json.loads(json.dumps(winner.configuration.flat()))
     for split in ("scores", "test"):
-        assert set(told[split]) == {"ad", "kendall", "mmd", "overfit", "fit"}
+        assert set(told[split]) == {"ad", "kendall", "mmd", "overfit", "tau_error", "fit"}
         assert set(told[split]["ad"]) == {"value", "floor", "upper", "inside"}
     assert told["scores"]["fit"] == pytest.approx(winner.fit, rel=1e-5)
 
@@ -298,11 +300,12 @@ def test_score_as_json_and_as_text(finished: Any, exported: Path, tmp_path: Path
     genseek("sample", exported, "-n", 100, "--out", tmp_path / "made.csv")
     files = (tmp_path / "real.csv", tmp_path / "made.csv")
     told = json.loads(genseek("score", *files, "--train", tmp_path / "train.csv", "--json")[1])
-    assert set(told) == {"ad", "kendall", "mmd", "overfit", "fit"}
+    assert set(told) == {*SCORES, "fit"} - {"tail"}
     assert {"value", "floor"} <= told["ad"].keys()
     code, out, _ = genseek("score", *files)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["score", "ad", "kendall", "mmd", "fit"]
+    names = [name for name in SCORES if name not in ("overfit", "tail")]
+    assert [line.split()[0] for line in out.splitlines()] == ["score", *names, "fit"]
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
