@@ -111,7 +111,7 @@ class MLP(Ragged):
             if ragged:
                 y = y * layer.mask
             if level >= shallowest:
-                y = y + x * (1 - layer.mask[..., :1])
+                y = y + x[..., : y.shape[2]] * (1 - layer.mask[..., :1])
             x = y
         y = self.output(x)
         if not any(self.squashed):

@@ -73,6 +73,15 @@ def test_depths_differ_where_widths_agree(activation: str) -> None:
         torch.testing.assert_close(y, sequential(several[trial])(x[trial]))
 
 
+def test_tapered_networks_narrow_beside_those_that_end_early() -> None:
+    several = [mlp(1, width=8, depth=4, taper=0.5), mlp(2, width=7, depth=1), mlp(3, width=5, depth=3, taper=0.7)]
+    assert several[0].widths == ((8, 4, 2, 1),)
+    assert several[2].widths == ((5, 4, 2),)
+    pack, x = join(several), batch(3)
+    for trial, y in enumerate(pack(x)):
+        torch.testing.assert_close(y, sequential(several[trial])(x[trial]))
+
+
 def test_padding_cannot_leak_through_the_activation() -> None:
     pack = join([mlp(1, width=2, depth=1, activation="sigmoid"), mlp(2, width=5, depth=3, activation="sigmoid")])
     x = batch(2)
@@ -149,6 +158,8 @@ def test_parameter_counts_are_those_of_torch() -> None:
         ({"output": "tanh"}, "output must be one of linear, sigmoid, got 'tanh'"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1, got -0.1"),
+        ({"taper": 0.0}, "taper must be above 0 and at most 1, got 0.0"),
+        ({"taper": 1.5}, "taper must be above 0 and at most 1, got 1.5"),
         ({"dropout": float("nan")}, "dropout must be at least 0 and below 1, got nan"),
     ],
 )
