@@ -12,6 +12,7 @@ from torch import Tensor
 from models.layers import MLP, Activation, Output
 from models.model import Model, Shape
 from models.noise import Noise
+from models.source import draw_inputs
 
 
 @final
@@ -62,11 +63,7 @@ class Pushforward(Model):
 
     def draw(self, noise: Noise) -> Tensor:
         """Inputs `[pack, noise.rows, source + noise]`: fresh rows of the source, then of the extra noise."""
-        draw = noise.normal if self.shape.source == "normal" else noise.uniform
-        source = draw("source", [self.shape.source_features] * len(self.noise))
-        if not any(self.noise):
-            return source
-        return torch.cat([source, noise.normal("noise", self.noise)], dim=2)
+        return draw_inputs(self.shape, self.noise, noise)
 
     def push(self, inputs: Tensor, noise: Noise | None = None) -> Tensor:
         """Rows `[pack, batch, features]` that `inputs` map to; `noise` is given in training only, for dropout."""

@@ -3,9 +3,47 @@
 from typing import Any
 
 from objectives.losses.elbo import ELBO
+from objectives.losses.energy import Energy
+from objectives.losses.gan import GAN
+from objectives.losses.lars_vae import LARS
 from objectives.losses.mmd import MMD
+from objectives.losses.moment_kl import MomentKL
 from objectives.losses.objective import Objective
+from objectives.losses.reconstruction import Reconstruction
+from objectives.losses.sliced_wasserstein import SlicedWasserstein
+from objectives.losses.w2_vae import W2VAE
+from objectives.losses.wae_gan import WAEGAN
+from objectives.losses.wae_mmd import WAEMMD
+from objectives.losses.wgan_gp import WGANGP
 
-OBJECTIVES: dict[str, type[Objective[Any]]] = {"mmd": MMD, "elbo": ELBO}
+OBJECTIVES: dict[str, type[Objective[Any]]] = {
+    "mmd": MMD,
+    "energy": Energy,
+    "sliced_wasserstein": SlicedWasserstein,
+    "gan": GAN,
+    "wgan_gp": WGANGP,
+    "moment_kl": MomentKL,
+    "reconstruction": Reconstruction,
+    "elbo": ELBO,
+    "w2_vae": W2VAE,
+    "wae_mmd": WAEMMD,
+    "wae_gan": WAEGAN,
+    "lars_vae": LARS,
+}
 
-__all__ = ["ELBO", "MMD", "OBJECTIVES", "Objective"]
+__all__ = [
+    "ELBO",
+    "GAN",
+    "LARS",
+    "MMD",
+    "OBJECTIVES",
+    "W2VAE",
+    "WAEGAN",
+    "WAEMMD",
+    "WGANGP",
+    "Energy",
+    "MomentKL",
+    "Objective",
+    "Reconstruction",
+    "SlicedWasserstein",
+]

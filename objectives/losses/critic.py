@@ -3,6 +3,8 @@
 Notation: x [pack, batch, inputs], loss [pack].
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import cast, final
 
 import torch
@@ -55,12 +57,16 @@ class Critic(nn.Module):
         """Value `[pack, batch]` of each row."""
         return cast(Tensor, self.network(x).squeeze(2))
 
-    def step(self, loss: Tensor) -> None:
-        """Descend `loss` `[pack]` by one step of Adam; the model's parameters stay as they are."""
+    def step(self, loss: Tensor, resting: Sequence[int] = ()) -> None:
+        """Descend `loss` `[pack]` by one step of Adam, but for the trials `resting`; the model stays as it is."""
         parameters = list(self.network.parameters())
         gradients = torch.autograd.grad(loss.sum(), parameters)
+        moments = list(zip(self.first.parameters(), self.second.parameters(), strict=True))
         with torch.no_grad():
+            state = [self.steps, *parameters, *itertools.chain(*moments)] if resting else []
+            before = [tensor[list(resting)] for tensor in state]
             self.steps += 1
-            moments = zip(self.first.parameters(), self.second.parameters(), strict=True)
             for parameter, gradient, pair in zip(parameters, gradients, moments, strict=True):
                 adam(parameter, gradient, pair, self.steps, self.rate, self.betas[0])
+            for tensor, old in zip(state, before, strict=True):
+                tensor[list(resting)] = old

@@ -7,6 +7,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import Any, Literal
 
 import pytest
@@ -36,7 +37,9 @@ class Plain(nn.Module):
     ) -> None:
         super().__init__()
         norms: dict[str, Any] = {"none": nn.Identity, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
-        self.layers = nn.Sequential(nn.Linear(inputs, width), norms[norm](width), nn.SiLU(), nn.Linear(width, outputs))
+        # No bias before batch normalisation, which takes it away again: Adam would follow the rounding of its gradient.
+        first = nn.Linear(inputs, width, bias=norm != "batch")
+        self.layers = nn.Sequential(first, norms[norm](width), nn.SiLU(), nn.Linear(width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layers(x)
@@ -52,6 +55,22 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"width": 9, "depth": 1, "activation": "relu", "noise": 3, "dropout": 0.3},
         {"width": 4, "depth": 4, "activation": "silu", "noise": 1},
         {"width": 6, "depth": 3, "activation": "sigmoid", "output": "sigmoid", "dropout": 0.1},
+        {"width": 1, "depth": 1, "activation": "elu", "noise": 2},
+        {"width": 7, "depth": 2, "activation": "leaky_relu"},
+    ],
+    "chained": [
+        {"width": 5, "depth": 2},
+        {"width": 9, "depth": 1, "activation": "relu", "noise": 3, "dropout": 0.3},
+        {"width": 4, "depth": 3, "activation": "elu", "noise": 1},
+        {"width": 8, "depth": 1, "output": "sigmoid", "dropout": 0.1},
+        {"width": 1, "depth": 1, "activation": "elu", "noise": 2},
+        {"width": 7, "depth": 2, "activation": "leaky_relu"},
+    ],
+    "stochastic": [
+        {"width": 5, "depth": 2, "activation": "tanh"},
+        {"width": 9, "depth": 1, "noise": 3, "dropout": 0.3},
+        {"width": 8, "depth": 4, "activation": "silu", "noise": 1, "taper": 0.5},
+        {"width": 6, "depth": 3, "activation": "sigmoid", "taper": 0.7, "dropout": 0.1},
         {"width": 1, "depth": 1, "activation": "elu", "noise": 2},
         {"width": 7, "depth": 2, "activation": "leaky_relu"},
     ],
@@ -72,10 +91,49 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"width": 5},
         {"width": 3, "norm": "batch"},
     ],
+    "ae": [
+        {"latent": 2, "encoder_width": 5, "encoder_depth": 1, "decoder_width": 8, "decoder_depth": 2, "sigma": 0.7},
+        {"latent": 4, "encoder_width": 9, "encoder_depth": 3, "decoder_width": 3, "decoder_depth": 1, "dropout": 0.3},
+        {"latent": 1, "encoder_width": 4, "encoder_depth": 2, "decoder_width": 6, "decoder_depth": 4,
+         "activation": "sigmoid", "output": "sigmoid"},
+        {"latent": 3, "encoder_width": 6, "decoder_width": 5, "activation": "tanh", "learn_sigma": True},
+        {"latent": 2, "encoder_width": 7, "decoder_width": 7, "activation": "silu", "dropout": 0.1},
+    ],
+    "lars_vae": [
+        {"latent": 2, "encoder_width": 5, "encoder_depth": 1, "decoder_width": 8, "sigma": 0.7, "acceptance_width": 6},
+        {"latent": 4, "encoder_width": 9, "decoder_width": 3, "decoder_depth": 1, "dropout": 0.3, "truncation": 3,
+         "acceptance_width": 3, "acceptance_depth": 1},
+        {"latent": 1, "encoder_width": 4, "decoder_width": 6, "activation": "sigmoid", "output": "sigmoid",
+         "acceptance_depth": 3, "acceptance_width": 4},
+        {"latent": 3, "encoder_width": 6, "decoder_width": 5, "activation": "tanh", "learn_sigma": True},
+        {"latent": 2, "encoder_width": 7, "decoder_width": 7, "truncation": 2, "acceptance_width": 8},
+    ],
 }  # fmt: skip
 LOSSES: dict[str, list[dict[str, Any]]] = {
     "mmd": [{"kernel": "fixed"}, {"bandwidth": 0.5}, {"kernel": "fixed", "bandwidth": 2.0}, {}],
-    "elbo": [{"beta": 0.5}, {}, {"beta": 2.0}],
+    "energy": [{}],
+    "sliced_wasserstein": [{"projections": 5}, {"projections": 40}, {"projections": 1}],
+    "gan": [
+        {"critic_width": 5, "critic_depth": 1},
+        {"critic_width": 8, "critic_depth": 3, "critic_steps": 3, "critic_rate": 3e-3},
+        {"critic_width": 3, "critic_steps": 2},
+    ],
+    "wgan_gp": [
+        {"critic_width": 5, "critic_depth": 1, "critic_steps": 2},
+        {"critic_width": 8, "critic_depth": 3, "critic_steps": 3, "critic_rate": 3e-3, "gradient_penalty": 1.0},
+        {"critic_width": 3, "critic_steps": 1, "gradient_penalty": 0.1},
+    ],
+    "moment_kl": [{}],
+    "elbo": [{"beta": 0.5}, {"ramp": "warm_up", "ramp_steps": 5}, {"beta": 2.0, "ramp": "adaptive", "ramp_steps": 2}],
+    "reconstruction": [{}],
+    "w2_vae": [{"lam": 0.5}, {"ramp": "warm_up", "ramp_steps": 7}, {"ramp": "adaptive", "ramp_steps": 1}],
+    "wae_mmd": [{"lam": 0.5}, {"ramp": "warm_up", "ramp_steps": 5}, {"ramp": "adaptive", "ramp_steps": 2}],
+    "wae_gan": [
+        {"lam": 0.5, "critic_width": 4, "critic_depth": 1},
+        {"ramp": "warm_up", "ramp_steps": 5, "critic_width": 7},
+        {"ramp": "adaptive", "ramp_steps": 2, "critic_width": 3, "critic_depth": 3, "critic_rate": 1e-2},
+    ],
+    "lars_vae": [{"lam": 0.5}, {"ramp": "warm_up", "ramp_steps": 5}, {"ramp": "adaptive", "ramp_steps": 2}],
 }
 TRAININGS = [
     Training(learning_rate=3e-3, batch=BATCH),
@@ -89,7 +147,26 @@ def protocol_met(model: str, objective: str) -> bool:
 
 
 PAIRS = [(model, objective) for model in MODELS for objective in OBJECTIVES if protocol_met(model, objective)]
-pairs = pytest.mark.parametrize(("model", "objective"), PAIRS)
+
+
+def covering() -> set[tuple[str, str]]:
+    """Pairs in which every model and every objective stands; all pairs take minutes, and are for `-m slow`."""
+    served: dict[type, tuple[dict[str, None], dict[str, None]]] = defaultdict(lambda: ({}, {}))
+    for model, objective in PAIRS:
+        models, objectives = served[OBJECTIVES[objective].protocol]
+        models[model] = objectives[objective] = None
+    return {
+        pair
+        for models, objectives in served.values()
+        for pair in islice(zip(cycle(models), cycle(objectives), strict=False), max(len(models), len(objectives)))
+    }
+
+
+COVERING = covering()
+pairs = pytest.mark.parametrize(
+    ("model", "objective"),
+    [pytest.param(*pair, marks=() if pair in COVERING else pytest.mark.slow) for pair in PAIRS],
+)
 families = pytest.mark.parametrize("model", MODELS)
 
 
@@ -155,12 +232,15 @@ def assert_same_trial(one: Trainer, other: Trainer) -> None:
     first, second = one.state(), other.state()
     assert first.keys() == second.keys()
     for name, value in first.items():
-        torch.testing.assert_close(value, second[name], **CLOSE, msg=lambda text, name=name: f"{name}: {text}")
+        # Where a critic's gradient is zero but for rounding, Adam follows the rounding.
+        close = {**CLOSE, "atol": 1e-3} if "critic" in name else CLOSE
+        torch.testing.assert_close(value, second[name], **close, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_every_model_and_objective_is_served() -> None:
-    assert {model for model, _ in PAIRS} == set(MODELS)
-    assert {objective for _, objective in PAIRS} == set(OBJECTIVES)
+    assert set(PAIRS) >= COVERING
+    assert {model for model, _ in COVERING} == set(MODELS)
+    assert {objective for _, objective in COVERING} == set(OBJECTIVES)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +366,7 @@ def test_gradients_reach_every_parameter(model: str, objective: str) -> None:
         loss = own_loss.loss(single, data(trial).unsqueeze(0), Noise([trial], ROWS))
         for name, parameter in single.named_parameters():
             (gradient,) = torch.autograd.grad(loss.sum(), [parameter], retain_graph=True, materialize_grads=True)
-            reached = name != "log_sigma" or arguments.get("learn_sigma", False)
+            reached = not name.endswith("log_sigma") or arguments.get("learn_sigma", False)
             assert bool((gradient != 0).any()) is reached, f"{name} of variant {trial}"
 
 

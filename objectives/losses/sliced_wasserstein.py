@@ -1,0 +1,55 @@
+"""Sliced Wasserstein distance of order 2 between a batch of the data and what a pushforward makes of its source.
+
+Source: Rabin et al. 2011, Wasserstein Barycenter and its Application to Texture Mixing, section 2; Deshpande, Zhang,
+Schwing 2018, Generative Modeling using the Sliced Wasserstein Distance, section 3, for training.
+Notation: rows x [pack, batch, features], generated y [pack, batch, features], directions [pack, features, projections].
+"""
+
+import math
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from objectives.losses.objective import Objective
+from objectives.losses.protocols import Noise, Pushforward
+
+
+@final
+class SlicedWasserstein(Objective[Pushforward]):
+    """Mean of W2^2 over directions drawn afresh at each step; a batch of finite size makes it positive on average.
+
+    Args:
+        rows: training features `[n, features]`; not used.
+        seed: not used.
+        projections: directions of a step.
+
+    Raises:
+        ValueError: projections is below 1.
+    """
+
+    protocol: ClassVar[type] = Pushforward
+
+    def __init__(self, rows: Tensor, seed: int, *, projections: int = 64) -> None:
+        super().__init__()
+        if projections < 1:
+            raise ValueError(f"projections must be at least 1, got {projections}")
+        self.projections = (projections,)
+
+    def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
+        """W2^2 `[pack]` between `rows` and as many generated ones, a mean over directions."""
+        y = model.push(model.draw(noise), noise if train else None)
+        directions = self._directions(rows.shape[2], noise)
+        x, y = ((sample @ directions).sort(dim=1).values for sample in (rows, y))
+        own = torch.tensor(self.projections, device=rows.device).unsqueeze(1)
+        drawn = torch.arange(max(self.projections), device=rows.device) < own
+        return ((x - y).square().mean(1) * (drawn / own)).sum(1)
+
+    def _directions(self, features: int, noise: Noise) -> Tensor:
+        """Unit vectors `[pack, features, most projections]`, uniform on the sphere."""
+        most = max(self.projections)
+        columns = [math.ceil(own * features / noise.rows) for own in self.projections]
+        # Column by column, so that a trial's own numbers come first, whatever its company draws.
+        normal = noise.normal("projections", columns).transpose(1, 2).flatten(1)[:, : most * features]
+        return functional.normalize(normal.reshape(-1, most, features), dim=2).transpose(1, 2)
