@@ -56,8 +56,7 @@ def tau_error(real: ArrayLike, generated: ArrayLike) -> Array:
 def pair_tau(rows: Array) -> Array:
     """Kendall's tau-b of each pair of columns of rows `[n, d]`, `[d (d - 1) / 2]`; 0 where a column is constant."""
     pairs = combinations(np.ascontiguousarray(rows.T), 2)
-    taus = [stats.kendalltau(first, second, method="asymptotic").statistic for first, second in pairs]
-    return np.nan_to_num(np.array(taus))
+    return np.nan_to_num(np.array([stats.kendalltau(first, second).statistic for first, second in pairs]))
 
 
 def _errors(real: Array, generated: Array) -> Array:

@@ -171,6 +171,21 @@ def test_floors_of_a_table_come_from_its_rows(tmp_path: object) -> None:
     assert all(np.isfinite([floor.median, floor.upper]).all() for floor in large.floors.values())
 
 
+def test_a_costly_score_has_a_floor_of_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = flooring(100, 100, 60)
+    monkeypatch.setattr(SCORES["kendall"], "repeats", 20)
+    fewer = flooring(100, 100, 60)
+    assert fewer["kendall"] == flooring(100, 100, 20)["kendall"] != every["kendall"]
+    assert {**fewer, "kendall": every["kendall"]} == every
+
+
+def test_a_score_that_serves_no_draw_is_left_out() -> None:
+    held = np.abs(PROBLEM.rows(0).test[:100])
+    scores = {name: SCORES[name] for name in ("ad", "tail")}
+    assert SCORES["tail"].serves(held)
+    assert set(judge_for(Gaussian2D(mean_1=-100.0), held, held, 80, scores=scores, repeats=5).floors) == {"ad"}
+
+
 @pytest.mark.parametrize("sizes", [(1, 5, 5), (5, 1, 5), (5, 5, 0)])
 def test_floors_of_nothing_are_refused(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="expected 2 rows and 1 repeat at least"):
