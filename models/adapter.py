@@ -41,12 +41,8 @@ class Stack(Ragged):
         self, network: type[nn.Module], inputs: int, outputs: int, arguments: dict[str, Any], seed: int
     ) -> None:
         super().__init__()
-        with _seeded(seed, torch.device("cpu")), torch.no_grad():
+        with _seeded(seed, torch.device("cpu")):
             plain = network(inputs, outputs, **arguments)
-            y = plain.eval()(torch.zeros(2, inputs))
-        if not isinstance(y, Tensor) or y.shape != (2, outputs):
-            found = list(y.shape) if isinstance(y, Tensor) else type(y).__name__
-            raise ValueError(f"{network.__name__} must map [2, {inputs}] to [2, {outputs}], and gave {found}")
         weights, biases, states = _named_tensors(plain)
         if {tensor.dtype for tensor in [*weights.values(), *biases.values()]} - {torch.float32}:
             raise ValueError(f"{network.__name__} has parameters of other types than float32")
@@ -59,6 +55,11 @@ class Stack(Ragged):
         self.arguments = (tuple(arguments.items()),)
         # On the meta device a module is its code and the shapes of its tensors: the numbers are those above.
         self.plain = (plain.to("meta"),)
+        with torch.no_grad():
+            y = self._single(0, torch.zeros(2, inputs), seed, False)
+        if not isinstance(y, Tensor) or y.shape != (2, outputs):
+            found = list(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            raise ValueError(f"{network.__name__} must map [2, {inputs}] to [2, {outputs}], and gave {found}")
 
     def forward(self, x: Tensor, seeds: Sequence[int], train: bool) -> Tensor:
         """Output for `x` `[pack, batch, inputs]`; `seeds`, one a trial, are for modules that draw random numbers."""
