@@ -85,20 +85,14 @@ def source_of(model: str) -> str | None:
     thing = MODELS[model]
     if thing.__module__.partition(".")[0] == "models":
         return None
-    for text, executed in _files.values():
-        if vars(executed).get("MODELS", {}).get(model) is thing:
+    for text, module in [*_files.values(), *_text_of(sys.modules.get(thing.__module__))]:
+        given = vars(module).get("MODELS")
+        if isinstance(given, dict) and given is not MODELS and given.get(model) is thing:
             return text
-    module = sys.modules.get(thing.__module__)
-    if module is None or module.__name__ == "__main__":
-        return ""
-    try:
-        text = inspect.getsource(module)
-    except (OSError, TypeError):
-        return ""
-    if vars(module).get("MODELS", {}).get(model) is thing:
-        return text
-    names = [name for name, value in vars(module).items() if value is thing]
-    return f"{text}\n\nMODELS = {{{model!r}: {names[0]}}}\n" if names else ""
+        for name, value in vars(module).items():
+            if value is thing:
+                return f"{text}\n\nMODELS = {{{model!r}: {name}}}\n"
+    return ""
 
 
 def packed(value: Any, out_of_band: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
@@ -108,6 +102,13 @@ def packed(value: Any, out_of_band: Callable[[pickle.PickleBuffer], Any] | None 
         if top in sys.modules and not _installed(sys.modules[top]):
             cloudpickle.register_pickle_by_value(sys.modules[top])
     return bytes(cloudpickle.dumps(value, protocol=5, buffer_callback=out_of_band))
+
+
+def _text_of(module: ModuleType | None) -> list[tuple[str, ModuleType]]:
+    try:
+        return [] if module is None or module.__name__ == "__main__" else [(inspect.getsource(module), module)]
+    except (OSError, TypeError):
+        return []
 
 
 def _installed(module: ModuleType) -> bool:
