@@ -18,6 +18,7 @@ from torch.func import functional_call, vmap
 from models.model import Model, Shape
 from models.noise import Noise
 from models.pack import Ragged, resize
+from models.source import draw_inputs
 
 
 @final
@@ -148,9 +149,7 @@ def pushforward_of(network: type[nn.Module]) -> type[Model]:
 
         def draw(self, noise: Noise) -> Tensor:
             """Inputs `[pack, noise.rows, source + noise]`: fresh rows of the source, then of the extra noise."""
-            draw = noise.normal if self.shape.source == "normal" else noise.uniform
-            source = draw("source", [self.shape.source_features] * len(self.noise))
-            return torch.cat([source, noise.normal("noise", self.noise)], dim=2) if any(self.noise) else source
+            return draw_inputs(self.shape, self.noise, noise)
 
         def push(self, inputs: Tensor, noise: Noise | None = None) -> Tensor:
             """Rows `[pack, batch, features]` that `inputs` map to; `noise` is given in training only."""
