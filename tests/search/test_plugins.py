@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -267,6 +268,61 @@ for model in ("sines", "residual"):
     alike = copy.deepcopy(plan.task)
     assert alike.models == plan.task.models
     assert alike.rows.digest() == plan.task.rows.digest()
+
+
+SCORE_AND_PROBLEM = """
+import numpy as np
+from objectives import Problem
+from objectives.problems import Gaussian1D
+from objectives.scores import Measure, Score
+
+class Width(Score):
+    "Difference of ranges."
+    ranking, limit, decay, repeats = True, 0.0, 0.5, 50
+    def __init__(self, reference):
+        self.width = np.ptp(reference.held)
+    @classmethod
+    def serves(cls, real):
+        return True
+    def __call__(self, generated):
+        value = np.abs(np.ptp(generated, axis=(1, 2)) - self.width)
+        return Measure(value, value)
+
+class Doubled(Problem):
+    "A normal column, twice."
+    def __init__(self, *, rows: int = 100):
+        self.once, self.number = Gaussian1D(train=rows, validation=rows, test=rows), rows
+    columns, source = ("a",), property(lambda self: self.once.source)
+    def rows(self, seed):
+        return self.once.rows(seed)
+    def pair(self, first, second, generator):
+        return self.once.pair(first, second, generator)
+
+SCORES = {"width": Width}
+PROBLEMS = {"doubled": Doubled}
+"""
+
+
+def test_scores_and_problems_come_in_the_same_way(store_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "judging.py").write_text(SCORE_AND_PROBLEM)
+    path = study(tmp_path, "pushforward", 'plugins = ["judging.py"]\nscores = ["ad", "width"]\n')
+    written = path.read_text().replace('"gaussian_2d"', '"doubled"').replace("train = 100", "rows = 80")
+    path.write_text(written.replace("validation = 60\ntest = 60\n", ""))
+    plan = plan_search(load_study(str(path)), Store(store_folder))
+    assert len(plan.task.rows.train) == 80
+    assert plan.task.judge.ranking == ("ad", "width")
+    (tmp_path / "task").write_bytes(pickle.dumps(plan.task))
+    script = """
+import pickle, sys
+task = pickle.load(open(sys.argv[1], "rb"))
+for factor in (1, 2):
+    print(task.judge(factor * task.rows.validation[None]).values["width"])
+"""
+    done = python(["-c", script, tmp_path / "task"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    same, double = (float(value) for value in done.stdout.split())
+    assert same == 0
+    assert double == pytest.approx(np.ptp(plan.task.rows.validation))
 
 
 def test_keys_of_a_plug_in_are_checked_like_any_others(shown: Path) -> None:
