@@ -79,7 +79,7 @@ class Ramp(nn.Module):
 
     def _adapt(self, penalty: Tensor) -> None:
         self.total = torch.where(self.adapting, self.total + penalty, self.total)
-        ended = self.adapting & (self.steps % self.period == 0)
+        ended = self.steps % self.period == 0
         latest = self.total / self.period
         mean = self.mean + (latest - self.mean) * self.period / self.steps
         deviation = latest - mean

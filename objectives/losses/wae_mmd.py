@@ -58,12 +58,8 @@ class WAEMMD(Objective[Autoencoder]):
 
 def discrepancy(latent: Tensor, prior: Tensor, scale: Tensor) -> Tensor:
     """Unbiased MMD^2 `[pack]` of `latent` and `prior`, with C = `scale` `[pack, 1, 1]` times `SCALES`."""
-    cross = _kernel(latent, prior, scale).mean((1, 2))
-    return (
-        _off_diagonal_mean(_kernel(latent, latent, scale))
-        + _off_diagonal_mean(_kernel(prior, prior, scale))
-        - 2 * cross
-    )
+    latents, priors = (_off_diagonal_mean(_kernel(rows, rows, scale)) for rows in (latent, prior))
+    return latents + priors - 2 * _kernel(latent, prior, scale).mean((1, 2))
 
 
 def _kernel(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:

@@ -76,19 +76,27 @@ def test_fitted_gaussians_join_and_leave_unchanged() -> None:
         assert torch.equal(pack.sample(Noise([1, 2], 9))[[trial]], single.sample(Noise([1 + trial], 9)))
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_collapsed_codes_are_sampled_where_they_are(rank: int) -> None:
-    model = ae(latent=3)
-    codes = (
-        torch.randn(1, 50, 1, generator=torch.Generator().manual_seed(0)) * torch.tensor([[[2.0, -1.0, 0.5]]]) * rank
-    )
-    model.fit_latent(codes + 1)
-    z = model.codes.draw(Noise([1], 5000))[0]
-    assert z.isfinite().all()
-    along = torch.tensor([2.0, -1.0, 0.5]) / 5.25**0.5
-    off = (z - 1) - ((z - 1) @ along).unsqueeze(1) * along
-    assert off.abs().max() < 0.02
-    assert ((z - 1) @ along).std().item() == pytest.approx(rank * (codes[0] @ along).std().item(), rel=0.06)
+def test_collapsed_codes_are_sampled_where_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pack = join([ae(trial, latent=5) for trial in range(40)])
+    along = torch.nn.functional.normalize(torch.randn(40, 1, 5, generator=generator), dim=2)
+    steps = torch.randn(40, 50, 1, generator=generator)
+    pack.fit_latent(steps * along)
+    drawn = pack.codes.draw(Noise(range(40), 5000))
+    onto = (drawn * along).sum(2, keepdim=True)
+    assert (drawn - onto * along).abs().max() < 0.02
+    torch.testing.assert_close(onto.std(1), steps.std(1), rtol=0.06, atol=0)
+    pack.fit_latent(torch.full((40, 50, 5), 3.0))
+    assert torch.equal(pack.codes.draw(Noise(range(40), 10)), torch.full((40, 10, 5), 3.0))
+
+
+def test_padding_does_not_change_the_ridge() -> None:
+    models, line = [ae(1, latent=2), ae(2, latent=4)], torch.tensor([3.0, -1.0, 0, 0])
+    codes = torch.randn(2, 30, 1, generator=torch.Generator().manual_seed(0)) * line
+    pack = join(models)
+    pack.fit_latent(codes)
+    models[0].fit_latent(codes[:1, :, :2])
+    torch.testing.assert_close(pack.codes.factor[:1, :2, :2], models[0].codes.factor)
 
 
 def test_a_diverged_trial_leaves_the_others_their_gaussian() -> None:

@@ -81,6 +81,18 @@ def test_estimate_and_its_gradient_are_unbiased() -> None:
     assert [g.item() for g in gradients] == pytest.approx([SLOPE, OFFSET], abs=2e-5)
 
 
+def test_loss_weighs_its_own_rows_by_prior_over_posterior() -> None:
+    lars, rows, noise, presents = model(), torch.zeros(1, 1, 1), Noise([3], 1), []
+    for _ in range(3000):
+        objective = LARS(rows[0], 0)
+        objective.loss(lars, rows, noise)
+        presents.append(objective.average.item())
+    # One proposal and one row, each half of the estimate; unweighted, the row's half would be E_q a.
+    error = torch.tensor(presents).std().item() / 3000**0.5
+    assert sum(presents) / 3000 == pytest.approx(Z, abs=4 * error)
+    assert abs(under_posterior(lambda z: sigmoid(2 * z - 1)) - Z) / 2 > 8 * error
+
+
 def test_no_gradient_passes_the_ratio() -> None:
     ratio = torch.full((1, 3), 2.0, requires_grad=True)
     own = torch.full((1, 3), 0.5, requires_grad=True)
