@@ -83,7 +83,7 @@ class ParetoTail(Features):
     def inverse(self, features: Tensor) -> Tensor:
         """Training quantile up to the threshold, quantile of the fitted tail above it."""
         logs = torch.special.log_ndtr(-features) - self.log_share
-        tail = self.threshold + pareto.quantile(logs.clamp_max(0), self.scale, self.shape)
+        tail = self.threshold + pareto.quantile(logs, self.scale, self.shape)
         return torch.where(logs < 0, tail, quantiles(self.sorted, features))
 
 
