@@ -280,6 +280,23 @@ def test_loss_on_other_rows_equals_in_company(model: str, objective: str) -> Non
         torch.testing.assert_close(single[0], losses[trial], **CLOSE)
 
 
+@pairs
+def test_concluded_in_company_equals_concluded_alone(model: str, objective: str) -> None:
+    company = together(model, objective, everyone(model))
+    history(company, 1)
+    company.conclude()
+    with torch.no_grad():
+        rows = company.averaged.sample(Noise([50 + trial for trial in everyone(model)], 20))
+    for trial in everyone(model):
+        single = alone(model, objective, trial)
+        history(single, 1)
+        single.conclude()
+        for name, value in tensors(keep(company.averaged, [trial])).items():
+            torch.testing.assert_close(value, tensors(single.averaged)[name], **CLOSE)
+        with torch.no_grad():
+            torch.testing.assert_close(rows[trial], single.averaged.sample(Noise([50 + trial], 20))[0], **CLOSE)
+
+
 class Recorder:
     """Noise that notes each draw with the widths it was asked for."""
 
