@@ -41,7 +41,7 @@ class GAN(Objective[Pushforward]):
         critic_width: int = 64,
         critic_depth: int = 2,
         critic_rate: float = 1e-3,
-        critic_steps: int = 1,
+        critic_steps: int = 3,
     ) -> None:
         super().__init__()
         if critic_steps < 1:
