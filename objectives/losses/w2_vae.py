@@ -18,6 +18,9 @@ from objectives.losses.ramp import Mode, Ramp
 class W2VAE(Objective[Autoencoder]):
     """Mean over rows of -log p(x|z) + lam W_2^2(q(z|x), N(0, I)).
 
+    Unlike the divergence of `elbo` the distance stays finite, 1 a dimension, where a posterior collapses to a point: in
+    long training codes shrink towards zero, the decoder magnifies them, and the prior covers more than they fill.
+
     Args:
         rows: training features `[n, features]`; not used.
         seed: not used.

@@ -28,7 +28,7 @@ class WAEGAN(Objective[Autoencoder]):
         seed: of the discriminator's initial weights.
         lam: weight of the penalty.
         critic_width, critic_depth: hidden layers of the discriminator.
-        critic_rate: step size of its optimiser, one step a batch.
+        critic_rate: step size of its Adam, one step a batch; above the model's own, so that it keeps up.
         ramp, ramp_steps: how lam changes in training.
 
     Raises:
@@ -45,7 +45,7 @@ class WAEGAN(Objective[Autoencoder]):
         lam: float = 10.0,
         critic_width: int = 64,
         critic_depth: int = 2,
-        critic_rate: float = 1e-3,
+        critic_rate: float = 5e-3,
         ramp: Mode = "constant",
         ramp_steps: int = 200,
     ) -> None:
