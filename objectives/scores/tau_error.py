@@ -56,7 +56,8 @@ def tau_error(real: ArrayLike, generated: ArrayLike) -> Array:
 def pair_tau(rows: Array) -> Array:
     """Kendall's tau-b of each pair of columns of rows `[n, d]`, `[d (d - 1) / 2]`; 0 where a column is constant."""
     pairs = combinations(np.ascontiguousarray(rows.T), 2)
-    return np.nan_to_num(np.array([stats.kendalltau(first, second).statistic for first, second in pairs]))
+    taus = np.array([stats.kendalltau(first, second).statistic for first, second in pairs], dtype=np.float64)
+    return np.nan_to_num(taus)
 
 
 def _errors(real: Array, generated: Array) -> Array:
