@@ -108,6 +108,42 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"latent": 3, "encoder_width": 6, "decoder_width": 5, "activation": "tanh", "learn_sigma": True},
         {"latent": 2, "encoder_width": 7, "decoder_width": 7, "truncation": 2, "acceptance_width": 8},
     ],
+    "diffusion": [
+        {"width": 5, "depth": 2, "steps": 6},
+        {"width": 9, "depth": 1, "steps": 11, "noise_schedule": "linear", "dropout": 0.3},
+        {"width": 4, "depth": 4, "steps": 3, "activation": "tanh"},
+        {"width": 6, "steps": 30, "noise_schedule": "linear", "activation": "relu", "dropout": 0.1},
+        {"width": 1, "depth": 1, "steps": 1, "activation": "elu"},
+    ],
+    "flow_matching": [
+        {"width": 5, "depth": 2, "steps": 4},
+        {"width": 9, "depth": 1, "steps": 7, "solver": "euler", "dropout": 0.3},
+        {"width": 4, "depth": 4, "steps": 1, "activation": "tanh"},
+        {"width": 6, "steps": 12, "solver": "euler", "activation": "relu", "dropout": 0.1},
+        {"width": 1, "depth": 1, "steps": 3, "activation": "elu"},
+    ],
+    "gaussian": [{}] * 5,
+    "kde": [
+        {"centres": 10},
+        {"bandwidth": 0.5},
+        {"bandwidth": 2.0, "centres": 96},
+        {"centres": 500},
+        {"bandwidth": 0.1, "centres": 2},
+    ],
+    "gmm": [
+        {"components": 2},
+        {"components": 4, "covariance": "tied"},
+        {"components": 1, "covariance": "spherical"},
+        {"components": 3, "covariance": "diag"},
+        {"components": 3, "select": "bic"},
+    ],
+    "gaussian_copula": [
+        {"quantiles": 50},
+        {"quantiles": 96},
+        {"quantiles": 2},
+        {"quantiles": 300},
+        {},
+    ],
 }  # fmt: skip
 LOSSES: dict[str, list[dict[str, Any]]] = {
     "mmd": [{"kernel": "fixed"}, {"bandwidth": 0.5}, {"kernel": "fixed", "bandwidth": 2.0}, {}],
@@ -119,9 +155,9 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
         {"critic_width": 3, "critic_steps": 2},
     ],
     "wgan_gp": [
-        {"critic_width": 5, "critic_depth": 1, "critic_steps": 2},
-        {"critic_width": 8, "critic_depth": 3, "critic_steps": 3, "critic_rate": 3e-3, "gradient_penalty": 1.0},
-        {"critic_width": 3, "critic_steps": 1, "gradient_penalty": 0.1},
+        {"critic_width": 5, "critic_depth": 1, "critic_steps": 2, "critic_rate": 1e-4},
+        {"critic_width": 8, "critic_depth": 3, "critic_steps": 3, "gradient_penalty": 10.0},
+        {"critic_width": 3, "critic_steps": 1, "critic_rate": 1e-4, "gradient_penalty": 0.1},
     ],
     "moment_kl": [{}],
     "elbo": [{"beta": 0.5}, {"ramp": "warm_up", "ramp_steps": 5}, {"beta": 2.0, "ramp": "adaptive", "ramp_steps": 2}],
@@ -134,6 +170,9 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
         {"ramp": "adaptive", "ramp_steps": 2, "critic_width": 3, "critic_depth": 3, "critic_rate": 1e-2},
     ],
     "lars_vae": [{"lam": 0.5}, {"ramp": "warm_up", "ramp_steps": 5}, {"ramp": "adaptive", "ramp_steps": 2}],
+    "denoising": [{}],
+    "flow_matching": [{"pairing": "optimal"}, {"pairing": "independent"}, {}],
+    "likelihood": [{}],
 }
 TRAININGS = [
     Training(learning_rate=3e-3, batch=BATCH),
