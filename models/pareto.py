@@ -1,6 +1,6 @@
 """The generalised Pareto distribution of values at least 0: its fit, its quantiles, and its survival probability.
 
-Source: Hosking, Wallis 1987, Parameter and Quantile Estimation for the Generalized Pareto Distribution, section 3.
+Source: Hosking, Wallis 1987, Parameter and Quantile Estimation for the Generalized Pareto Distribution.
 Notation: S(x) = (1 + shape x / scale)^(-1 / shape), exp(-x / scale) at shape 0; tensors are float64.
 """
 

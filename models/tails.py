@@ -1,6 +1,6 @@
 """Features of non-negative, heavy-tailed columns, whose inverse may exceed every training row.
 
-Source: Hickling, Prangle 2025, Flexible Tails for Normalizing Flows, equation 5 (tail layer); Pickands 1975,
+Source: Hickling, Prangle 2025, Flexible Tails for Normalizing Flows (the tail layer); Pickands 1975,
 Statistical Inference Using Extreme Order Statistics (generalised Pareto distribution of what exceeds a threshold).
 Notation: rows [n, columns] in the user's units, features [n, columns]; both float64.
 """

@@ -1,6 +1,6 @@
 """The energy distance: misfit of the joint law by distances between rows, with no bandwidth to choose.
 
-Szekely and Rizzo (2013), Energy statistics: a class of statistics based on distances, eq. 5 (as V-statistic):
+Szekely and Rizzo (2013), Energy statistics: a class of statistics based on distances:
 
     energy = 2 E|X - Y| - E|X - X'| - E|Y - Y'|
 

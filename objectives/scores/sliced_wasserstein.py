@@ -1,6 +1,6 @@
 """The sliced Wasserstein distance of order 1: misfit of the joint law, seen from 128 fixed directions.
 
-Bonneel, Rabin, Peyre and Pfister (2015), Sliced and Radon Wasserstein barycenters of measures, section 2.3: the mean
+Bonneel, Rabin, Peyre and Pfister (2015), Sliced and Radon Wasserstein barycenters of measures: the mean
 over directions of the distance between the projections. Order 1 rather than 2, whose noise on heavy-tailed columns is
 that of their few largest rows.
 """
