@@ -2,6 +2,10 @@
 
 from models.ae import AE
 from models.chained import Chained
+from models.classical import GMM, KDE, Gaussian
+from models.diffusion import Diffusion
+from models.flow_matching import FlowMatching
+from models.gaussian_copula import GaussianCopula
 from models.lars_vae import LarsVAE
 from models.model import Model, Shape
 from models.noise import Noise
@@ -16,6 +20,29 @@ MODELS: dict[str, type[Model]] = {
     "ae": AE,
     "vae": VAE,
     "lars_vae": LarsVAE,
+    "diffusion": Diffusion,
+    "flow_matching": FlowMatching,
+    "gaussian": Gaussian,
+    "kde": KDE,
+    "gmm": GMM,
+    "gaussian_copula": GaussianCopula,
 }
 
-__all__ = ["AE", "MODELS", "VAE", "Chained", "LarsVAE", "Model", "Noise", "Pushforward", "Shape", "Stochastic"]
+__all__ = [
+    "AE",
+    "GMM",
+    "KDE",
+    "MODELS",
+    "VAE",
+    "Chained",
+    "Diffusion",
+    "FlowMatching",
+    "Gaussian",
+    "GaussianCopula",
+    "LarsVAE",
+    "Model",
+    "Noise",
+    "Pushforward",
+    "Shape",
+    "Stochastic",
+]

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from objectives.losses.denoising import Denoising
 from objectives.losses.elbo import ELBO
 from objectives.losses.energy import Energy
+from objectives.losses.flow_matching import FlowMatching
 from objectives.losses.gan import GAN
 from objectives.losses.lars_vae import LARS
+from objectives.losses.likelihood import Likelihood
 from objectives.losses.mmd import MMD
 from objectives.losses.moment_kl import MomentKL
 from objectives.losses.objective import Objective
@@ -29,6 +32,9 @@ OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "wae_mmd": WAEMMD,
     "wae_gan": WAEGAN,
     "lars_vae": LARS,
+    "denoising": Denoising,
+    "flow_matching": FlowMatching,
+    "likelihood": Likelihood,
 }
 
 __all__ = [
@@ -41,7 +47,10 @@ __all__ = [
     "WAEGAN",
     "WAEMMD",
     "WGANGP",
+    "Denoising",
     "Energy",
+    "FlowMatching",
+    "Likelihood",
     "MomentKL",
     "Objective",
     "Reconstruction",

@@ -459,7 +459,9 @@ def test_parameters_counted_as_of_the_unpadded_network(model: str) -> None:
     facts = join(networks(model)).facts()
     for trial, original in enumerate(networks(model)):
         own = [p.numel() for name, p in original.named_parameters() if name.endswith(("weight", "bias"))]
-        assert facts[trial]["parameters"] == sum(own)
+        if own:  # a closed form counts its own
+            assert facts[trial]["parameters"] == sum(own)
+        assert facts[trial]["parameters"] > 0
 
 
 @families
@@ -531,7 +533,7 @@ def test_a_diverged_trial_harms_no_other(model: str, objective: str) -> None:
         [alone(model, objective, 1, learning_rate=1e38), *(alone(model, objective, trial) for trial in others)]
     )
     losses = history(company, 3)
-    assert not losses[-1, 0].isfinite()
+    assert not losses[-1, 0].isfinite() or company.closed_form
     assert losses[:, 1:].isfinite().all()
     torch.testing.assert_close(losses[:, 1:], history(together(model, objective, others), 3), **CLOSE)
 

@@ -1,0 +1,59 @@
+"""Flow matching: a velocity field learns the straight paths between draws of N(0, I) and rows of the data.
+
+Source: Lipman et al. 2023, Flow Matching for Generative Modeling, equation 23 with sigma_min = 0; Tong et al. 2024,
+Improving and Generalizing Flow-Based Generative Models with Minibatch Optimal Transport, section 3.2 (pairing).
+Notation: rows x [pack, batch, features], start z [pack, batch, features], time t [pack, batch, 1].
+"""
+
+from typing import ClassVar, Literal, final, get_args
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from objectives.losses.objective import Objective
+from objectives.losses.protocols import Noise, VectorField
+
+Pairing = Literal["independent", "optimal"]
+
+
+@final
+class FlowMatching(Objective[VectorField]):
+    """Mean over rows of |x - z - velocity((1 - t) z + t x, t)|^2, z ~ N(0, I), t uniform on [0, 1).
+
+    Args:
+        rows: training features `[n, features]`; not used.
+        seed: not used.
+        pairing: which z goes with which x: "independent", or "optimal" for the pairs of a batch whose squared distances
+            have the least sum. Optimal paths hardly cross, so that fewer steps of the solver follow them.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    protocol: ClassVar[type] = VectorField
+
+    def __init__(self, rows: Tensor, seed: int, *, pairing: Pairing = "independent") -> None:
+        super().__init__()
+        if pairing not in get_args(Pairing):
+            raise ValueError(f"pairing must be one of {', '.join(get_args(Pairing))}, got {pairing!r}")
+        self.pairing = (pairing,)
+
+    def loss(self, model: VectorField, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
+        """Loss `[pack]`, with one time and one draw of z a row."""
+        pack, _, features = rows.shape
+        time, start = noise.uniform("time", [1] * pack), noise.normal("start", [features] * pack)
+        start = torch.stack(
+            [
+                z[optimal_order(z, x)] if pairing == "optimal" else z
+                for pairing, z, x in zip(self.pairing, start, rows, strict=True)
+            ]
+        )
+        predicted = model.velocity(torch.lerp(start, rows, time), time, noise if train else None)
+        return (rows - start - predicted).square().sum(2).mean(1)
+
+
+def optimal_order(start: Tensor, rows: Tensor) -> Tensor:
+    """Order of `start` `[n, features]` in which its i-th row goes with the i-th of `rows` `[n, features]`."""
+    # The squares themselves are the same for every pairing.
+    return torch.from_numpy(linear_sum_assignment((-rows @ start.T).cpu().numpy())[1]).to(rows.device)

@@ -1,0 +1,36 @@
+"""Likelihood of a density that is fitted at once, by its own means, before training.
+
+Source: Bishop 2006, Pattern Recognition and Machine Learning, section 2.3.4 (maximum likelihood).
+Notation: rows [pack, batch, features].
+"""
+
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from objectives.losses.objective import Objective
+from objectives.losses.protocols import Density, Noise
+
+
+@final
+class Likelihood(Objective[Density]):
+    """Mean over rows of -log p(x), in nats a row, which nothing descends.
+
+    Args:
+        rows: training features `[n, features]`; not used.
+        seed: of the fit.
+    """
+
+    protocol: ClassVar[type] = Density
+
+    def __init__(self, rows: Tensor, seed: int) -> None:
+        super().__init__()
+        self.seed = (seed,)
+
+    def prepare(self, model: Density, rows: Tensor) -> None:
+        """Fit the density to all training rows."""
+        model.fit(rows, self.seed[0])
+
+    def loss(self, model: Density, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
+        """Loss `[pack]`, without gradient."""
+        return -model.log_density(rows).mean(1)
