@@ -44,7 +44,7 @@ class FlowMatching(Model):
         depth: int = 3,
         activation: Activation = "silu",
         dropout: float = 0.0,
-        steps: int = 20,
+        steps: int = 10,
         solver: Solver = "rk4",
     ) -> None:
         super().__init__()

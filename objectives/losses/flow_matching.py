@@ -56,4 +56,5 @@ class FlowMatching(Objective[VectorField]):
 def optimal_order(start: Tensor, rows: Tensor) -> Tensor:
     """Order of `start` `[n, features]` in which its i-th row goes with the i-th of `rows` `[n, features]`."""
     # The squares themselves are the same for every pairing.
-    return torch.from_numpy(linear_sum_assignment((-rows @ start.T).cpu().numpy())[1]).to(rows.device)
+    cost = -rows.double() @ start.double().T
+    return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1]).to(rows.device)

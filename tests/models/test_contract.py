@@ -113,7 +113,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"width": 9, "depth": 1, "steps": 11, "noise_schedule": "linear", "dropout": 0.3},
         {"width": 4, "depth": 4, "steps": 3, "activation": "tanh"},
         {"width": 6, "steps": 30, "noise_schedule": "linear", "activation": "relu", "dropout": 0.1},
-        {"width": 1, "depth": 1, "steps": 1, "activation": "elu"},
+        {"width": 1, "depth": 1, "steps": 2, "activation": "elu"},
     ],
     "flow_matching": [
         {"width": 5, "depth": 2, "steps": 4},
