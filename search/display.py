@@ -32,7 +32,8 @@ class LiveTable:
     """Listener that shows progress, time left, and the best trials so far, while a `with` block runs."""
 
     def __init__(self, console: Console, name: str, budget: Budget, scores: Sequence[str]) -> None:
-        self._budget, self._scores = budget, scores
+        self._budget = budget
+        self._shown = _fitting(scores, console.width)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -73,8 +74,7 @@ class LiveTable:
 
     def _view(self) -> Group:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        names = _fitting(self._scores, self._live.console.width)
-        for heading in ("trial", "generator", "state", "epoch", "fit", *names):
+        for heading in ("trial", "generator", "state", "epoch", "fit", *self._shown):
             table.add_column(heading, justify="left" if heading in ("generator", "state") else "right")
         best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
         running = [r for r in best if r.trial not in self._ended]
@@ -86,7 +86,7 @@ class LiveTable:
                 pair_shown(configuration),
                 f"[{STYLES[state]}]{state}[/]",
                 f"{report.epoch}/{self._budget.epochs}",
-                *scores_shown(report.scores, report.fit, names),
+                *scores_shown(report.scores, report.fit, self._shown),
             )
         return Group(self._bar, table)
 

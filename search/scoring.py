@@ -16,8 +16,8 @@ from search.plugins import merge_installed
 def score_tables(real: str, samples: str, train: str | None = None, seed: int = 0) -> dict[str, Any]:
     """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "fit": ..}`: every score that serves the real rows.
 
-    Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's ruler is that of the training
-    rows, or of the real rows where there are none.
+    Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's
+    ruler is that of the training rows, or of the real rows where there are none.
 
     Raises:
         InputError: a table can't be read, or the tables' columns differ.

@@ -75,7 +75,7 @@ def domains(study: Study, configuration: Configuration) -> list[tuple[Domain, An
 def test_points_come_first_and_all_proposals_lie_in_their_domains(name: str) -> None:
     study = load_study(name)
     proposer = Proposer(study, seed=1)
-    found = searched(proposer, 30, lambda configuration: 1 + configuration.training.learning_rate)
+    found = searched(proposer, len(study.points) + 10, lambda configuration: 1 + configuration.training.learning_rate)
     points = [check_point(study, point) for point in study.points]
     assert found[: len(points)] == points
     for configuration in found:

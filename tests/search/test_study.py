@@ -182,8 +182,16 @@ def test_a_file_and_a_shipped_name(tmp_path: Path) -> None:
         load_study("gausian_2d")
 
 
-def test_one_study_is_shipped_for_each_problem() -> None:
-    assert sorted(load_study(name).problem for name in shipped()) == sorted(PROBLEMS)
+def test_each_problem_has_a_study_of_its_own_name() -> None:
+    assert all(load_study(name).problem == name for name in PROBLEMS)
+
+
+def test_one_study_has_every_family_and_every_objective() -> None:
+    study = load_study("all_families")
+    assert (set(study.models), set(study.objectives)) == (set(MODELS), set(OBJECTIVES))
+    tried = [check_point(study, point) for point in study.points]
+    assert {point.model for point in tried} == set(MODELS)
+    assert {point.objective for point in tried} == set(OBJECTIVES)
     assert {load_study(name).name for name in PROBLEMS} == set(PROBLEMS)
 
 

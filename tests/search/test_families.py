@@ -1,0 +1,47 @@
+"""Every family on every problem: the points of the study of all families train, and their samples are numbers."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from objectives import PROBLEMS
+from search.preparation import check, problem_of, task_of, with_overrides
+from search.study import Study, check_point, load_study
+from search.trial import Trial
+
+EPOCHS = 40
+SIZES = {"train": 300, "validation": 100, "test": 100}
+
+
+def study_on(problem: str, folder: Path) -> Study:
+    """All families on a small sample of a problem, a few epochs each."""
+    study = with_overrides(load_study("all_families"), problem=problem, epochs=EPOCHS)
+    arguments: dict[str, object] = dict(SIZES)
+    if problem == "table":
+        path = folder / "rows.csv"
+        pd.DataFrame(np.random.default_rng(0).gamma(2.0, size=(500, 3)), columns=list("abc")).to_csv(path, index=False)
+        arguments = {"data": str(path)}
+    return replace(
+        study,
+        problem_arguments=arguments,
+        budget=replace(study.budget, epochs=EPOCHS, grace=EPOCHS, reports=1, draws=2),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_family_trains_on_every_problem(problem: str, tmp_path: Path) -> None:
+    study = study_on(problem, tmp_path)
+    task = task_of(study, problem_of(study))
+    assert check(study, task) > len(study.points)
+    for point in study.points:
+        trial = Trial(check_point(study, point), task, seed=1)
+        report = trial.advance()
+        assert not report.diverged, point
+        assert report.epoch == EPOCHS
+        assert math.isfinite(report.epoch_fit), point
+        assert np.isfinite(trial.draw(trial.generator())).all(), point
