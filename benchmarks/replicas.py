@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from models import MODELS
 from models.generator import Generator
 from models.noise import hashed_seed
-from objectives import Judge, Verdict
+from objectives import OBJECTIVES, Judge, Verdict
 from search.configuration import Configuration
 from search.preparation import judge_of, problem_of, task_of
 from search.study import Study
@@ -52,7 +53,9 @@ def prepared(study: Study, seed: int) -> tuple[Task, Judge]:
         _PREPARED[key] = task, judge_of(seeded, problem, task.rows, task.rows.test)
     task, judge = _PREPARED[key]
     budget = study.budget
-    return replace(task, epochs=budget.epochs, evaluations=budget.evaluations(), draws=budget.draws), judge
+    task = replace(task, epochs=budget.epochs, evaluations=budget.evaluations(), draws=budget.draws)
+    models = {name: MODELS[name] for name in study.models}
+    return replace(task, models=models, objectives={name: OBJECTIVES[name] for name in study.objectives}), judge
 
 
 def replicated(

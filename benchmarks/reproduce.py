@@ -29,7 +29,8 @@ from search.configuration import Configuration
 from search.study import Study, check_point
 
 WORKERS = 2
-STRENGTHS = (0.0, 0.01, 0.03, 0.1)
+STRENGTHS = (0.0, 0.03, 0.1, 0.3, 1.0)
+REPEATS = 3  # seeds of what is only repeated: 5,000 epochs take a while
 QUICK = 10  # a quick run trains for a tenth of the epochs
 
 
@@ -55,11 +56,12 @@ def main() -> None:
     began = time.perf_counter()
     quick = arguments.quick
     seeds = tuple(range(arguments.seeds or (2 if quick else 5)))
-    published = trained([points_job(name, seeds, quick, False) for name in dict.fromkeys(p.study for p in PUBLISHED)])
+    repeated = dict.fromkeys(claim.study for claim in PUBLISHED)
+    published = trained([points_job(name, seeds[:REPEATS], quick, False) for name in repeated])
     winners = {name: searched(name, quick) for name in dict.fromkeys(p.problem for p in PUBLISHED)}
     ours = trained(
         [Job(name, study, (winner,), seeds, True) for name, (study, winner) in winners.items()]
-        + [points_job(name, seeds, quick, True, "families of ") for name in FAMILIES]
+        + [points_job(study, seeds, quick, True, f"families of {problem}") for problem, study in FAMILIES.items()]
         + [strength_job(penalty, quick) for penalty in ("l1", "l2")]
     )
     pictures = arguments.out / "pictures" / "results"
@@ -71,13 +73,13 @@ def main() -> None:
     print(f"{arguments.out / 'results.md'}: {settings}")
 
 
-def points_job(name: str, seeds: tuple[int, ...], quick: bool, keep_best: bool, prefix: str = "") -> Job:
+def points_job(name: str, seeds: tuple[int, ...], quick: bool, keep_best: bool, label: str = "") -> Job:
     """All points of a shipped study, with every seed."""
     study = load_study(name)
     if quick:
         epochs = max(1, study.budget.epochs // QUICK)
         study = replace(study, budget=replace(study.budget, epochs=epochs, grace=epochs))
-    return Job(prefix + name, study, tuple(check_point(study, point) for point in study.points), seeds, keep_best)
+    return Job(label or name, study, tuple(check_point(study, point) for point in study.points), seeds, keep_best)
 
 
 def strength_job(penalty: str, quick: bool) -> Job:

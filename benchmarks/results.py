@@ -6,8 +6,11 @@ import numpy as np
 from published import FAMILIES, PUBLISHED
 from replicas import Replica, prepared
 
+from models import MODELS
+from objectives import OBJECTIVES
 from objectives.scores.clusters import match_clusters
-from search.configuration import Configuration
+from search.configuration import Configuration, Training
+from search.schema import arguments_of
 from search.study import Study
 
 FORMATS = {"ad": ".2f", "kendall": ".4f", "mmd": ".4f", "overfit": ".3f", "tail": ".4f", "modes": ".0f"}
@@ -55,9 +58,9 @@ the largest distance of matched centres in standard deviations of the real clust
     "returns_4d": """
 ## Every family on returns_4d
 
-The point of each family in the study `returns_4d`, trained on 720 rows with every seed. "All at once" counts the seeds
-in which every score of the row lies inside its 95 % quantile: five of these at once is more than any one of them, and
-even a perfect generator misses one now and then.
+The point of each family in the study `all_families`, trained on 720 rows with every seed. "All at once" counts the
+seeds in which every score of the row lies inside its 95 % quantile: five of these at once is more than any one of them,
+and even a perfect generator misses one now and then.
 
 """,
 }
@@ -126,10 +129,12 @@ def _cell(replicas: Sequence[Replica], score: str) -> str:
 
 def _told(configuration: Configuration) -> str:
     """What differs from the defaults of the constructors."""
+    constructors = (MODELS[configuration.model], OBJECTIVES[configuration.objective], Training)
+    defaults = {key: argument.default for entry in constructors for key, argument in arguments_of(entry).items()}
     return ", ".join(
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in configuration.flat().items()
-        if key not in ("model", "objective")
+        if key in defaults and value != defaults[key]
     )
 
 

@@ -16,6 +16,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 REAL, MADE = "#3b6ea5", "#d1742f"
 MOST_COLUMNS, MOST_POINTS, GRID = 5, 2000, 60
+LINE = 400.0  # points whose variances along their axes differ by more lie on a line, and have no density to draw
 
 mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 
@@ -101,7 +102,7 @@ def _scatter(
     axes.set(xlim=x_limits, ylim=y_limits)
     inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
     points = np.stack([x[inside], y[inside]])[:, :MOST_POINTS]
-    if points.shape[1] < 10 or np.linalg.matrix_rank(np.cov(points)) < 2:
+    if points.shape[1] < 10 or np.linalg.cond(np.cov(points)) > LINE:
         return  # on a line or in a point there is no density to draw
     across, up = np.linspace(*x_limits, GRID), np.linspace(*y_limits, GRID)
     grid = np.stack(np.meshgrid(across, up)).reshape(2, -1)
