@@ -106,6 +106,13 @@ def test_mixture_is_that_of_scikit_learn(components: int, covariance: Any) -> No
     assert stats.ks_2samp(drawn[:, 1], truth.sample(40000)[0][:, 1]).pvalue > 1e-3
 
 
+def test_starts_of_em_are_those_of_the_seed() -> None:
+    x = torch.rand(1, 300, 3, generator=torch.Generator().manual_seed(0))
+    found = [fitted(GMM(SHAPE, 0, components=6), x, seed).log_density(x).mean().item() for seed in (0, 1, 1, 2)]
+    assert found[1] == found[2]
+    assert len(set(found)) == 3
+
+
 @pytest.fixture(scope="module")
 def recovered() -> GMM:
     train = torch.from_numpy(Mixture3D().rows(0).train).float().unsqueeze(0)
@@ -212,6 +219,13 @@ def test_copula_density_is_that_of_normal_scores_and_blind_to_margins() -> None:
     assert exact(model.log_density(x)[0]) == pytest.approx(truth, rel=2e-3, abs=5e-3)
     warped = fitted(GaussianCopula(SHAPE, 0, quantiles=500), x.exp())
     torch.testing.assert_close(warped.log_density(x.exp()), model.log_density(x), rtol=2e-3, atol=5e-3)
+
+
+def test_a_constant_column_leaves_the_copula_as_it_is() -> None:
+    x, pair = rows(), Shape(2, "normal", 1)
+    x[..., 2] = 7.0
+    without = fitted(GaussianCopula(pair, 0), x[..., :2]).log_density(x[..., :2])
+    torch.testing.assert_close(fitted(GaussianCopula(SHAPE, 0), x).log_density(x), without, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
