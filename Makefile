@@ -5,7 +5,7 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search test slow lint overhead clean
+.PHONY: help env search reproduce test slow lint overhead clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ search: env ## a real search on returns_4d, its leaderboard, and the exported wi
 	$(BIN)/genseek run returns_4d --name $(NAME)
 	$(BIN)/genseek export $(NAME) --out exports/$(NAME)
 	$(BIN)/genseek sample exports/$(NAME) -n 1000 --out exports/$(NAME)/samples.csv
+
+reproduce: env ## every published configuration, and what a search finds instead (ARGS=--quick for a small one)
+	$(BIN)/python benchmarks/reproduce.py $(ARGS)
 
 test: env ## the default tests
 	$(BIN)/python -m pytest
