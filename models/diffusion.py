@@ -65,7 +65,7 @@ class NoiseSchedule(Ragged):
         """t / T, what the network sees of `step`."""
         return (step + 1) / (self._last(step.device) + 1)
 
-    def backward(self) -> Iterator[tuple[Tensor, ...]]:
+    def reverse(self) -> Iterator[tuple[Tensor, ...]]:
         """Down from T: the step, and the factors of x, of the noise predicted in it, and of fresh noise.
 
         A trial of fewer steps than the longest of the pack starts with it, and then stays where it is.
@@ -79,7 +79,7 @@ class NoiseSchedule(Ragged):
         factors = (
             (1 - beta).rsqrt().masked_fill(through, 1),
             (beta * (1 - now).rsqrt() * (1 - beta).rsqrt()).masked_fill(through, 0),
-            # The geometric mean of the two variances of section 3.2: either alone needs far more than 100 steps.
+            # The geometric mean of the two variances of section 3.2: one narrows clusters, the other widens them.
             (beta * ((1 - before) / (1 - now)).sqrt()).sqrt().masked_fill(through, 0),
         )
         columns = [step, *(factor.float() for factor in factors)]
@@ -141,7 +141,7 @@ class Diffusion(Model):
         """Rows `[pack, noise.rows, features]`: ancestral sampling, all trials abreast."""
         widths = [self.shape.features] * len(self.schedule.steps)
         x = noise.normal("start", widths)
-        for step, shrunk, predicted, fresh in self.schedule.backward():
+        for step, shrunk, predicted, fresh in self.schedule.reverse():
             x = shrunk * x - predicted * self._predicted(x, step) + fresh * noise.normal("path", widths)
         return x
 
