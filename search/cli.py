@@ -40,7 +40,7 @@ Tracking = Annotated[
     str | None,
     typer.Option(help="MLflow tracking URI instead of the embedded store.  [default: MLFLOW_TRACKING_URI, if set]"),
 ]
-By = Annotated[str, typer.Option(help="Score that decides: fit, ad, kendall or mmd.")]
+By = Annotated[str, typer.Option(help="Score that decides: fit, or any other that was judged by.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]
 
 

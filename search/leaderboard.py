@@ -11,7 +11,7 @@ from search.errors import InputError, unknown
 from search.events import Ended, Event, Reported, Started
 from search.trial import WORST
 
-RANKABLE = ("fit", *(name for name, score in SCORES.items() if score.ranking))
+UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  # lower isn't better
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Leaderboard:
         Raises:
             InputError: no trial was trained at full budget, or `by` isn't a score that ranks.
         """
-        known = [name for name in RANKABLE if name == "fit" or name in self.floors["validation"]]
+        known = ["fit", *(name for name in self.floors["validation"] if name not in UNRANKABLE)]
         if by not in known:
             raise InputError(f"--by: {unknown('score', by, known)}")
         finished = self.finished()

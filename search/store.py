@@ -17,7 +17,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from objectives import SCORES
 from search import view
 from search.configuration import Configuration
 from search.errors import InputError, unknown
@@ -27,6 +26,7 @@ from search.leaderboard import Entry, Leaderboard, floors_from
 from search.trial import WORST
 
 EXPERIMENT = "genseek"
+NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
 STATUS = {
@@ -245,7 +245,7 @@ def _entry(run: Run) -> Entry:
         int(metrics.get("epoch", 0)),
         int(metrics.get("best_epoch", 0)),
         metrics.get("fit", WORST),
-        {name: value for name, value in grouped[""].items() if name in SCORES},
+        {name: value for name, value in grouped[""].items() if name not in NOT_SCORES},
         grouped["network"],
         grouped["test"],
         run.info.run_id,
