@@ -14,9 +14,10 @@ from objectives.problems.problem import Array
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.errors import InputError, unknown
+from search.keys import LISTED
 from search.plugins import packed, source_of
 from search.schema import arguments_of
-from search.study import LISTED, Study
+from search.study import Study
 from search.trial import Task, Trial
 
 

@@ -5,21 +5,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 from models import MODELS
-from objectives import OBJECTIVES, PROBLEMS, SCORES, STANDARD
+from objectives import OBJECTIVES, PROBLEMS, STANDARD
 from search.budget import Budget
 from search.configuration import Configuration, Training
 from search.domain import Domain, domain_of
 from search.errors import InputError, unknown
 from search.grid import grid
-from search.plugins import merge_installed, merge_module
+from search.keys import (
+    LISTED,
+    Sampler,
+    plugins_merged,
+    points_written,
+    refuse_others,
+    sampler,
+    scores_judged,
+    table,
+)
 from search.schema import arguments_of, checked_arguments
 
 Domains = dict[str, Domain]
-Sampler = Literal["tpe", "random", "grid", "points"]
-LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
 
 
 @dataclass(frozen=True)
@@ -103,14 +110,14 @@ def parse_study(text: str, name: str, where: str) -> Study:
 
 
 def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
-    plugins = _plugins(written, folder)
+    plugins = plugins_merged(written, folder)
     budget_keys = [entry.name for entry in fields(Budget)]
-    _known(
+    refuse_others(
         written,
         [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores", "plugins"],
         "",
     )
-    problem = dict(_table(written, "problem"))
+    problem = dict(table(written, "problem"))
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
         raise InputError(f"[problem] name: {unknown('problem', str(problem_name), PROBLEMS)}")
@@ -121,12 +128,12 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         problem_name,
         with_problem,
         budget,
-        _domains("[training]", Training, _table(written, "training")),
+        _domains("[training]", Training, table(written, "training")),
         _registered(written, "models", MODELS),
         _registered(written, "objectives", OBJECTIVES),
-        _points(written),
-        _sampler(written),
-        _scores(written),
+        points_written(written),
+        sampler(written),
+        scores_judged(written),
         plugins,
     )
     _check_pairs(study)
@@ -135,17 +142,6 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     if study.sampler == "grid":
         study = replace(study, points=_whole_grid(study))
     return _limited(study, "trials" in written) if study.sampler in LISTED else study
-
-
-def _plugins(written: dict[str, Any], folder: Path) -> tuple[str, ...]:
-    """Names of the study's plug-ins, merged into the registries with the installed ones."""
-    plugins = written.get("plugins", [])
-    if not isinstance(plugins, list) or not all(isinstance(plugin, str) for plugin in plugins):
-        raise InputError(f'plugins = {plugins!r}: expected a list of modules, such as ["my_models.py"]')
-    merge_installed()
-    for plugin in plugins:
-        merge_module(plugin, folder)
-    return tuple(plugins)
 
 
 def _whole_grid(study: Study) -> list[dict[str, Any]]:
@@ -171,18 +167,18 @@ def _limited(study: Study, counted: bool) -> Study:
 
 
 def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any]) -> dict[str, Domains]:
-    tables = _table(written, kind)
+    tables = table(written, kind)
     if not tables:
         raise InputError(f"no [{kind}.NAME] table; known: {', '.join(registry)}")
     for name in tables:
         if name not in registry:
             raise InputError(f"[{kind}.{name}]: {unknown(kind.removesuffix('s'), name, registry)}")
-    return {name: _domains(f"[{kind}.{name}]", registry[name], _table(tables, name)) for name in tables}
+    return {name: _domains(f"[{kind}.{name}]", registry[name], table(tables, name)) for name in tables}
 
 
 def _domains(where: str, constructor: Any, written: dict[str, Any]) -> Domains:
     arguments = arguments_of(constructor)
-    _known(written, list(arguments), where)
+    refuse_others(written, list(arguments), where)
     return {key: _in(where, lambda key=key: domain_of(arguments[key], written[key])) for key in written}
 
 
@@ -221,7 +217,7 @@ def check_point(study: Study, point: dict[str, Any]) -> Configuration:
         "training": (Training, study.training),
     }
     known = [key for constructor, _ in groups.values() for key in arguments_of(constructor)]
-    _known(point, ["model", "objective", *known], "")
+    refuse_others(point, ["model", "objective", *known], "")
     chosen = {group: _chosen(point, constructor, domains) for group, (constructor, domains) in groups.items()}
     return Configuration(model, objective, chosen["model"], chosen["objective"], Training(**chosen["training"]))
 
@@ -239,46 +235,6 @@ def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[s
             raise InputError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
         chosen[key] = value
     return chosen
-
-
-def _table(written: dict[str, Any], key: str) -> dict[str, Any]:
-    table = written.get(key, {})
-    if not isinstance(table, dict):
-        raise InputError(f"{key} = {table!r}: expected a table, [{key}]")
-    return table
-
-
-def _points(written: dict[str, Any]) -> list[dict[str, Any]]:
-    points = written.get("points", [])
-    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
-        raise InputError(f"points = {points!r}: expected tables, each headed [[points]]")
-    return points
-
-
-def _sampler(written: dict[str, Any]) -> Sampler:
-    sampler = written.get("sampler", "tpe")
-    if sampler not in get_args(Sampler):
-        raise InputError(f"sampler: {unknown('sampler', str(sampler), get_args(Sampler))}")
-    return cast(Sampler, sampler)
-
-
-def _scores(written: dict[str, Any]) -> tuple[str, ...]:
-    scores = written.get("scores", list(STANDARD))
-    if not isinstance(scores, list) or not scores:
-        raise InputError(f"scores = {scores!r}: expected a list of names")
-    for name in scores:
-        if name not in SCORES:
-            raise InputError(f"scores: {unknown('score', str(name), SCORES)}")
-    if not any(SCORES[name].ranking for name in scores):
-        ranking = ", ".join(name for name, score in SCORES.items() if score.ranking)
-        raise InputError(f"scores = {scores}: expected at least one that ranks: {ranking}")
-    return tuple(dict.fromkeys(scores))
-
-
-def _known(written: dict[str, Any], known: list[str], where: str) -> None:
-    for key in written:
-        if key not in known:
-            raise InputError(f"{where} {unknown('key', key, known)}".strip())
 
 
 def _in(where: str, call: Any) -> Any:

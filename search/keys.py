@@ -1,0 +1,67 @@
+"""The keys at the top of a study that aren't numbers, each read and checked; every mistake is an `InputError`."""
+
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from objectives import SCORES, STANDARD
+from search.errors import InputError, unknown
+from search.plugins import merge_installed, merge_module
+
+Sampler = Literal["tpe", "random", "grid", "points"]
+LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
+
+
+def table(written: dict[str, Any], key: str) -> dict[str, Any]:
+    """Table `key` of what is written; empty where it isn't there."""
+    found = written.get(key, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{key} = {found!r}: expected a table, [{key}]")
+    return found
+
+
+def points_written(written: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tables headed [[points]]."""
+    points = written.get("points", [])
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise InputError(f"points = {points!r}: expected tables, each headed [[points]]")
+    return points
+
+
+def sampler(written: dict[str, Any]) -> Sampler:
+    """Name of the sampler."""
+    name = written.get("sampler", "tpe")
+    if name not in get_args(Sampler):
+        raise InputError(f"sampler: {unknown('sampler', str(name), get_args(Sampler))}")
+    return cast(Sampler, name)
+
+
+def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the scores, each once: the standard ones where the study names none."""
+    scores = written.get("scores", list(STANDARD))
+    if not isinstance(scores, list) or not scores:
+        raise InputError(f"scores = {scores!r}: expected a list of names")
+    for name in scores:
+        if name not in SCORES:
+            raise InputError(f"scores: {unknown('score', str(name), SCORES)}")
+    if not any(SCORES[name].ranking for name in scores):
+        ranking = ", ".join(name for name, score in SCORES.items() if score.ranking)
+        raise InputError(f"scores = {scores}: expected at least one that ranks: {ranking}")
+    return tuple(dict.fromkeys(scores))
+
+
+def plugins_merged(written: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    """Names of the study's plug-ins, merged into the registries with the installed ones."""
+    plugins = written.get("plugins", [])
+    if not isinstance(plugins, list) or not all(isinstance(plugin, str) for plugin in plugins):
+        raise InputError(f'plugins = {plugins!r}: expected a list of modules, such as ["my_models.py"]')
+    merge_installed()
+    for plugin in plugins:
+        merge_module(plugin, folder)
+    return tuple(plugins)
+
+
+def refuse_others(written: dict[str, Any], known: list[str], where: str) -> None:
+    """Refuse keys that aren't `known`, with the nearest of those that are."""
+    for key in written:
+        if key not in known:
+            raise InputError(f"{where} {unknown('key', key, known)}".strip())
