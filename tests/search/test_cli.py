@@ -92,13 +92,14 @@ def test_best_as_text(finished: Any, genseek: Any) -> None:
 def test_list(what: str, genseek: Any) -> None:
     import models
     import objectives
+    from search.study import shipped
 
     names = {
         "problems": objectives.PROBLEMS,
         "models": models.MODELS,
         "objectives": objectives.OBJECTIVES,
         "scores": objectives.SCORES,
-        "studies": objectives.PROBLEMS,
+        "studies": shipped(),
     }[what]
     code, out, _ = genseek("list", what, "--json")
     assert code == 0
