@@ -37,7 +37,7 @@ def loss_curves(panels: Mapping[str, Sequence[Replica]], path: Path) -> None:
 
 def weights_by_strength(penalties: Mapping[str, Mapping[float, np.ndarray[Any, Any]]], path: Path) -> None:
     """Histograms of all weights: a panel a penalty, a line a strength."""
-    figure = Figure(figsize=(4.6 * len(penalties), 3.4), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(penalties), 4.4), layout="constrained")
     for place, (name, weights) in enumerate(penalties.items(), start=1):
         axes = figure.add_subplot(1, len(penalties), place)
         bins = np.linspace(-0.8, 0.8, 65).tolist()
@@ -45,7 +45,7 @@ def weights_by_strength(penalties: Mapping[str, Mapping[float, np.ndarray[Any, A
             label = f"{name} {strength:g}: {np.mean(values == 0):.0%} zero, deviation {values.std():.3f}"
             axes.hist(np.clip(values, -0.8, 0.8), bins=bins, histtype="step", density=True, color=color, label=label)
         axes.set(title=f"weights by strength of {name}", xlabel="weight", yscale="log")
-        axes.legend(frameon=False, fontsize=7)
+        axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15))
     figure.savefig(path, dpi=DPI)
 
 
@@ -57,7 +57,8 @@ def strength_grid(values: Mapping[tuple[float, float], float], title: str, path:
     axes = figure.add_subplot()
     image = axes.imshow(table, cmap="viridis_r")
     for (row, column), value in np.ndenumerate(table):
-        axes.text(column, row, f"{value:.4f}", ha="center", va="center", color="white", fontsize=9)
+        dark = value > (table.min() + table.max()) / 2
+        axes.text(column, row, f"{value:.4f}", ha="center", va="center", color="white" if dark else "black", fontsize=9)
     axes.set(title=title, xlabel="L2", ylabel="L1")
     axes.set_xticks(range(len(columns)), [f"{column:g}" for column in columns])
     axes.set_yticks(range(len(rows)), [f"{row:g}" for row in rows])

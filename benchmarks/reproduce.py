@@ -68,7 +68,10 @@ def main() -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     draw(published | ours, pictures)
     minutes = (time.perf_counter() - began) / 60
-    settings = f"{len(seeds)} seeds, {minutes:.0f} minutes on {WORKERS} cores" + (", `--quick`" if quick else "")
+    repeats = len(seeds[:REPEATS])
+    settings = f"{len(seeds)} seeds, {repeats} of what is only repeated; {minutes:.0f} minutes on {WORKERS} cores" + (
+        ", `--quick`" if quick else ""
+    )
     (arguments.out / "results.md").write_text(page(published, ours, winners, settings))
     print(f"{arguments.out / 'results.md'}: {settings}")
 

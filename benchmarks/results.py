@@ -38,6 +38,8 @@ How far the printed figures compare:
   median squared distance of the training rows, so only orders of magnitude compare; the column "real" is on our scale.
 - A f3 printed one figure for each of the two nets; ours is of the pair, which is what the problem asks for.
 - B printed words, no figures, for f1 and f3; the text in the column says which.
+- A deterministic map of one number draws a curve, however deep it is. A long curve comes near the plane's normal
+  distribution in MMD, which is why the picture below belongs to the figure; more inputs, or heads that draw, fill it.
 - C printed pictures. D counted modes in a histogram whose bins it doesn't state; ours are counted on both samples
   alike, and the score is the difference.
 - E's table isn't public. Its figures were of another data set of the same kind and size: all its AD values lie inside
