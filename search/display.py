@@ -17,6 +17,8 @@ from search.leaderboard import Entry, Leaderboard
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f"}
+NARROW = 4  # scores that even a narrow terminal shows
+WIDTHS = {"fit": 4, "ad": 5, "mmd": 8}
 STYLES: dict[str, str] = {
     "running": "cyan",
     "finished": "green",
@@ -115,15 +117,15 @@ def pair_shown(configuration: Configuration) -> str:
 
 def _fitting(names: Sequence[str], width: int) -> list[str]:
     """The first scores, as many as fit beside each other; the others are in MLflow and in `best --json`."""
-    return list(names)[: max(4, (width - 40) // 10)]
+    return list(names)[: max(NARROW, (width - 40) // 10)]
 
 
 def _table(title: str, names: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column("generator", no_wrap=True)
-    for heading in ("fit", *names):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("generator", no_wrap=True, max_width=18 if len(names) <= NARROW else None)
+    for heading in ("fit", *names):  # a long name gives way, and no figure does
+        table.add_column(heading, justify="right", no_wrap=True, min_width=WIDTHS.get(heading, 7))
     return table
 
 
