@@ -20,12 +20,13 @@ import figures
 import numpy as np
 import torch
 from published import FAMILIES, PUBLISHED
-from replicas import Replica, prepared, replicated
+from replicas import Replica, replicated
 from results import page
 
 from objectives.problems import Mixture3D
 from search import Store, load_study, plan_search, plots, run_search, with_overrides
 from search.configuration import Configuration
+from search.preparation import problem_of
 from search.study import Study, check_point
 
 WORKERS = 2
@@ -157,7 +158,7 @@ def draw(replicas: dict[str, list[Replica]], folder: Path) -> None:
     means = {pair: float(np.mean(values)) for pair, values in grid.items()}
     figures.strength_grid(means, "B f1: mmd on test rows, mean over seeds", folder / "l1_l2_grid.png")
     latent(replicas["families of mixture_3d"], folder / "codes.png")
-    real = prepared(load_study("returns_4d"), 0)[0].rows.test
+    real = problem_of(load_study("returns_4d")).rows(0).test
     panels = {
         "held-out rows": real,
         "searched": replicas["returns_4d"][0].generator().sample(len(real)).numpy(),
@@ -168,20 +169,20 @@ def draw(replicas: dict[str, list[Replica]], folder: Path) -> None:
 
 def samples(study: str, replica: Replica, path: Path) -> None:
     """Held-out rows beside samples, with density contours."""
-    task, _ = prepared(load_study(study), replica.seed)
-    made = replica.generator().sample(len(task.rows.test)).numpy()
-    plots.samples_beside(task.rows.test, made, task.columns, path)
+    problem = problem_of(load_study(study))
+    real = problem.rows(replica.seed).test
+    plots.samples_beside(real, replica.generator().sample(len(real)).numpy(), problem.columns, path)
 
 
 def latent(replicas: list[Replica], path: Path) -> None:
     """Codes of held-out rows under the first VAE, coloured by the component that they come from."""
     replica = next(r for r in replicas if r.configuration.model == "vae")
-    task, _ = prepared(load_study("mixture_3d"), replica.seed)
+    real = problem_of(load_study("mixture_3d")).rows(replica.seed).test
     generator = replica.generator()
-    features = generator.features(torch.from_numpy(task.rows.test)).float().unsqueeze(0)
+    features = generator.features(torch.from_numpy(real)).float().unsqueeze(0)
     with torch.no_grad():
         mean, _ = generator.model.encode(features)
-    figures.codes(mean[0].numpy(), Mixture3D().labels(task.rows.test), path)
+    figures.codes(mean[0].numpy(), Mixture3D().labels(real), path)
 
 
 def _weights(replica: Replica) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from published import FAMILIES, PUBLISHED
-from replicas import Replica, prepared
+from replicas import Replica
 
 from models import MODELS
 from objectives import OBJECTIVES
 from objectives.scores.clusters import match_clusters
 from search.configuration import Configuration, Training
+from search.preparation import problem_of
 from search.schema import arguments_of
 from search.study import Study
 
@@ -164,9 +165,9 @@ def _structure(replicas: Sequence[Replica], study: Study) -> list[str]:
     """In how many seeds all clusters and modes are found, and how far the farthest centre lies."""
     matches = []
     for replica in replicas:
-        task, _ = prepared(study, replica.seed)
-        made = replica.generator().sample(len(task.rows.test)).numpy()
-        matches.append(match_clusters(task.rows.test, made, task.rows.train))
+        rows = problem_of(study).rows(replica.seed)
+        made = replica.generator().sample(len(rows.test)).numpy()
+        matches.append(match_clusters(rows.test, made, rows.train))
     equal = sum(match.real == match.generated == 4 for match in matches)
     modes = sum(replica.verdict.values["modes"] == 0 for replica in replicas)
     farthest = max(max(match.distances) for match in matches)
