@@ -55,8 +55,8 @@ FAMILY_HEADS = {
 
 The point of each family in the study `mixture_3d`, trained with every seed. The truth has 4 components, 5 standard
 deviations apart. "4 clusters" counts the seeds in which k-means with silhouettes finds 4 in both samples, "centre" is
-the largest distance of matched centres in standard deviations of the real clusters. The second VAE is the best of seven
-settings compared by their test scores on seeds 0 and 1, two of the five shown, so its row is optimistic.
+the largest distance of matched centres in standard deviations of the real clusters. The second VAE is the best of
+seven settings compared by their test scores on seeds 0 and 1, two of the five shown, so its row is optimistic.
 
 """,
     "returns_4d": """
