@@ -23,10 +23,10 @@ Every configuration that the five source studies published, run as published, be
 same problem. `make reproduce` writes this page ({settings}).
 
 Figures are mean ± standard deviation over seeds, each with data, initial weights and noise of its own, on test rows.
-No search sees these; the points of the family tables were partly chosen by people who did, see there. Beside each stands in how many seeds it lies inside the 95 % quantile of what one real sample of
-that size scores against another. As published means the last weights of the published number of epochs; searched means
-the winner of one search with the study of the problem, trained anew with every seed, best checkpoint on validation
-rows.
+No search sees these; the points of the family tables were partly chosen by people who did, see there. Beside each
+stands in how many seeds it lies inside the 95 % quantile of what one real sample of that size scores against another.
+As published means the last weights of the published number of epochs; searched means the winner of one search with
+the study of the problem, trained anew with every seed, best checkpoint on validation rows.
 
 ## Published and searched
 

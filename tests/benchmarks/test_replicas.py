@@ -1,6 +1,5 @@
 """Replicas stacked over seeds and configurations are those that a search would train one by one."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,6 @@ batch = 25
 @pytest.fixture(autouse=True)
 def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
 
 
 def test_stacked_replicas_equal_trials_alone() -> None:
