@@ -102,13 +102,15 @@ class MLP(Ragged):
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Output for `x` `[pack, batch, inputs]`; with `noise`, hidden units are dropped as in training."""
-        ragged, shallowest = len(set(self.widths)) > 1, min(map(len, self.widths))
+        leaking = "sigmoid" in self.activation and len(set(self.widths)) > 1
+        shallowest = min(map(len, self.widths))
         for level, layer in enumerate(cast(list[Layer], self.hidden)):
             y = self._activate(layer(x))
             kept = noise.dropout(f"{self.name}.{level}", self._at(level), self.dropout) if noise is not None else None
             if kept is not None:
                 y = y * kept
-            if ragged:
+            # Padded weights and biases are zero, and so is every activation of zero but the sigmoid.
+            if leaking or level >= shallowest:
                 y = y * layer.mask
             if level >= shallowest:
                 y = y + x[..., : y.shape[2]] * (1 - layer.mask[..., :1])
@@ -140,14 +142,11 @@ class MLP(Ragged):
         return [widths[min(level, len(widths) - 1)] for widths in self.widths]
 
     def _activate(self, x: Tensor) -> Tensor:
-        names = dict.fromkeys(self.activation)
-        if len(names) == 1:
+        runs = [(name, len(list(run))) for name, run in itertools.groupby(self.activation)]
+        if len(runs) == 1:
             return ACTIVATIONS[self.activation[0]](x)
-        y = torch.empty_like(x)
-        for name in names:
-            trials = [trial for trial, own in enumerate(self.activation) if own == name]
-            y[trials] = ACTIVATIONS[name](x[trials])
-        return y
+        parts = zip(runs, torch.split(x, [length for _, length in runs]), strict=True)
+        return torch.cat([ACTIVATIONS[name](part) for (name, _), part in parts])
 
 
 def _resize_layer(layer: nn.Module, pack: int, inputs: int, outputs: int) -> None:

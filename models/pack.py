@@ -26,7 +26,7 @@ class Ragged(nn.Module, ABC):
 
 def keep(module: Module, trials: Sequence[int]) -> Module:
     """New module with the chosen trials only, cropped to the widest of them, in the order given."""
-    kept = copy.deepcopy(module)
+    kept = _skeleton(module)
     chosen = list(trials)
     for part in kept.modules():
         for name, tensor in _tensors(part):
@@ -71,7 +71,7 @@ def resize(module: nn.Module, name: str, shape: Sequence[int]) -> None:
 def _join(modules: Sequence[Any], sizes: Sequence[int]) -> Any:
     # A trial without this part (a shallower network has fewer layers) is None here and contributes zeros.
     present = [module for module in modules if module is not None]
-    joined = copy.deepcopy(present[0])
+    joined = _skeleton(present[0])
     for name, sample in _tensors(present[0]):
         tensors = [
             sample.new_zeros(size, *([1] * (sample.dim() - 1))) if module is None else getattr(module, name).detach()
@@ -85,6 +85,11 @@ def _join(modules: Sequence[Any], sizes: Sequence[int]) -> Any:
     for name in dict.fromkeys(name for parts in children for name in parts):
         joined.add_module(name, _join([parts.get(name) for parts in children], sizes))
     return joined
+
+
+def _skeleton(module: Module) -> Module:
+    """Copy whose tensors are still the original's own, to be replaced one by one."""
+    return copy.deepcopy(module, {id(tensor): tensor for part in module.modules() for _, tensor in _tensors(part)})
 
 
 def _settle(module: nn.Module) -> None:

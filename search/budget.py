@@ -1,6 +1,9 @@
 """How much a search may spend, and when its trials are judged."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Device = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,9 @@ class Budget:
         reduction: ASHA keeps the best 1 / reduction of the trials at each rung.
         reports: evaluations of a fully trained trial on validation rows, besides those at ASHA's rungs.
         draws: samples of a generator whose median score counts at each evaluation.
-        cpus, gpus: what one trial takes of the cluster; gpus may be a fraction.
+        replicas: networks of each trial, of different seeds; the mean of their scores counts.
+        device: where trials train: "cpu", "gpu", or "auto" for GPUs where there are any and the remaining cores.
+        cpus, gpus: what a trainer takes of the cluster; one on cores takes no GPU. gpus may be a fraction.
         seed: of the splits, the suggestions and every trial.
 
     Raises:
@@ -27,18 +32,20 @@ class Budget:
     reduction: int = 3
     reports: int = 20
     draws: int = 5
+    replicas: int = 1
+    device: Device = "auto"
     cpus: float = 1.0
-    gpus: float = 0.0
+    gpus: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("trials", "epochs", "grace", "reports", "draws"):
+        for name in ("trials", "epochs", "grace", "reports", "draws", "replicas"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.reduction < 2:
             raise ValueError(f"reduction must be at least 2, got {self.reduction}")
-        if self.cpus <= 0 or self.gpus < 0:
-            raise ValueError(f"cpus must be above 0 and gpus at least 0, got {self.cpus} and {self.gpus}")
+        if self.cpus <= 0 or self.gpus <= 0:
+            raise ValueError(f"cpus and gpus must be above 0, got {self.cpus} and {self.gpus}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 

@@ -54,6 +54,11 @@ def run(
     trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Full training budget of a trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")] = None,
+    fuse: Annotated[
+        str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where trials train: auto, cpu or gpu.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the search.  [default: the study's, numbered]")] = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
@@ -75,6 +80,9 @@ def run(
         trials=trials,
         epochs=epochs,
         seed=seed,
+        fuse=fuse,
+        replicas=replicas,
+        device=device,
     )
     opened = _store(store, tracking_uri, create=True)
     plan = plan_search(loaded, opened, name)
@@ -151,7 +159,7 @@ def check(
     )
     console.print(f"pairs: {', '.join(pairs)}")
     console.print(f"space: {count} corners built, and trained for one step each")
-    console.print(f"resources: {loaded.budget.cpus:g} CPUs and {loaded.budget.gpus:g} GPUs a trial can be had")
+    console.print(f"resources: {loaded.budget.cpus:g} CPUs a trainer can be had, device {loaded.budget.device}")
     console.print(f"store: {folder} can be written")
 
 

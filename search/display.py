@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from statistics import fmean
 from types import TracebackType
 from typing import final
 
@@ -9,14 +10,16 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from search.budget import Budget
 from search.configuration import Configuration
-from search.events import Ended, Event, Outcome, Reported, Started
+from search.events import Ended, Event, Outcome, Reported, Started, Trained
 from search.leaderboard import Entry, Leaderboard
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f"}
+SILENT = 30.0  # seconds after which a trainer no longer counts
 NARROW = 4  # scores that even a narrow terminal shows
 WIDTHS = {"fit": 4, "ad": 5, "mmd": 8}
 STYLES: dict[str, str] = {
@@ -45,6 +48,7 @@ class LiveTable:
             TextColumn("{task.fields[left]}"),
         )
         self._task = self._bar.add_task(name, total=budget.trials, left="")
+        self._trainers: dict[str, Trained] = {}
         self._began = time.monotonic()
         self._started: dict[int, Started] = {}
         self._reported: dict[int, Reported] = {}
@@ -65,6 +69,8 @@ class LiveTable:
             self._started[event.trial] = event
         elif isinstance(event, Reported):
             self._reported[event.trial] = event
+        elif isinstance(event, Trained):
+            self._trainers[event.trainer] = event
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._bar.update(self._task, completed=len(self._ended), left=self._left())
@@ -90,7 +96,16 @@ class LiveTable:
                 f"{report.epoch}/{self._budget.epochs}",
                 *scores_shown(report.scores, report.fit, self._shown),
             )
-        return Group(self._bar, table)
+        return Group(self._bar, Text(self._pace(), style="dim"), table)
+
+    def _pace(self) -> str:
+        """Trials a minute, networks in training, and how much of their time trainers spend on these."""
+        heard = [trained for trained in self._trainers.values() if time.time() - trained.time < SILENT]
+        if not heard:
+            return "starting"
+        rate = 60 * len(self._ended) / (time.monotonic() - self._began)
+        networks, busy = sum(trained.networks for trained in heard), fmean(trained.busy for trained in heard)
+        return f"{rate:.0f} trials a minute, {networks} networks in training on {len(heard)} trainers, {busy:.0%} busy"
 
 
 def show(console: Console, board: Leaderboard, by: str = "fit") -> None:

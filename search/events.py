@@ -45,5 +45,15 @@ class Ended:
     error: str = ""
 
 
-Event = Started | Reported | Ended
+@dataclass(frozen=True)
+class Trained:
+    """A trainer spoke: networks that it trains now, and the share of its time that it was at work lately."""
+
+    trainer: str
+    networks: int
+    busy: float
+    time: float
+
+
+Event = Started | Reported | Ended | Trained
 Listener = Callable[[Event], None]

@@ -12,11 +12,11 @@ from typing import Any
 
 import models
 from models.generator import Generator, load
+from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
 from search.leaderboard import Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
-from search.worker import DESCRIPTION, PLUGIN, WEIGHTS
 
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 

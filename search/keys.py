@@ -8,6 +8,7 @@ from search.errors import InputError, unknown
 from search.plugins import merge_installed, merge_module
 
 Sampler = Literal["tpe", "random", "grid", "points"]
+FUSE = {"auto": None, "off": 1}
 LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
 
 
@@ -33,6 +34,22 @@ def sampler(written: dict[str, Any]) -> Sampler:
     if name not in get_args(Sampler):
         raise InputError(f"sampler: {unknown('sampler', str(name), get_args(Sampler))}")
     return cast(Sampler, name)
+
+
+def fuse(written: dict[str, Any]) -> int | None:
+    """Trials that train stacked: None where their measured steps decide ("auto"), 1 for "off".
+
+    Raises:
+        InputError: another word, or a number below 1.
+    """
+    value = written.get("fuse", "auto")
+    if isinstance(value, str):
+        if value not in FUSE:
+            raise InputError(f"fuse: {unknown('value', value, FUSE)} (or a number of trials)")
+        return FUSE[value]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f'fuse = {value!r}: expected "auto", "off" or a whole number of trials, at least 1')
+    return value
 
 
 def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from objectives import SCORES, Floor
 from search.configuration import Configuration
 from search.errors import InputError, unknown
-from search.events import Ended, Event, Reported, Started
+from search.events import Ended, Event, Reported, Started, Trained
 from search.trial import WORST
 
 UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  # lower isn't better
@@ -141,7 +141,8 @@ class Entries:
             Reported: self._reported,
             Ended: self._ended,
         }
-        kept[type(event)][event.trial] = event
+        if not isinstance(event, Trained):
+            kept[type(event)][event.trial] = event
 
     def finished(self) -> Iterable[Ended]:
         """Ends of trials trained at full budget."""

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 
@@ -11,14 +11,18 @@ from models import MODELS, Shape
 from models.features import FEATURES
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
+from search.budget import Device
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
+from search.draws import draws
 from search.errors import InputError, unknown
 from search.keys import LISTED
+from search.keys import fuse as fused
 from search.plugins import packed, source_of
 from search.schema import arguments_of
 from search.study import Study
-from search.trial import Task, Trial
+from search.task import Task
+from search.trial import Trial
 
 
 def problem_of(study: Study) -> Problem:
@@ -48,7 +52,17 @@ def task_of(study: Study, problem: Problem) -> Task:
     sources = {name: source for name in models if (source := source_of(name)) is not None}
     evaluations = budget.evaluations()
     return Task(
-        rows, problem.columns, shape, judge, budget.epochs, evaluations, budget.draws, models, objectives, sources
+        rows,
+        problem.columns,
+        shape,
+        judge,
+        budget.epochs,
+        evaluations,
+        budget.draws,
+        models,
+        objectives,
+        sources,
+        budget.replicas,
     )
 
 
@@ -83,8 +97,9 @@ def check(study: Study, task: Task) -> int:
     for configuration in corners(study):
         try:
             trial = Trial(configuration, replace(task, rows=some), seed=0)
-            trial.trainer.advance()
-            trial.generator().sample(2)
+            pack = trial.untrained()
+            pack.advance()
+            draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
         except ValueError as error:
             pair = f"[models.{configuration.model}] with [objectives.{configuration.objective}]"
             raise InputError(f"study {study.name}: {pair}: {error}") from error
@@ -138,13 +153,11 @@ def _batch(study: Study) -> int:
 def _check_resources(study: Study) -> None:
     if os.environ.get("RAY_ADDRESS"):
         return  # the cluster is asked when the search starts
-    cores = os.cpu_count() or 1
-    if study.budget.cpus > cores:
-        raise InputError(f"cpus = {study.budget.cpus:g}: one trial wants more than this machine's {cores} cores")
-    if study.budget.gpus > torch.cuda.device_count():
-        raise InputError(
-            f"gpus = {study.budget.gpus:g}: one trial wants more than this machine's {torch.cuda.device_count()} GPUs"
-        )
+    cores, gpus, budget = os.cpu_count() or 1, torch.cuda.device_count(), study.budget
+    if budget.cpus > cores:
+        raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {cores} cores")
+    if budget.device == "gpu" and budget.gpus > gpus:
+        raise InputError(f"gpus = {budget.gpus:g}: one trainer wants more than this machine's {gpus} GPUs")
 
 
 def with_overrides(
@@ -154,9 +167,11 @@ def with_overrides(
     data: str | None = None,
     columns: str | None = None,
     drop_missing: bool = False,
+    fuse: str | None = None,
+    device: str | None = None,
     **budget: int | None,
 ) -> Study:
-    """The study on another problem or table, and with other numbers of its budget, where they aren't None.
+    """The study on another problem or table, fused otherwise, with other numbers of its budget; None changes nothing.
 
     Raises:
         InputError: an unknown problem, a table for a problem that has none, or a number out of its range.
@@ -165,6 +180,8 @@ def with_overrides(
         if problem not in PROBLEMS:
             raise InputError(f"--problem: {unknown('problem', problem, PROBLEMS)}")
         study = replace(study, problem=problem, problem_arguments={})
+    if device is not None and device not in get_args(Device):
+        raise InputError(f"--device: {unknown('device', device, get_args(Device))}")
     table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
     given = {key: value for key, value in table.items() if value is not None}
     if given and study.problem != "table":
@@ -179,7 +196,8 @@ def with_overrides(
         return replace(
             study,
             problem_arguments=study.problem_arguments | given,
-            budget=replace(study.budget, **wanted),
+            budget=replace(study.budget, device=cast(Device, device) or study.budget.device, **wanted),
+            fuse=study.fuse if fuse is None else fused({"fuse": int(fuse) if fuse.isdecimal() else fuse}),
         )
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, final
 
-from search.events import Ended, Event, Reported, Started
+from search.events import Ended, Event, Reported, Started, Trained
 from search.store import Store
 
 Point = tuple[str, float, int, float]
@@ -32,8 +32,8 @@ class Recorder:
 
     def __init__(self, store: Store, parent: str, name: str) -> None:
         self._store, self._parent, self._name = store, parent, name
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._events: list[Event] = []
+        self._queue: queue.SimpleQueue[Started | Reported | Ended | None] = queue.SimpleQueue()
+        self._events: list[Started | Reported | Ended] = []
         self._points: dict[int, list[Point]] = {}
         self._params: dict[int, dict[str, Any]] = {}
         self.run_ids: dict[int, str] = {}
@@ -42,7 +42,8 @@ class Recorder:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        self._queue.put(event)
+        if not isinstance(event, Trained):
+            self._queue.put(event)
 
     def close(self) -> str:
         """Write what is left; what could not be written, in one line, or an empty string."""
@@ -130,6 +131,7 @@ def points_of(event: Reported) -> list[Point]:
         "loss/validation": report.validation_loss,
         "epoch/fit": report.epoch_fit,
         **{f"epoch/{name}": value for name, value in report.epoch_scores.items()},
+        **{f"spread/{name}": value for name, value in report.spread.items()},
         "network/zeros": report.zeros,
         "network/deviation": report.deviation,
         **{f"network/{name}": value for name, value in event.facts.items()},

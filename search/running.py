@@ -1,6 +1,7 @@
 """A whole search, from a study to a leaderboard: prepare, record, tune, judge on test rows, draw the pictures."""
 
 import itertools
+import math
 import re
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ import numpy as np
 from models.noise import hashed_seed
 from objectives import REFERENCES, Judge, Problem
 from search import plots
+from search.draws import draws
 from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened, versions
@@ -25,9 +27,10 @@ from search.proposer import Proposer
 from search.recorder import Recorder
 from search.store import SUMMARY, TUNE, Store
 from search.study import Study
-from search.trial import Task, draws
+from search.task import Task
 from search.tuning import tune_trials
 
+AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
 
 
@@ -100,7 +103,14 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
     try:
         complete = tune_trials(
-            Proposer(study, budget.seed), task, budget, seeds, folder, [entries, recorder, *listeners]
+            Proposer(study, budget.seed),
+            task,
+            budget,
+            seeds,
+            folder,
+            [entries, recorder, *listeners],
+            study.fuse,
+            _ahead(study),
         )
     except BaseException as error:
         recorder.close()
@@ -130,14 +140,20 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
     return Result(board, not complete, failures, unrecorded)
 
 
+def _ahead(study: Study) -> int | None:
+    """Trials that may be open at once: only part of them, where a sampler learns from those that have ended."""
+    return math.ceil(study.budget.trials * AHEAD) if study.sampler == "tpe" else None
+
+
 def _tests(plan: Plan, entries: Entries, seeds: Sequence[int]) -> dict[int, dict[str, float]]:
     """Scores and fit on the test rows of every checkpoint that was trained at full budget, by trial."""
     tests = {}
     for ended in entries.finished():
         with suppress(InputError):  # a checkpoint that a full disk cut short has no test scores
             generator = opened(ended.checkpoint or Path())
-            drawn = draws(generator, plan.task.draws, len(plan.task.rows.test), seeds[ended.trial])
-            verdict = plan.test_judge(drawn)
+            rows, seed = len(plan.task.rows.test), seeds[ended.trial]
+            drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
+            verdict = plan.test_judge(drawn[0])
             tests[ended.trial] = verdict.values | {"fit": verdict.fit}
     return tests
 

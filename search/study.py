@@ -17,6 +17,7 @@ from search.grid import grid
 from search.keys import (
     LISTED,
     Sampler,
+    fuse,
     plugins_merged,
     points_written,
     refuse_others,
@@ -44,6 +45,7 @@ class Study:
             the whole space and "points" the points alone.
         scores: names of the scores that trials are judged by.
         plugins: modules that hold models, objectives, scores and problems of the user's own.
+        fuse: trials that train stacked in one process; None where their measured steps decide.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Study:
     sampler: Sampler = "tpe"
     scores: tuple[str, ...] = STANDARD
     plugins: tuple[str, ...] = ()
+    fuse: int | None = None
 
     def pairs(self) -> dict[str, list[str]]:
         """For each model of the study, the objectives of the study that can train it."""
@@ -114,7 +117,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     budget_keys = [entry.name for entry in fields(Budget)]
     refuse_others(
         written,
-        [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores", "plugins"],
+        [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores", "plugins", "fuse"],
         "",
     )
     problem = dict(table(written, "problem"))
@@ -135,6 +138,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         sampler(written),
         scores_judged(written),
         plugins,
+        fuse(written),
     )
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):

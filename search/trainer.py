@@ -1,195 +1,196 @@
-"""The trainer: stacked stochastic gradient training of a pack of trials, epoch by epoch.
+"""The trainer: trains a changing set of trials in one process; they join and leave between epochs.
 
-A trial's result depends on its configuration and seed alone: the order of rows and all noise of an epoch come from
-(seed, epoch), not from the trial's company in the pack, a restart or the clock.
-
-Notation: rows [pack, n, features], loss [pack].
+Trials that can are stacked in groups; the groups take turns, an epoch each. What a trial reports depends on its
+configuration and seed alone, not on its company or on when it came.
 """
 
-import copy
-import math
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
-import torch
-from torch import Tensor, nn
+from search.checkpoint import Checkpoint
+from search.fusing import MOST, Fusing, Key, key_of
+from search.group import Group
+from search.trial import Report, Trial
 
-from models.model import Model
-from models.noise import Noise, hashed_seed
-from models.optimizers import OPTIMIZERS, Flat, clip, shrink, soften, zeros_like
-from models.pack import join, keep
-from objectives.losses.objective import Objective
-from search.configuration import Training
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a trainer tells of a trial: its report, or the error that ended it."""
+
+    number: int
+    report: Report
+    error: str = ""
 
 
 @final
 class Trainer:
-    """Trains a pack of trials that share model family, objective, optimiser and batch size.
+    """Trains trials, each known by its number.
 
     Args:
-        model, objective: the pack's, joined along the leading axis.
-        rows: training features of each trial, `[pack, n, features]`, float32.
-        training: how each trial is trained.
-        seeds: one a trial.
-        budget: epochs at which a cosine schedule ends.
+        fusing: decides which of them train stacked.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        objective: Objective[Any],
-        rows: Tensor,
-        training: Sequence[Training],
-        seeds: Sequence[int],
-        budget: int,
-    ) -> None:
-        if len({(entry.optimizer, entry.batch) for entry in training}) != 1:
-            raise ValueError("trials of one pack must share optimizer and batch")
-        device = rows.device
-        self.model, self.objective, self.rows = model.to(device), objective.to(device), rows
-        self.training, self.seeds, self.budget = tuple(training), tuple(seeds), budget
-        self.epochs = [0] * len(training)
-        self.closed_form = False  # known after the first step: a loss without gradient has nothing to descend
-        self.optimizer = OPTIMIZERS[training[0].optimizer]
-        self._moments: list[nn.Module] = [zeros_like(model) for _ in range(self.optimizer.moments)]
-        # What is judged and exported: a running mean of the model, or the model itself where no trial wants a mean.
-        self.averaged: Model = copy.deepcopy(model) if any(entry.average for entry in training) else model
-        self._steps = torch.zeros(len(training), 1, device=device)
-        self._flatten()
+    def __init__(self, fusing: Fusing) -> None:
+        self._fusing = fusing
+        self._trials: dict[int, Trial] = {}
+        self._waiting: list[Trial] = []
+        self._groups: list[Group] = []
+        self._saved: dict[int, Checkpoint] = {}
+        self._limits: dict[Key, int] = {}  # trials of a group that ran out of memory with more
+        self._apart: dict[int, int] = {}  # epoch that a trial must reach before it joins others again
+        self._failed: list[Told] = []
+        self.seconds = 0.0  # spent training and judging
 
-    def advance(self) -> Tensor:
-        """Train every trial of the pack for one epoch; mean training loss `[pack]`, NaN or inf where one diverged."""
-        pack, n = self.rows.shape[:2]
-        batch = min(self.training[0].batch, n)
-        seeds = [hashed_seed(seed, epoch) for seed, epoch in zip(self.seeds, self.epochs, strict=True)]
-        noise = Noise(seeds, batch, self.rows.device)
-        shuffled = self.rows[torch.arange(pack, device=self.rows.device).unsqueeze(1), self._order(seeds, n)]
-        rate = self._column([self._rate(trial) for trial in range(pack)])
-        total = torch.zeros(pack, device=self.rows.device)
-        starts = range(0, n - batch + 1, batch)
-        for start in starts:
-            loss = self.objective.loss(self.model, shuffled[:, start : start + batch], noise)
-            self.closed_form = not loss.requires_grad
-            if loss.requires_grad:
-                self._step(self._flat.gradient(loss), rate)
-            total += loss.detach()
-        for mean, buffer in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
-            mean.copy_(buffer)
-        self.epochs = [epoch + 1 for epoch in self.epochs]
-        return total / len(starts)
+    @property
+    def trials(self) -> dict[int, Trial]:
+        """The trials that it has, by number."""
+        return dict(self._trials)
 
-    def conclude(self) -> None:
-        """Fit what is not descended but estimated from the trained weights, such as a normaliser, before judging."""
-        seeds = [hashed_seed(seed, epoch, "conclude") for seed, epoch in zip(self.seeds, self.epochs, strict=True)]
-        with torch.no_grad():
-            self.objective.conclude(self.averaged, self.rows, Noise(seeds, self.rows.shape[1], self.rows.device))
+    @property
+    def training(self) -> int:
+        """Networks in training."""
+        return sum(len(group.pack.rows) for group in self._groups)
 
-    def loss(self, rows: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Loss `[pack]` on other rows `[pack, n, features]`, as in evaluation; `seeds` are those of its noise."""
-        with torch.no_grad():
-            return self.objective.loss(self.averaged, rows, Noise(seeds, rows.shape[1], rows.device), train=False)
+    @property
+    def room(self) -> int:
+        """How many more trials it could well use: what its groups have room for, and one to go on with."""
+        spare = sum(self._room(group) for group in self._groups)
+        return min(max(spare, 1) - len(self._waiting), MOST - len(self._trials))
 
-    def keep(self, trials: Sequence[int]) -> "Trainer":
-        """Trainer of the chosen trials only, which go on as if nothing had happened."""
-        kept = Trainer(
-            keep(self.model, trials),
-            keep(self.objective, trials),
-            self.rows[list(trials)],
-            [self.training[trial] for trial in trials],
-            [self.seeds[trial] for trial in trials],
-            self.budget,
-        )
-        kept._resume(
-            keep(self.averaged, trials),
-            [keep(moment, trials) for moment in self._moments],
-            self._steps[list(trials)],
-            [self.epochs[trial] for trial in trials],
-        )
-        kept.closed_form = self.closed_form
-        return kept
+    def seconds_a_network(self) -> dict[Key, float]:
+        """Seconds that a step has taken lately for each network, by kind."""
+        return {_key(group): group.seconds / len(group.pack.rows) for group in self._groups if group.seconds}
 
-    @staticmethod
-    def join(trainers: Sequence["Trainer"]) -> "Trainer":
-        """Trainer of all trials of `trainers`, each from the epoch that it had reached; their budgets must agree."""
-        if len({trainer.budget for trainer in trainers}) != 1:
-            raise ValueError("trials of one pack must share budget")
-        joined = Trainer(
-            join([trainer.model for trainer in trainers]),
-            join([trainer.objective for trainer in trainers]),
-            torch.cat([trainer.rows for trainer in trainers]),
-            [entry for trainer in trainers for entry in trainer.training],
-            [seed for trainer in trainers for seed in trainer.seeds],
-            trainers[0].budget,
-        )
-        moments = zip(*(trainer._moments for trainer in trainers), strict=True)
-        joined._resume(
-            join([trainer.averaged for trainer in trainers]),
-            [join(parts) for parts in moments],
-            torch.cat([trainer._steps for trainer in trainers]),
-            [epoch for trainer in trainers for epoch in trainer.epochs],
-        )
-        return joined
+    def add(self, number: int, trial: Trial, checkpoint: Checkpoint | None = None) -> None:
+        """Take in a trial, from its checkpoint if it has one; it starts when it can, at an epoch's boundary."""
+        self._trials[number] = trial
+        if checkpoint is not None:
+            self._saved[number] = checkpoint
+        self._waiting.append(trial)
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything that training goes on from, by name; contiguous tensors on the CPU."""
-        tensors = {f"{name}.{key}": value for name, part in self._parts() for key, value in part.state_dict().items()}
-        tensors["steps"] = self._steps
-        tensors["epochs"] = torch.tensor(self.epochs)
-        return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Let go of trials; numbers that it doesn't have are none of its business."""
+        known = [number for number in numbers if number in self._trials]
+        self._leave([self._trials[number] for number in known])
+        for number in known:
+            self._forget(number)
 
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from what `state` returned, in a trainer of the same trials."""
-        for name, part in self._parts():
-            own = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
-            part.load_state_dict(own)
-        self._steps = state["steps"].to(self.rows.device, copy=True)
-        self.epochs = [int(epoch) for epoch in state["epochs"]]
+    def advance(self) -> list[Told]:
+        """Train every group for an epoch; what is new of its trials. One that failed has left by itself."""
+        began = time.perf_counter()
+        self._admit()
+        fresh = [trial for group in list(self._groups) for trial in self._advanced(group)]
+        told = [Told(self._number(trial), trial.report) for trial in fresh]
+        failed, self._failed = self._failed, []
+        self.seconds += time.perf_counter() - began
+        return told + failed
 
-    def _parts(self) -> list[tuple[str, nn.Module]]:
-        moments = [(f"moment{number}", moment) for number, moment in enumerate(self._moments)]
-        return [("model", self.model), ("averaged", self.averaged), ("objective", self.objective), *moments]
+    def checkpoints(self) -> dict[int, Checkpoint]:
+        """Checkpoint of every trial in training; it goes on from there if its group fails."""
+        fresh = {self._number(trial): Checkpoint.of(group, trial) for group in self._groups for trial in group.trials}
+        self._saved.update(fresh)
+        return fresh
 
-    def _resume(self, averaged: Model, moments: Sequence[nn.Module], steps: Tensor, epochs: Sequence[int]) -> None:
-        self.averaged = averaged if any(entry.average for entry in self.training) else self.model
-        self._moments = list(moments)
-        self._steps, self.epochs = steps.clone(), list(epochs)
-        self._flatten()
+    def _advanced(self, group: Group) -> list[Trial]:
+        try:
+            return group.advance()
+        except Exception as error:  # whatever a model of a user's own may raise
+            self._groups.remove(group)
+            self._halve(group, error)
+            return []
 
-    def _flatten(self) -> None:
-        pack = len(self.training)
-        self._flat = Flat(self.model, pack)
-        self._flat_averaged = self._flat.values if self.averaged is self.model else Flat(self.averaged, pack).values
-        self._flat_moments = [Flat(moment, pack).values for moment in self._moments]
-        self._l1 = self._column([entry.l1 for entry in self.training])
-        self._l2 = self._column([entry.l2 for entry in self.training])
-        self._clip = self._column([entry.clip for entry in self.training])
-        self._average = self._column([entry.average for entry in self.training])
+    def _halve(self, group: Group, error: Exception) -> None:
+        """End a trial that failed alone; of several, let each half go on alone from their checkpoints."""
+        trials = group.trials
+        if len(trials) == 1:
+            self._fail(trials[0], error)
+            return
+        half = len(trials) // 2
+        if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+            self._limits[key_of(trials[0].configuration)] = half
+        else:
+            self._apart.update((self._number(trial), group.epoch(trial) + 1) for trial in trials)
+        for some in (trials[:half], trials[half:]):
+            begun = [own for trial in some if (own := self._begun(trial)) is not None]
+            if begun:
+                self._groups.append(Group.join(begun))
 
-    def _step(self, gradient: Tensor, rate: Tensor) -> None:
-        with torch.no_grad():
-            flat = self._flat
-            self._steps += 1
-            if any(entry.clip for entry in self.training):
-                clip(gradient, self._clip)
-            if any(entry.l2 for entry in self.training):
-                shrink(flat.values, rate * self._l2 * flat.is_weight)
-            self.optimizer.update(flat.values, gradient, self._flat_moments, self._steps, rate)
-            if any(entry.l1 for entry in self.training):
-                soften(flat.values, rate * self._l1 * flat.is_weight)
-            if self.averaged is not self.model:
-                # The decay grows with the steps taken, so that the mean soon forgets the initial weights.
-                decay = torch.minimum(self._average, self._steps / (self._steps + 10))
-                self._flat_averaged.lerp_(flat.values, 1 - decay)
+    def _fail(self, trial: Trial, error: Exception) -> None:
+        number = self._number(trial)
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        self._failed.append(Told(number, trial.report, said))
+        self._forget(number)
 
-    def _rate(self, trial: int) -> float:
-        entry = self.training[trial]
-        if entry.schedule == "constant":
-            return entry.learning_rate
-        return entry.learning_rate * (1 + math.cos(math.pi * min(self.epochs[trial] / self.budget, 1))) / 2
+    def _begun(self, trial: Trial) -> Group | None:
+        """Group of a trial where its checkpoint left it, or at its beginning; None if it can't be built."""
+        try:
+            saved = self._saved.get(self._number(trial))
+            if saved is not None:
+                return saved.resumed(trial)
+            trial.restore(Report(), {})
+            return Group.of(trial)
+        except Exception as error:
+            self._fail(trial, error)
+            return None
 
-    def _order(self, seeds: Sequence[int], n: int) -> Tensor:
-        generators = [torch.Generator().manual_seed(hashed_seed(seed, "order")) for seed in seeds]
-        return torch.stack([torch.randperm(n, generator=generator) for generator in generators]).to(self.rows.device)
+    def _admit(self) -> None:
+        """Begin waiting trials: those that a group has room for, and one of a new kind if no group is full."""
+        spare = {id(group): self._room(group) for group in self._groups}
+        for trial in list(self._waiting):
+            key = key_of(trial.configuration)
+            alike = [group for group in self._groups if _key(group) == key and spare.get(id(group), 0) > 0]
+            if not alike and any(spare.get(id(group), 0) == 0 for group in self._groups):
+                continue
+            self._waiting.remove(trial)
+            begun = self._begun(trial)
+            if begun is not None:
+                self._groups.append(begun)
+                for group in alike[:1]:
+                    spare[id(group)] -= 1
+        self._merge()
 
-    def _column(self, values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self.rows.device).view(-1, 1)
+    def _merge(self) -> None:
+        """Join groups of a kind, small ones to larger ones, as long as there is room and it's worth it."""
+        for group in sorted(self._groups, key=lambda group: -len(group.trials)):
+            if group not in self._groups:
+                continue
+            room, joining = self._room(group), []
+            for other in sorted(self._groups, key=lambda other: len(other.trials)):
+                alike = other is not group and _key(other) == _key(group) and not self._kept_apart(other)
+                if alike and len(other.trials) <= room and self._fusing.worth(group, other):
+                    room -= len(other.trials)
+                    joining.append(other)
+            if joining:
+                self._groups = [each for each in self._groups if each is not group and each not in joining]
+                self._groups.append(Group.join([group, *joining]))
+
+    def _room(self, group: Group) -> int:
+        if self._kept_apart(group):
+            return 0
+        limit = self._limits.get(_key(group), len(group.trials) + MOST)
+        return min(self._fusing.room(group), max(0, limit - len(group.trials)))
+
+    def _kept_apart(self, group: Group) -> bool:
+        """Whether one of its trials has yet to pass the epoch at which a group of it failed."""
+        return any(group.epoch(trial) < self._apart.get(self._number(trial), 0) for trial in group.trials)
+
+    def _leave(self, gone: Sequence[Trial]) -> None:
+        self._waiting = [trial for trial in self._waiting if trial not in gone]
+        staying = [(group, [trial for trial in group.trials if trial not in gone]) for group in self._groups]
+        self._groups = [group.keep(trials) for group, trials in staying if trials]
+
+    def _forget(self, number: int) -> None:
+        known: tuple[dict[int, Any], ...] = (self._trials, self._saved, self._apart)
+        for each in known:
+            each.pop(number, None)
+
+    def _number(self, trial: Trial) -> int:
+        return next(number for number, own in self._trials.items() if own is trial)
+
+
+def _key(group: Group) -> Key:
+    return key_of(group.trials[0].configuration)

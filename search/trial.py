@@ -1,96 +1,69 @@
-"""One trial in training: a configuration, its features, its trainer, and its best checkpoint so far."""
+"""One trial: a configuration, what its last judgement said, and its best checkpoint so far."""
 
 import math
-import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex, final
+from statistics import fmean
+from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from models import MODELS, Model, Shape
-from models.features import FEATURES
+from models import MODELS, Model
 from models.generator import Generator, build
 from models.noise import hashed_seed
-from objectives import OBJECTIVES, Judge, Rows
-from objectives.losses import Objective
+from models.pack import keep
+from objectives import Verdict
 from search.configuration import Configuration
-from search.plugins import packed
-from search.trainer import Trainer
+from search.pack import Pack
+from search.task import Task
 
-WORST = 1e6  # stands for the fit of what can't be judged: Ray's scheduler and Optuna want a finite number
-
-
-@dataclass(frozen=True)
-class Task:
-    """What every trial of a search shares, sent to the workers once.
-
-    Args:
-        rows: training, validation and test rows in the user's units.
-        columns: their names.
-        shape: what the problem asks of a model.
-        judge: of the validation rows.
-        epochs: full budget.
-        evaluations: epochs at which a trial is judged, ascending; the last is the full budget.
-        draws: samples a judgement takes the median of.
-        models, objectives: the classes to choose from by name; a worker's own registries may lack them.
-        sources: for each model that is a plug-in, the text of its module, or "" where there is none.
-    """
-
-    rows: Rows
-    columns: tuple[str, ...]
-    shape: Shape
-    judge: Judge
-    epochs: int
-    evaluations: Sequence[int]
-    draws: int
-    models: Mapping[str, type[Model]] = field(default_factory=lambda: MODELS)
-    objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Callable[..., "Task"], tuple[Any, ...]]:
-        # Plug-ins travel by value, and rows in buffers of their own, which Ray's workers of one machine share.
-        buffers: list[pickle.PickleBuffer] = []
-        content = packed(vars(self), buffers.append if int(protocol) >= 5 else None)
-        return _unpacked, (content, buffers)
-
-
-def _unpacked(content: bytes, buffers: Sequence[Any]) -> Task:
-    return Task(**pickle.loads(content, buffers=buffers))
+WORST = 1e6  # stands for the fit of what can't be judged: the scheduler and Optuna want a finite number
 
 
 @dataclass(frozen=True)
 class Report:
     """What a trial has reached at an evaluation.
 
-    `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch;
-    losses are in the objective's own units. `zeros` is the share of weights that are exactly zero, `deviation` the
-    standard deviation of all weights.
+    `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch, each
+    a mean over the trial's replicas, and `spread` the standard deviation over these of the best checkpoint's fit and
+    scores; losses are in the objective's own units. `zeros` is the share of weights that are exactly zero, `deviation`
+    the standard deviation of all weights.
     """
 
-    epoch: int
+    epoch: int = 0
+    loss: float = math.nan
+    validation_loss: float = math.nan
+    fit: float = WORST
+    scores: dict[str, float] = field(default_factory=dict)
+    epoch_fit: float = WORST
+    epoch_scores: dict[str, float] = field(default_factory=dict)
+    best_epoch: int = 0
+    diverged: bool = False
+    zeros: float = 0.0
+    deviation: float = 0.0
+    spread: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One replica at an evaluation: its verdict, losses, and the share of zeros and the deviation of its weights."""
+
+    verdict: Verdict
     loss: float
     validation_loss: float
-    fit: float
-    scores: dict[str, float]
-    epoch_fit: float
-    epoch_scores: dict[str, float]
-    best_epoch: int
-    diverged: bool
     zeros: float
     deviation: float
 
 
 @final
 class Trial:
-    """Trains one configuration and keeps the checkpoint that judged best on validation rows.
+    """One configuration, from its untrained networks to the checkpoint that judged best on validation rows.
 
     Args:
         configuration: what to train.
         task: what it is trained and judged on.
-        seed: of initial weights, order of rows and noise.
+        seed: of initial weights, order of rows and noise of its first replica; the others' follow from it.
         device: where to train.
 
     Raises:
@@ -98,75 +71,70 @@ class Trial:
     """
 
     def __init__(self, configuration: Configuration, task: Task, seed: int, device: str = "cpu") -> None:
-        self.configuration, self.task, self.seed = configuration, task, seed
-        self._features = FEATURES[configuration.training.features](torch.from_numpy(task.rows.train))
-        train = self._features(torch.from_numpy(task.rows.train)).float()
-        self._validation = self._features(torch.from_numpy(task.rows.validation)).float().unsqueeze(0).to(device)
-        model = task.models[configuration.model](
-            task.shape, hashed_seed(seed, "model"), **configuration.model_arguments
-        )
-        objective = task.objectives[configuration.objective](
-            train, hashed_seed(seed, "objective"), **configuration.objective_arguments
-        )
-        rows = train.unsqueeze(0).to(device)
-        objective.prepare(model, train.unsqueeze(0))
-        self.trainer = Trainer(model, objective, rows, [configuration.training], [seed], task.epochs)
+        self.configuration, self.task, self.seed, self.device = configuration, task, seed, device
+        others = (hashed_seed(seed, "replica", number) for number in range(1, task.replicas))
+        self.seeds = (seed, *others)
+        self.featured = task.featured(configuration.training.features, device)
+        self.report = Report()
+        self.facts: dict[str, float] = {}
+        self.weights = 0
+        self._best: dict[str, Tensor] = {}
+
+    def untrained(self) -> Pack:
+        """Its networks before the first epoch, one a replica; now its `facts` and number of `weights` are known.
+
+        Raises:
+            ValueError: an argument is out of its range.
+        """
+        packs = [self._built(seed) for seed in self.seeds]
+        model = packs[0].model
         self.facts = model.facts()[0]
-        self._best: dict[str, Tensor] = self.generator().tensors()
-        self._report = Report(0, math.nan, math.nan, WORST, {}, WORST, {}, 0, False, 0.0, 0.0)
+        self.weights = sum(value.numel() for name, value in model.named_parameters() if name.endswith("weight"))
+        return packs[0] if len(packs) == 1 else Pack.join(packs)
 
-    @property
-    def epoch(self) -> int:
-        """Epochs trained so far."""
-        return self.trainer.epochs[0]
-
-    @property
-    def report(self) -> Report:
-        """What the last judgement said."""
-        return self._report
-
-    def advance(self) -> Report:
-        """Train to the next evaluation and judge; a diverged trial is judged no more."""
-        until = next(epoch for epoch in self.task.evaluations if epoch > self.epoch)
-        loss = float(self.trainer.advance()[0])
-        while self.epoch < until and math.isfinite(loss) and not self.trainer.closed_form:
-            loss = float(self.trainer.advance()[0])
-        return self.judge(loss)
-
-    def judge(self, loss: float) -> Report:
-        """Judge the present weights, whose last epoch had this mean training loss, and keep them if they are best."""
-        if not math.isfinite(loss):
-            return self._diverged(loss)
-        if self.trainer.closed_form:  # more epochs would change nothing
-            self.trainer.epochs = [self.task.epochs]
-        self.trainer.conclude()
-        verdict = self.task.judge(self.draw(self.generator()))
-        fit = verdict.fit if math.isfinite(verdict.fit) else WORST
-        best = self._report
-        if fit < best.fit:
-            self._best = {name: value.clone() for name, value in self.generator().tensors().items()}
+    def judged(self, epoch: int, replicas: Sequence[Judged], models: Model, places: Sequence[int]) -> bool:
+        """Take in a judgement of all replicas, which stand at `places` of `models`; whether it is the best so far."""
+        fits = [each.verdict.fit if math.isfinite(each.verdict.fit) else WORST for each in replicas]
+        scores = {name: fmean(each.verdict.values[name] for each in replicas) for name in replicas[0].verdict.values}
+        best, fit = self.report, fmean(fits)
         better = fit < best.fit
-        self._report = Report(
-            self.epoch,
-            loss,
-            float(self.trainer.loss(self._validation, [hashed_seed(self.seed, "validation")])[0]),
+        if better:
+            # Of several replicas the one that judged best is kept.
+            place = places[fits.index(min(fits))]
+            self._best = Generator(keep(models, [place]), self.featured.features, self.task.columns).tensors()
+        spread = {"fit": _deviation(fits)} | {
+            name: _deviation([each.verdict.values[name] for each in replicas]) for name in scores
+        }
+        self.report = Report(
+            epoch,
+            fmean(each.loss for each in replicas),
+            fmean(each.validation_loss for each in replicas),
             fit if better else best.fit,
-            verdict.values if better else best.scores,
+            scores if better else best.scores,
             fit,
-            verdict.values,
-            self.epoch if better else best.best_epoch,
+            scores,
+            epoch if better else best.best_epoch,
             False,
-            *self._weights(),
+            fmean(each.zeros for each in replicas),
+            fmean(each.deviation for each in replicas),
+            (spread if better else best.spread) if len(replicas) > 1 else {},
         )
-        return self._report
+        return better
 
-    def generator(self) -> Generator:
-        """Generator of the present (averaged) weights."""
-        return Generator(self.trainer.averaged, self._features, self.task.columns)
-
-    def draw(self, generator: Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Samples `[draws, m, columns]` in the user's units, m = validation rows."""
-        return draws(generator, self.task.draws, len(self.task.rows.validation), self.seed)
+    def diverged(self, epoch: int, loss: float) -> None:
+        """Take in that a replica's loss is no number any more."""
+        best = self.report
+        self.report = Report(
+            epoch,
+            loss,
+            fit=best.fit,
+            scores=best.scores,
+            best_epoch=best.best_epoch,
+            diverged=True,
+            zeros=best.zeros,
+            deviation=best.deviation,
+            spread=best.spread,
+        )
 
     def described(self) -> dict[str, Any]:
         """What, with the tensors, makes the best generator again; JSON."""
@@ -181,39 +149,28 @@ class Trial:
         }
 
     def best(self) -> dict[str, Tensor]:
-        """Tensors of the best checkpoint so far."""
+        """Tensors of the best checkpoint so far, on the CPU; none before the first judgement."""
         return {name: value.cpu() for name, value in self._best.items()}
 
-    def _weights(self) -> tuple[float, float]:
-        """Share of exact zeros among the weights, and their standard deviation; 0 where there are none."""
-        named = self.trainer.model.named_parameters()
-        weights = [value.detach().flatten() for name, value in named if name.endswith("weight")]
-        if not weights:
-            return 0.0, 0.0
-        every = torch.cat(weights)
-        return float((every == 0).float().mean()), float(every.std(correction=0))
+    def restore(self, report: Report, best: dict[str, Tensor]) -> None:
+        """Go on from what a checkpoint holds."""
+        self.report, self._best = report, best
 
-    def _diverged(self, loss: float) -> Report:
-        best = self._report
-        self._report = Report(
-            self.epoch,
-            loss,
-            math.nan,
-            best.fit,
-            best.scores,
-            WORST,
-            {},
-            best.best_epoch,
-            True,
-            best.zeros,
-            best.deviation,
+    def _built(self, seed: int) -> Pack:
+        chosen, train = self.configuration, self.featured.train
+        model = self.task.models[chosen.model](self.task.shape, hashed_seed(seed, "model"), **chosen.model_arguments)
+        # Losses look at their rows once, on the CPU, where that's the same on every machine.
+        rows = train.cpu()
+        objective = self.task.objectives[chosen.objective](
+            rows, hashed_seed(seed, "objective"), **chosen.objective_arguments
         )
-        return self._report
+        objective.prepare(model, rows.unsqueeze(0))
+        return Pack(model, objective, [train], [chosen.training], [seed], self.task.epochs)
 
 
-def draws(generator: Generator, count: int, rows: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """`count` samples `[count, rows, columns]` of a generator; the same for the same seed."""
-    return generator.sample(count * rows, hashed_seed(seed, "draws")).numpy().reshape(count, rows, -1)
+def _deviation(values: Sequence[float]) -> float:
+    # pstdev of the standard library refuses what isn't finite, and a score may be.
+    return float(torch.tensor(values, dtype=torch.float64).std(correction=0))
 
 
 def rebuilt(described: dict[str, Any], tensors: dict[str, Tensor]) -> Generator:

@@ -1,7 +1,7 @@
-"""The search itself: Ray Tune runs the trials that Optuna proposes, and ASHA stops the hopeless ones.
+"""The search itself, on Ray Tune: one long-lived Tune trial for each trainer, which trains many trials of ours.
 
-Source: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning (ASHA); Liaw et al. 2018 (Tune).
-One trial of ours is one Tune trial. Time is counted in epochs, and the metric is `fit`, that of the best checkpoint.
+Source: Liaw et al. 2018, Tune. Tune places trainers on nodes, starts and restarts them, and carries their messages to
+the director; orders go back over the desk.
 """
 
 import logging
@@ -13,137 +13,110 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
 from search.budget import Budget
-from search.configuration import Configuration
+from search.desk import new_desk
+from search.director import Director
 from search.errors import InputError
-from search.events import Ended, Event, Listener, Outcome, Reported, Started
+from search.events import Listener
 from search.proposer import Proposer
-from search.trial import WORST, Report, Task
-from search.worker import TuneTrial
+from search.task import Task
+from search.worker import TuneTrainer
 
-STAGED = 2  # trials kept waiting beyond those that run, so that an actor that ends one is reused for the next
-
-
-class OptunaSearcher(Searcher):
-    """Ray's side of a `Proposer`: asks it for configurations, and tells it every judged epoch and how trials end."""
-
-    def __init__(self, proposer: Proposer, seeds: Sequence[int], epochs: int) -> None:
-        super().__init__(metric="fit", mode="min")
-        self._proposer, self._seeds, self._epochs = proposer, seeds, epochs
-        self._numbers: dict[str, int] = {}
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Configuration of Tune's trial `trial_id`."""
-        number, configuration = self._proposer.ask()
-        self._numbers[trial_id] = number
-        return {"number": number, "seed": self._seeds[number], "configuration": configuration.nested()}
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Tell an intermediate fit."""
-        self._proposer.report(self._numbers[trial_id], result["epoch"], result["fit"])
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the end, with the last fit as an intermediate one: it's the one that ASHA stopped at."""
-        number = self._numbers.pop(trial_id, None)
-        if number is None:
-            return
-        if result is None or "epoch" not in result or error:
-            self._proposer.tell(number, "failed", WORST)
-            return
-        outcome = _outcome(result["epoch"], result["diverged"], self._epochs)
-        if outcome == "stopped":
-            self._proposer.report(number, result["epoch"], result["fit"])
-        self._proposer.tell(number, outcome, result["fit"])
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write all state, for Tune's own snapshots."""
-        with Path(checkpoint_path).open("wb") as file:
-            pickle.dump(self.__dict__, file)
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Read the state that `save` wrote."""
-        with Path(checkpoint_path).open("rb") as file:
-            self.__dict__.update(pickle.load(file))
+RESTARTS = 3  # of one trainer
+POLL = 1.0  # seconds between looks at what the cluster has
 
 
-class _Events(tune.Callback):
-    """Turns Tune's callbacks into events."""
+class _Fleet(Searcher):
+    """Suggests a trainer for every set of cores that the cluster has, as nodes come and go."""
 
-    def __init__(self, listeners: Sequence[Listener], epochs: int, interrupt: "_Interrupt") -> None:
-        self._listeners, self._epochs, self._interrupt = listeners, epochs, interrupt
-        self._open: dict[int, Report | None] = {}
+    def __init__(self, director: Director, budget: Budget) -> None:
+        super().__init__()
+        self._director, self._budget = director, budget
+        self._alive: dict[str, str] = {}
+        self._looked, self._slots = 0.0, {"gpu": 0, "cpu": 0}
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_listeners": ()}  # Tune snapshots its callbacks; listeners hold threads and consoles
+        return {}  # Tune snapshots it; the director's listeners hold threads and consoles
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._begin(trial.config)
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Configuration of one more trainer; None while there is no room for one."""
+        if self._director.done:
+            return cast(dict[str, Any], Searcher.FINISHED)
+        if time.monotonic() - self._looked > POLL:
+            self._looked, self._slots = time.monotonic(), _slots(self._budget)
+        self._director.trainers = max(1, min(sum(self._slots.values()), self._director.left))
+        devices = list(self._alive.values())
+        for device, slots in self._slots.items():
+            if len(devices) < self._director.left and devices.count(device) < slots:
+                self._alive[trial_id] = device
+                return {"device": device}
+        return None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trainer that could not be restarted makes room for another."""
+        self._alive.pop(trial_id, None)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Trainers have no state worth keeping."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing was saved."""
+
+
+class _Post(tune.Callback):
+    """Carries the trainers' messages to the director, and its orders to the desk."""
+
+    def __init__(self, director: Director, desk: Any) -> None:
+        self._director, self._desk = director, desk
+        self._names: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        report = Report(**result["report"])
-        self._open[trial.config["number"]] = report
-        self._tell(Reported(trial.config["number"], report, result["facts"], time.time()))
+        message = result["message"]
+        if self._names.get(trial.trial_id, message.trainer) != message.trainer:
+            self._lose(trial)
+        self._names[trial.trial_id] = message.trainer
+        orders = self._director.hear(message)
+        if orders.begin or orders.stop:
+            self._desk.put.remote(message.trainer, pickle.dumps(orders))
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        number, report = trial.config["number"], self._open.get(trial.config["number"])
-        if report is None:
-            return
-        outcome = _outcome(report.epoch, report.diverged, self._epochs)
-        if outcome == "stopped" and self._interrupt.noticed:
-            outcome = "interrupted"
-        folder = Path(trial.checkpoint.path) if trial.checkpoint and outcome == "finished" else None
-        self._end(number, outcome, folder)
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._lose(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._begin(trial.config)  # one that can't be built fails before it starts
-        self._end(trial.config["number"], "failed", error=_error_of(trial))
+        self._lose(trial)
 
-    def close(self) -> None:
-        """End what is still open."""
-        for number in list(self._open):
-            self._end(number, "interrupted")
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        if config["number"] not in self._open:
-            self._open[config["number"]] = None
-            configuration = Configuration.from_nested(config["configuration"])
-            self._tell(Started(config["number"], configuration, config["seed"], time.time()))
-
-    def _end(self, number: int, outcome: Outcome, checkpoint: Path | None = None, error: str = "") -> None:
-        del self._open[number]
-        self._tell(Ended(number, outcome, time.time(), checkpoint, error))
-
-    def _tell(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
-
-
-def _error_of(trial: Any) -> str:
-    """What a worker raised: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
-    path = trial.error_file
-    return Path(path).read_text().strip() if path and Path(path).exists() else "unknown error"
+    def _lose(self, trial: Any) -> None:
+        name = self._names.pop(trial.trial_id, None)
+        if name is not None:
+            self._director.lose(name)
 
 
 class _Interrupt(tune.Stopper):
-    """Ends the search when Ctrl-C (or SIGTERM) has been noticed; a second Ctrl-C ends the process at once."""
+    """Ends it all when every trial has ended, or Ctrl-C (or SIGTERM) was noticed; a second one ends the process."""
 
     def __init__(self) -> None:
         self.noticed = False
+        self.director: Director | None = None
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self.noticed
+        return self.noticed or (self.director is not None and self.director.done)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
     def notice(self, number: int, frame: Any) -> None:
         if self.noticed:
@@ -158,7 +131,8 @@ def tune_trials(
     seeds: Sequence[int],
     folder: Path,
     listeners: Sequence[Listener],
-    trainable: type[tune.Trainable] = TuneTrial,
+    most: int | None = None,
+    ahead: int | None = None,
 ) -> bool:
     """Run the trials of a search; False if it was interrupted.
 
@@ -167,68 +141,47 @@ def tune_trials(
         task: what all trials share.
         budget: trials, resources, and ASHA's parameters.
         seeds: one a trial.
-        folder: for Tune's own files; every node must see it.
+        folder: for Tune's own files and the trials' checkpoints; every node must see it.
         listeners: told of each event, in the driver's thread; they must return at once.
-        trainable: what runs a trial; it must report what `TuneTrial` does.
+        most: trials that train stacked, or None to let their measured steps decide.
+        ahead: trials that may be proposed before earlier ones have ended; None for all of them.
 
     Raises:
-        InputError: the cluster can't give what one trial takes.
+        InputError: the cluster can't give what one trainer takes.
     """
     interrupt = _Interrupt()
-    with _signals(interrupt), _cluster(budget) as slots:
-        events = _Events(listeners, task.epochs, interrupt)
-        equipped = tune.with_resources(
-            tune.with_parameters(trainable, task=task, cpus=budget.cpus, gpus=budget.gpus),
-            {"cpu": budget.cpus, "gpu": budget.gpus},
-        )
+    with _signals(interrupt), _cluster(budget):
+        desk = new_desk()
+        director = Director(proposer, budget, seeds, folder, ahead or budget.trials, listeners)
+        interrupt.director = director
+        shared = {"task": task, "desk": desk, "most": most, "cpus": budget.cpus, "folder": str(folder)}
         tuner = tune.Tuner(
-            equipped,
+            tune.with_resources(tune.with_parameters(TuneTrainer, **shared), lambda config: _resources(config, budget)),
             tune_config=tune.TuneConfig(
-                search_alg=OptunaSearcher(proposer, seeds, task.epochs),
-                scheduler=_asha(budget),
-                num_samples=budget.trials,
-                max_concurrent_trials=slots + STAGED,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}",
+                search_alg=_Fleet(director, budget),
+                num_samples=-1,
+                trial_dirname_creator=lambda trial: f"trainer-{trial.trial_id}",
             ),
             run_config=tune.RunConfig(
                 name=folder.name,
                 storage_path=str(folder.parent),
                 verbose=0,
-                callbacks=[events],
+                callbacks=[_Post(director, desk)],
                 stop=interrupt,
-                failure_config=tune.FailureConfig(max_failures=1),
+                failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         if not interrupt.noticed:  # it may be, by the time that the cluster is up
             tuner.fit()
-        events.close()
+        ray.kill(desk)
+        director.close()
         return not interrupt.noticed
 
 
-def _asha(budget: Budget) -> ASHAScheduler:
-    # The pick of a bracket uses numpy's global generator; with one bracket there is nothing to pick.
-    return ASHAScheduler(
-        time_attr="epoch",
-        metric="fit",
-        mode="min",
-        max_t=budget.epochs,
-        grace_period=min(budget.grace, budget.epochs),
-        reduction_factor=budget.reduction,
-        brackets=1,
-    )
-
-
-def _outcome(epoch: int, diverged: bool, epochs: int) -> Outcome:
-    if diverged:
-        return "diverged"
-    return "finished" if epoch >= epochs else "stopped"
-
-
 @contextmanager
-def _cluster(budget: Budget) -> Iterator[int]:
-    """A Ray cluster: the one that RAY_ADDRESS names, or one on this machine; yields the trials it can run at once."""
+def _cluster(budget: Budget) -> Iterator[None]:
+    """A Ray cluster: the one that RAY_ADDRESS names, or one on this machine."""
     own = not ray.is_initialized()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
     if own:
@@ -236,16 +189,30 @@ def _cluster(budget: Budget) -> Iterator[int]:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else local))
     try:
         have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        for name, key, wanted in (("CPU", "cpus", budget.cpus), ("GPU", "gpus", budget.gpus)):
-            if wanted > have.get(name, 0):
+        wanted = {"CPU": budget.cpus} | ({"GPU": budget.gpus} if budget.device == "gpu" else {})
+        for name, share in wanted.items():
+            if share > have.get(name, 0):
+                key = f"{name.lower()}s"
                 raise InputError(
-                    f"{key} = {wanted:g}: one trial wants more than the cluster has ({have.get(name, 0):g} {name})"
+                    f"{key} = {share:g}: one trainer wants more than the cluster has ({have.get(name, 0):g} {name})"
                 )
-        slots = int(have["CPU"] // budget.cpus)
-        yield min(slots, int(have["GPU"] // budget.gpus)) if budget.gpus else slots
+        yield
     finally:
         if own:
             ray.shutdown()
+
+
+def _slots(budget: Budget) -> dict[str, int]:
+    """Trainers that the cluster can hold, by device; those on GPUs come first."""
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cores = int(have.get("CPU", 0) // budget.cpus)
+    gpus = min(cores, int(have.get("GPU", 0) // budget.gpus)) if budget.device != "cpu" else 0
+    return {"gpu": gpus, "cpu": cores - gpus if budget.device != "gpu" else 0}
+
+
+def _resources(config: dict[str, Any], budget: Budget) -> tune.PlacementGroupFactory:
+    gpu = {"GPU": budget.gpus} if config["device"] == "gpu" else {}
+    return tune.PlacementGroupFactory([{"CPU": budget.cpus, **gpu}])
 
 
 @contextmanager

@@ -1,57 +1,138 @@
-"""A trial in a Ray worker."""
+"""A trainer in a Ray worker: one long-lived trial of Tune, which trains many of ours."""
 
-import json
-from dataclasses import asdict
+import pickle
+import threading
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 from ray import tune
-from safetensors.torch import save_file
 
-from search.configuration import Configuration
-from search.trial import WORST, Task, Trial
+from search.checkpoint import Checkpoint, save_best
+from search.fusing import Fusing, Key, Machine, key_of
+from search.orders import Message, News, Orders
+from search.task import Task
+from search.trainer import Trainer
+from search.trial import Report, Trial
 
-WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
+HEARTBEAT = 1.0  # seconds after which a trainer speaks though there is no news
+PAUSE = 0.1  # seconds that it keeps silent after each message
+SAVED = 20.0  # seconds between checkpoints of the trials in training
+STATES = "states"
 
 
-class TuneTrial(tune.Trainable):
-    """One trial in a Ray actor; the actor is reused for the next trial when this one ends."""
+class TuneTrainer(tune.Trainable):
+    """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
 
-    def setup(self, config: dict[str, Any], task: Task | None = None, cpus: float = 1, gpus: float = 0) -> None:
-        """Build the trial; `task` comes through the object store, once a worker."""
+    `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
+    desk where its orders are, trials of a pack (`most`: see `Fusing`), cores, and the folder for checkpoints.
+    """
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        task: Task | None = None,
+        desk: Any = None,
+        most: int | None = None,
+        cpus: float = 1,
+        folder: str = "",
+    ) -> None:
+        """Begin to listen for orders and to train."""
         assert task is not None
-        self._task, self._device = task, "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
-        torch.set_num_threads(max(1, int(cpus)))
-        self._build(config)
+        self._task, self._desk, self._folder = task, desk, Path(folder)
+        self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA behind it
+        self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
+        self._cpus, self._most = max(1, int(cpus)), most
+        self._name = uuid.uuid4().hex
+        self._orders: list[Orders] = []
+        self._news: list[News] = []
+        self._changed = threading.Condition()
+        self._room, self._networks, self._busy = 1, 0, 0.0
+        self._kinds: dict[int, Key] = {}
+        self._paces: dict[Key, float] = {}
+        self._spoken, self._said_room, self._error = 0.0, 1, ""
+        for work in (self._listen, self._train):
+            threading.Thread(target=work, daemon=True).start()
 
     def step(self) -> dict[str, Any]:
-        """Train to the next evaluation."""
-        report = self._trial.advance()
-        finished = report.epoch >= self._task.epochs
-        return {
-            "epoch": report.epoch,
-            "fit": WORST if report.diverged else report.fit,
-            "diverged": report.diverged,
-            "report": asdict(report),
-            "facts": self._trial.facts,
-            "done": finished or report.diverged,
-            "should_checkpoint": finished and not report.diverged,
-        }
+        """The next message: at once if there is news, or else after a second."""
+        time.sleep(max(0.0, self._spoken + PAUSE - time.monotonic()))
+        with self._changed:
+            new = lambda: bool(self._news or self._error or self._room > self._said_room)  # noqa: E731
+            self._changed.wait_for(new, HEARTBEAT if self._spoken else 0)
+            if self._error:
+                raise RuntimeError(self._error)
+            news, self._news = self._news, []
+            self._spoken, self._said_room = time.monotonic(), self._room
+            numbers, kinds = frozenset(self._kinds), frozenset(self._kinds.values())
+            message = Message(
+                self._name, news, numbers, kinds, self._room, self._networks, self._busy, self._kind, self._paces
+            )
+        return {"message": message}
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the best checkpoint: tensors, what makes a generator of them, and the code of a plug-in."""
-        save_file(self._trial.best(), Path(checkpoint_dir) / WEIGHTS)
-        (Path(checkpoint_dir) / DESCRIPTION).write_text(json.dumps(self._trial.described(), indent=2))
-        source = self._task.sources.get(self._trial.configuration.model)
-        if source:
-            (Path(checkpoint_dir) / PLUGIN).write_text(source, encoding="utf-8")
+    def _listen(self) -> None:
+        while True:
+            orders = pickle.loads(ray.get(self._desk.take.remote(self._name)))
+            with self._changed:
+                self._orders.append(orders)
+                self._changed.notify_all()
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Build the next trial in this actor."""
-        self._build(new_config)
-        return True
+    def _train(self) -> None:
+        try:
+            torch.set_num_threads(self._cpus)  # both count for the thread that calls them
+            torch.set_flush_denormal(True)  # moments of dead units fade for ever, and such numbers are slow
+            self._serve(Trainer(Fusing(Machine.measured(self._device), self._most)))
+        except BaseException as error:
+            with self._changed:
+                self._error = f"{type(error).__name__}: {error}"
+                self._changed.notify_all()
 
-    def _build(self, config: dict[str, Any]) -> None:
-        configuration = Configuration.from_nested(config["configuration"])
-        self._trial = Trial(configuration, self._task, config["seed"], self._device)
+    def _serve(self, trainer: Trainer) -> None:
+        saved = time.monotonic()
+        while True:
+            began = time.monotonic()
+            with self._changed:
+                self._changed.wait_for(lambda: self._orders or trainer.trials)
+                orders, self._orders = self._orders, []
+            worked = trainer.seconds
+            news = [each for order in orders for each in self._obey(trainer, order)]
+            news += self._told(trainer)
+            if time.monotonic() - saved > SAVED:
+                for number, checkpoint in trainer.checkpoints().items():
+                    checkpoint.save(self._folder / STATES / f"{number:05d}")
+                saved = time.monotonic()
+            with self._changed:
+                self._news += news
+                share = (trainer.seconds - worked) / (time.monotonic() - began)
+                self._room, self._networks, self._busy = trainer.room, trainer.training, (self._busy + share) / 2
+                self._paces = trainer.seconds_a_network()
+                self._kinds = {number: key_of(trial.configuration) for number, trial in trainer.trials.items()}
+                self._changed.notify_all()
+
+    def _obey(self, trainer: Trainer, orders: Orders) -> list[News]:
+        """Begin and stop trials; news of those that can't be built."""
+        trainer.remove(orders.stop)
+        failed = []
+        for each in orders.begin:
+            try:
+                trial = Trial(each.configuration, self._task, each.seed, self._device)
+                trainer.add(each.number, trial, Checkpoint.load(self._folder / STATES / f"{each.number:05d}"))
+            except Exception as error:
+                failed.append(News(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
+        return failed
+
+    def _told(self, trainer: Trainer) -> list[News]:
+        """Train for an epoch; finished trials leave their best checkpoint."""
+        trials, news, over = trainer.trials, [], []
+        for told in trainer.advance():
+            trial, report = trials[told.number], told.report
+            news.append(News(told.number, report, trial.facts, told.error))
+            if not told.error and (report.diverged or report.epoch >= self._task.epochs):
+                over.append(told.number)
+                if not report.diverged:
+                    save_best(trial, self._folder / f"{told.number:05d}")
+        trainer.remove(over)
+        return news

@@ -4,16 +4,23 @@ Source: Gretton et al. 2012, A Kernel Two-Sample Test, lemma 6 (unbiased form); 
 Notation: rows x [pack, batch, features], generated y [pack, batch, features], r the median squared distance.
 """
 
+import itertools
 import math
-from typing import ClassVar, Literal, final
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Noise, Pushforward
 
-MOST_ROWS = 2000  # training rows used for r and for the real-real term, chosen by seed
+Kernel = Literal["fixed", "mixture"]
+
+MOST_ROWS = 1000  # training rows used for r and for the real-real term, chosen by seed
+ORDERS = (1, 2, 4, 8, 16)  # exp(-d / 4r) to these powers has the bandwidths 4r, 2r, r, r/2, r/4
+BLOCK = 2**16  # pairs swept at a time on a CPU, so that they stay in its cache from one pass to the next
 
 
 @final
@@ -34,52 +41,81 @@ class MMD(Objective[Pushforward]):
 
     protocol: ClassVar[type] = Pushforward
 
-    def __init__(
-        self, rows: Tensor, seed: int, *, kernel: Literal["fixed", "mixture"] = "mixture", bandwidth: float = 1.0
-    ) -> None:
+    def __init__(self, rows: Tensor, seed: int, *, kernel: Kernel = "mixture", bandwidth: float = 1.0) -> None:
         super().__init__()
         if not (bandwidth > 0 and math.isfinite(bandwidth)):
             raise ValueError(f"bandwidth must be above 0, got {bandwidth}")
         if kernel not in ("fixed", "mixture"):
             raise ValueError(f"kernel must be fixed or mixture, got {kernel!r}")
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:MOST_ROWS]
-        some = rows[chosen].float().unsqueeze(0)
-        distances = _squared_distances(some, some)
-        upper = torch.triu_indices(len(chosen), len(chosen), offset=1)
-        ruler = bandwidth * distances[0][upper[0], upper[1]].median().clamp_min(1e-12)
+        pairs = torch.pdist(rows[chosen].float()).square()
+        ruler = bandwidth * pairs.median().clamp_min(1e-12)
+        widest, count = (4 * ruler, len(ORDERS)) if kernel == "mixture" else (ruler, 1)
+        real = torch.stack([(-order / widest * pairs).exp().mean() for order in ORDERS[:count]]).mean()
         self.ruler: Tensor
-        self.mixed: Tensor
+        self.widest: Tensor
+        self.count: Tensor
         self.real: Tensor
-        self.register_buffer("ruler", ruler.view(1, 1, 1))
-        self.register_buffer("mixed", torch.tensor(kernel == "mixture").view(1, 1, 1))
         self.kernels = (kernel,)
-        self.register_buffer("real", _off_diagonal_mean(self._kernel(distances)))
+        self.register_buffer("ruler", ruler.view(1, 1, 1))
+        self.register_buffer("widest", widest.view(1, 1, 1))
+        self.register_buffer("count", torch.full((1, 1, 1), float(count)))
+        self.register_buffer("real", real.view(1))
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
         """Unbiased MMD^2 `[pack]` between `rows` and as many generated ones; it may be negative."""
         y = model.push(model.draw(noise), noise if train else None)
-        cross = self._kernel(_squared_distances(rows, y)).mean((1, 2))
-        return self.real + _off_diagonal_mean(self._kernel(_squared_distances(y, y))) - 2 * cross
-
-    def _kernel(self, distances: Tensor) -> Tensor:
-        if "mixture" not in self.kernels:
-            return torch.exp(-distances / self.ruler)
-        # exp(-d / 4r) and its squares are the kernels of 4r, 2r, r, r/2, r/4: one exponential instead of five.
-        power = torch.exp(-distances / (4 * self.ruler))
-        powers = [power]
-        for _ in range(4):
-            powers.append(powers[-1].square())
-        mixture = sum(powers[1:], start=powers[0]) / 5
-        return mixture if "fixed" not in self.kernels else torch.where(self.mixed, mixture, powers[2])
+        varying: Tensor = _Varying.apply(y, rows, self.widest, self.count, self.kernels)  # type: ignore[no-untyped-call]
+        return self.real + varying
 
 
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """Pairwise squared distances `[pack, n, m]`."""
-    squares = a.square().sum(2, keepdim=True) + b.square().sum(2).unsqueeze(1)
-    return torch.baddbmm(squares, a, b.transpose(1, 2), alpha=-2).clamp_min(0)
+class _Varying(torch.autograd.Function):
+    """The terms of MMD^2 `[pack]` that vary with y; their gradient needs the same kernels, so it comes along."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, widest: Tensor, count: Tensor, kernels: Sequence[Kernel]) -> Tensor:
+        n, scale = y.shape[1], widest.rsqrt()
+        # Distances don't mind the origin, but their rounding does.
+        z = (torch.cat([x, y], dim=1) - x.mean(1, keepdim=True)) * scale
+        squares = z.square().sum(2, keepdim=True)
+        ones = torch.ones_like(squares)
+        right = torch.cat([z, squares, ones], dim=2)
+        left = torch.cat([2 * z, -ones, -squares], dim=2)[:, n:]  # left @ right is -|y - z|^2
+        weight = torch.cat([ones[:, n:] / -n, ones[:, n:] / max(n - 1, 1)], dim=1) * (2 / n) / count
+        sums, moments = _sweep(left, right, right * weight, kernels)
+        ctx.save_for_backward(2 * scale * (moments[..., :-2] - moments[..., -1:] * z[:, n:]))
+        terms = sums * weight.squeeze(2)
+        return terms[:, :n].sum(1) + terms[:, n:].sum(1) / 2 - 1 / max(n - 1, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return slope.view(-1, 1, 1) * gradient, None, None, None, None
 
 
-def _off_diagonal_mean(kernel: Tensor) -> Tensor:
-    """Mean `[pack]` over the pairs i != j of `kernel` `[pack, n, n]`, whose diagonal is 1."""
-    n = kernel.shape[1]
-    return (kernel.sum((1, 2)) - n) / (n * max(n - 1, 1))
+def _sweep(left: Tensor, right: Tensor, weighted: Tensor, kernels: Sequence[Kernel]) -> tuple[Tensor, Tensor]:
+    """Sums over y of the kernels `[pack, 2 batch]`, and their slopes @ weighted `[pack, batch, features + 2]`."""
+    sums, moments = right.new_zeros(right.shape[:2]), torch.empty_like(left)
+    most = max(1, BLOCK // (2 * left.shape[1] ** 2)) if left.device.type == "cpu" else len(left)
+    for kernel, block in _blocks(kernels, most):
+        slope = torch.bmm(left[block], right[block].transpose(1, 2)).clamp_max_(0).exp_()
+        total = slope.sum(1)
+        power, spare = slope, torch.empty_like(slope)
+        for order in ORDERS[1:] if kernel == "mixture" else ():
+            power = torch.square(power, out=spare)
+            total += power.sum(1)
+            slope.add_(power, alpha=order)
+        sums[block] = total
+        torch.bmm(slope, weighted[block], out=moments[block])
+    return sums, moments
+
+
+def _blocks(kernels: Sequence[Kernel], most: int) -> Iterator[tuple[Kernel, slice]]:
+    """Slices of the pack, of `most` trials at most, whose trials have one kernel."""
+    start = 0
+    for kernel, run in itertools.groupby(kernels):
+        stop = start + len(list(run))
+        for first in range(start, stop, most):
+            yield kernel, slice(first, min(first + most, stop))
+        start = stop

@@ -2,12 +2,13 @@
 
 Source: Rabin et al. 2011, Wasserstein Barycenter and its Application to Texture Mixing, section 2; Deshpande, Zhang,
 Schwing 2018, Generative Modeling using the Sliced Wasserstein Distance, section 3, for training.
-Notation: rows x [pack, batch, features], generated y [pack, batch, features], directions [pack, features, projections].
+Notation: rows x [pack, batch, features], generated y [pack, batch, features], directions [pack, projections, features].
 """
 
 import math
 from typing import ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -41,15 +42,23 @@ class SlicedWasserstein(Objective[Pushforward]):
         """W2^2 `[pack]` between `rows` and as many generated ones, a mean over directions."""
         y = model.push(model.draw(noise), noise if train else None)
         directions = self._directions(rows.shape[2], noise)
-        x, y = ((sample @ directions).sort(dim=1).values for sample in (rows, y))
+        x, y = (_ascending(directions @ sample.transpose(1, 2)) for sample in (rows, y))
         own = torch.tensor(self.projections, device=rows.device).unsqueeze(1)
         drawn = torch.arange(max(self.projections), device=rows.device) < own
-        return ((x - y).square().mean(1) * (drawn / own)).sum(1)
+        return ((x - y).square().mean(2) * (drawn / own)).sum(1)
 
     def _directions(self, features: int, noise: Noise) -> Tensor:
-        """Unit vectors `[pack, features, most projections]`, uniform on the sphere."""
+        """Unit vectors `[pack, most projections, features]`, uniform on the sphere."""
         most = max(self.projections)
         columns = [math.ceil(own * features / noise.rows) for own in self.projections]
         # Column by column, so that a trial's own numbers come first, whatever its company draws.
         normal = noise.normal("projections", columns).transpose(1, 2).flatten(1)[:, : most * features]
-        return functional.normalize(normal.reshape(-1, most, features), dim=2).transpose(1, 2)
+        return functional.normalize(normal.reshape(-1, most, features), dim=2)
+
+
+def _ascending(values: Tensor) -> Tensor:
+    """`values` sorted along the last axis."""
+    if values.device.type != "cpu":
+        return values.sort(dim=2).values
+    # On a CPU numpy's sort takes a seventh of the time of torch's.
+    return values.gather(2, torch.from_numpy(np.argsort(values.detach().numpy(), axis=2)))

@@ -52,7 +52,7 @@ class Verdict:
 
 @final
 class Judge:
-    """Judges packs of draws `[draws, m, d]` of one generator; picklable, since workers on other machines judge too.
+    """Judges draws `[draws, m, d]` of generators; picklable, since workers on other machines judge too.
 
     `scores` that don't serve the held rows are left out. So are, from fit alone, scores whose floor is 0: no
     ratio to it exists.
@@ -80,14 +80,36 @@ class Judge:
         Raises:
             ValueError: a shape that doesn't fit, or an m other than the floors'.
         """
-        draws = np.asarray(generated, dtype=np.float64)
+        return self.each(np.asarray(generated)[np.newaxis])[0]
+
+    def each(self, generated: ArrayLike) -> list[Verdict]:
+        """Verdict on each member of a pack `[pack, draws, m, d]`: to the last bit what it would be alone.
+
+        Raises:
+            ValueError: as for one.
+        """
+        pack = np.asarray(generated, dtype=np.float64)
         sizes = {floor.m for floor in self.floors.values()}
-        if draws.ndim != 3 or len(draws) < 1 or sizes != {draws.shape[1]}:
-            raise ValueError(f"generated rows of shape {draws.shape}: expected [draws >= 1, {min(sizes)}, columns]")
-        measures = {name: score(draws) for name, score in self._scores.items()}
-        values = {name: float(np.median(measure.value)) for name, measure in measures.items()}
-        ratios = [float(np.median(measures[name].positive)) / self.floors[name].positive for name in self.ranking]
-        fit = prod(ratios) ** (1.0 / len(ratios))
+        if pack.ndim != 4 or pack.shape[1] < 1 or sizes != {pack.shape[2]}:
+            raise ValueError(
+                f"generated rows of shape {pack.shape[1:]}: expected [draws >= 1, {min(sizes)}, columns] of each member"
+            )
+        samples = pack.reshape(-1, *pack.shape[2:])
+        values: dict[str, Array] = {}
+        ratios: dict[str, Array] = {}
+        for name, score in self._scores.items():
+            measure = score(samples)
+            values[name] = np.median(measure.value.reshape(pack.shape[:2]), axis=1)
+            if name in self.ranking:
+                middle = np.median(measure.positive.reshape(pack.shape[:2]), axis=1)
+                ratios[name] = middle / self.floors[name].positive
+        return [
+            self._verdict(*({name: float(one[member]) for name, one in of.items()} for of in (values, ratios)))
+            for member in range(len(pack))
+        ]
+
+    def _verdict(self, values: dict[str, float], ratios: dict[str, float]) -> Verdict:
+        fit = prod(ratios.values()) ** (1.0 / len(ratios))
         return Verdict(values, fit if isfinite(fit) else inf, self.floors)
 
 

@@ -9,13 +9,11 @@ In the plane and without ties, Kendall's tau is 4 mean(R) - 1.
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from objectives.scores.dominance import dominated
 from objectives.scores.quantiles import quantile_distance
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
-
-TILE = 2048
-BLOCK = 512
 
 
 @final
@@ -55,42 +53,6 @@ def kendall(real: ArrayLike, generated: ArrayLike) -> Array:
     rows = real_rows(real)
     known = _sorted_shares(rows)
     return score_members(generated, rows.shape[1], lambda members: _errors(known, members))
-
-
-def dominated(rows: Array) -> NDArray[np.int64]:
-    """How many rows lie strictly below each row in every column, `[n]` for rows `[n, d]`; ties dominate nothing.
-
-    The rows below a value in one column are a prefix of that column's order. With prefixes as bit sets, the rows below
-    in every column are the bitwise AND of d words for each 64 rows.
-    """
-    count, columns = rows.shape
-    order = np.argsort(rows[:, 0], kind="stable")
-    ordered = rows[order]
-    below = np.zeros(count, dtype=np.int64)
-    for start in range(0, count, TILE):
-        tile = ordered[start : start + TILE]
-        prefixes = [_prefix_sets(tile[:, column]) for column in range(columns)]
-        sorted_tile = np.sort(tile, axis=0)
-        # Blocks before the tile hold no row above it, since rows come in the order of the first column.
-        for first in range(start, count, BLOCK):
-            block = ordered[first : first + BLOCK]
-            common = prefixes[0][np.searchsorted(sorted_tile[:, 0], block[:, 0])]
-            for column in range(1, columns):
-                common &= prefixes[column][np.searchsorted(sorted_tile[:, column], block[:, column])]
-            below[first : first + BLOCK] += np.bitwise_count(common).sum(axis=1, dtype=np.int64)
-    counts = np.empty_like(below)
-    counts[order] = below
-    return counts
-
-
-def _prefix_sets(values: Array) -> NDArray[np.uint64]:
-    """Bit sets `[t + 1, words]` of t values: row p has the bits of the p smallest."""
-    size = len(values)
-    order = np.argsort(values, kind="stable")
-    sets = np.zeros((size + 1, -(-size // 64)), dtype=np.uint64)
-    sets[np.arange(1, size + 1), order // 64] = np.uint64(1) << (order % 64).astype(np.uint64)
-    np.bitwise_or.accumulate(sets, axis=0, out=sets)
-    return sets
 
 
 def _sorted_shares(rows: Array) -> Array:

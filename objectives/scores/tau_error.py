@@ -5,12 +5,14 @@ The error is the mean over pairs of columns of |tau - tau~|; a constant column h
 """
 
 from itertools import combinations
+from math import sqrt
 from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from objectives.scores.dominance import TILE, Sets, below_sets, sizes
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 
@@ -55,9 +57,33 @@ def tau_error(real: ArrayLike, generated: ArrayLike) -> Array:
 
 def pair_tau(rows: Array) -> Array:
     """Kendall's tau-b of each pair of columns of rows `[n, d]`, `[d (d - 1) / 2]`; 0 where a column is constant."""
-    pairs = combinations(np.ascontiguousarray(rows.T), 2)
-    taus = np.array([stats.kendalltau(first, second).statistic for first, second in pairs], dtype=np.float64)
-    return np.nan_to_num(taus)
+    columns = np.ascontiguousarray(rows.T)
+    if len(rows) > TILE:
+        taus = [stats.kendalltau(first, second).statistic for first, second in combinations(columns, 2)]
+        return np.nan_to_num(np.array(taus, dtype=np.float64))
+    sets = [below_sets(column) for column in columns]
+    tied = [_tied_pairs(column) for column in columns]
+    return np.array(
+        [_tau(columns[[k, j]], sets[k], sets[j], tied[k], tied[j]) for k, j in combinations(range(len(columns)), 2)]
+    )
+
+
+def _tau(columns: Array, below: Sets, other: Sets, tied: int, other_tied: int) -> float:
+    pairs = columns.shape[1] * (columns.shape[1] - 1) // 2
+    apart, other_apart = pairs - tied, pairs - other_tied
+    if not (apart and other_apart):
+        return 0.0
+    concordant = int(sizes(below & other).sum())
+    tied_in_both = _tied_pairs(columns) if tied and other_tied else 0
+    discordant = apart - other_tied + tied_in_both - concordant
+    # As scipy rounds it, which serves larger samples.
+    return max(-1.0, min(1.0, float(concordant - discordant) / sqrt(apart) / sqrt(other_apart)))
+
+
+def _tied_pairs(columns: Array) -> int:
+    """Pairs of rows that are equal in all `columns` `[n]` or `[k, n]`."""
+    runs = np.unique(columns, axis=None if columns.ndim == 1 else 1, return_counts=True)[1]
+    return int((runs * (runs - 1) // 2).sum())
 
 
 def _errors(real: Array, generated: Array) -> Array:

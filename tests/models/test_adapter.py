@@ -14,7 +14,7 @@ from objectives.losses import MMD
 from objectives.losses.protocols import Pushforward
 from search.configuration import Training
 from search.schema import arguments_of
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=2)
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -162,11 +162,11 @@ def test_counters_and_masks_are_kept_exactly() -> None:
     assert pack.facts() == [{"parameters": 3 * 4 + 5 * 3 + 1}] * 2
 
 
-def trained(models: list[Model], seeds: list[int], epochs: int = 2) -> tuple[Trainer, Tensor]:
+def trained(models: list[Model], seeds: list[int], epochs: int = 2) -> tuple[Pack, Tensor]:
     rows = torch.randn(96, 3, generator=torch.Generator().manual_seed(1))
     training = Training(learning_rate=1e-2, batch=32, l2=0.1)
     pack = len(models)
-    trainer = Trainer(
+    trainer = Pack(
         join(models), join([MMD(rows, 0)] * pack), rows.expand(pack, -1, -1), [training] * pack, seeds, epochs
     )
     return trainer, torch.stack([trainer.advance() for _ in range(epochs)])

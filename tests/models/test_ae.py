@@ -11,7 +11,7 @@ from models import AE, Noise, Shape
 from models.pack import join, keep
 from objectives.losses import Reconstruction
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 
@@ -43,7 +43,7 @@ def test_gaussian_has_the_moments_of_the_codes() -> None:
 
 def test_draws_have_the_moments_of_the_codes_after_training() -> None:
     x, n = rows(1, 200) @ torch.tensor([[1.0, 0.5, 0], [0, 1, -1], [0.3, 0, 0.6]]), 100000
-    trainer = Trainer(ae(latent=2), Reconstruction(x[0], 0), x, [Training(learning_rate=1e-2, batch=50)], [1], 10)
+    trainer = Pack(ae(latent=2), Reconstruction(x[0], 0), x, [Training(learning_rate=1e-2, batch=50)], [1], 10)
     for _ in range(10):
         trainer.advance()
     trainer.conclude()

@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-import search.trainer
+import search.pack
 from models import MODELS as REGISTERED
 from models import Model, Noise, Shape
 from models.adapter import pushforward_of
 from models.pack import join, keep, pack_size
 from objectives.losses import OBJECTIVES, Objective
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=2)
 ROWS, BATCH, BUDGET = 96, 32, 4
@@ -232,8 +232,8 @@ def prepared(model: str, objective: str, trial: int) -> tuple[Model, Objective[A
     return single, loss
 
 
-def alone(model: str, objective: str, trial: int, device: str = "cpu", **changes: Any) -> Trainer:
-    return Trainer(
+def alone(model: str, objective: str, trial: int, device: str = "cpu", **changes: Any) -> Pack:
+    return Pack(
         *prepared(model, objective, trial),
         data(trial).unsqueeze(0).to(device),
         [replace(TRAININGS[trial % len(TRAININGS)], **changes)],
@@ -242,15 +242,15 @@ def alone(model: str, objective: str, trial: int, device: str = "cpu", **changes
     )
 
 
-def together(model: str, objective: str, trials: Sequence[int], device: str = "cpu") -> Trainer:
-    return Trainer.join([alone(model, objective, trial, device) for trial in trials])
+def together(model: str, objective: str, trials: Sequence[int], device: str = "cpu") -> Pack:
+    return Pack.join([alone(model, objective, trial, device) for trial in trials])
 
 
 def everyone(model: str) -> range:
     return range(len(VARIANTS[model]))
 
 
-def history(trainer: Trainer, epochs: int) -> Tensor:
+def history(trainer: Pack, epochs: int) -> Tensor:
     return torch.stack([trainer.advance() for _ in range(epochs)])
 
 
@@ -266,7 +266,7 @@ def assert_equal(one: nn.Module, other: nn.Module) -> None:
         assert torch.equal(value, second[name]), name
 
 
-def assert_same_trial(one: Trainer, other: Trainer) -> None:
+def assert_same_trial(one: Pack, other: Pack) -> None:
     assert one.epochs == other.epochs
     first, second = one.state(), other.state()
     assert first.keys() == second.keys()
@@ -359,9 +359,9 @@ class Recorder:
 
 @pairs
 def test_noise_in_company_is_the_same_bit_for_bit(model: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def recorded(trainer: Trainer) -> dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]:
+    def recorded(trainer: Pack) -> dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]:
         notes: dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]] = defaultdict(list)
-        monkeypatch.setattr(search.trainer, "Noise", lambda *arguments: Recorder(Noise(*arguments), notes))
+        monkeypatch.setattr(search.pack, "Noise", lambda *arguments: Recorder(Noise(*arguments), notes))
         history(trainer, 2)
         return notes
 
@@ -490,7 +490,7 @@ def test_joining_in_the_middle_equals_uninterrupted_training(model: str, objecti
     early, late = together(model, objective, [1, 2]), together(model, objective, [0, 3])
     history(early, 2)
     history(late, 1)
-    merged = Trainer.join([early, late])
+    merged = Pack.join([early, late])
     losses = history(merged, 2)
     for place, (trial, before) in enumerate([(1, 2), (2, 2), (0, 1), (3, 1)]):
         single = alone(model, objective, trial)
@@ -529,7 +529,7 @@ def test_restored_training_equals_uninterrupted_training(model: str, objective: 
 @pairs
 def test_a_diverged_trial_harms_no_other(model: str, objective: str) -> None:
     others = [0, 2, 3]
-    company = Trainer.join(
+    company = Pack.join(
         [alone(model, objective, 1, learning_rate=1e38), *(alone(model, objective, trial) for trial in others)]
     )
     losses = history(company, 3)

@@ -14,7 +14,7 @@ from models.diffusion import NoiseSchedule
 from models.pack import join
 from objectives.losses import Denoising
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=2, source="normal", source_features=1)
 
@@ -103,7 +103,7 @@ def test_training_finds_both_ends_of_a_line() -> None:
     chosen = (torch.rand(1000, generator=generator) < 0.7).float() * 2 - 1
     x = (chosen + 0.1 * torch.randn(1000, generator=generator)).view(1, -1, 1)
     model = Diffusion(Shape(1, "normal", 1), 0, width=32, depth=2, steps=50)
-    trainer = Trainer(model, Denoising(x[0], 0), x, [Training(learning_rate=1e-2, schedule="cosine")], [1], 200)
+    trainer = Pack(model, Denoising(x[0], 0), x, [Training(learning_rate=1e-2, schedule="cosine")], [1], 200)
 
     def drawn() -> np.ndarray:
         with torch.no_grad():

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.layers import ACTIVATIONS, MLP
 from models.noise import Noise
+from models.optimizers import OPTIMIZERS, Flat, shrink, soften
 from models.pack import join, keep
 
 MODULES = {
@@ -89,6 +90,53 @@ def test_padding_cannot_leak_through_the_activation() -> None:
     with torch.no_grad():
         pack.output.weight[0, 2:] = 1e6
     assert torch.equal(pack(x), expected)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_padding_stays_zero_while_trained(activation: str, optimizer: str) -> None:
+    several = [
+        mlp(1, width=3, depth=2, activation=activation),
+        mlp(2, width=6, depth=1, activation=activation),
+        mlp(3, width=5, depth=4, activation=activation, taper=0.7),
+    ]
+    x, rates = batch(3), torch.tensor([[0.02], [0.01], [0.005]])
+
+    def train(network: MLP, trials: slice) -> None:
+        flat, rule = Flat(network, len(network.widths)), OPTIMIZERS[optimizer]
+        moments = [torch.zeros_like(flat.values) for _ in range(rule.moments)]
+        for step in range(1, 20):
+            gradient = flat.gradient((network(x[trials]) - 1).square().mean((1, 2)))
+            with torch.no_grad():
+                shrink(flat.values, 0.1 * rates[trials] * flat.is_weight)
+                rule.update(flat.values, gradient, moments, torch.full_like(rates[trials], step), rates[trials])
+                soften(flat.values, 0.01 * rates[trials] * flat.is_weight)
+
+    pack = join(several)
+    train(pack, slice(None))
+    for trial, single in enumerate(several):
+        train(single, slice(trial, trial + 1))
+        cropped, own = dict(keep(pack, [trial]).named_parameters()), dict(single.named_parameters())
+        for name, value in pack.named_parameters():
+            whole = value[trial].detach()
+            if name in own:
+                torch.testing.assert_close(cropped[name], own[name], rtol=1e-4, atol=1e-5)
+                assert whole.count_nonzero() <= own[name].numel()
+                assert whole.abs().sum().item() == pytest.approx(own[name].abs().sum().item(), rel=1e-4)
+            else:
+                assert (whole == 0).all()
+
+
+def test_activations_of_a_pack_may_alternate() -> None:
+    names = ["relu", "tanh", "tanh", "relu", "sigmoid", "elu", "elu"]
+    several = [mlp(trial, activation=name) for trial, name in enumerate(names)]
+    x = batch(7)
+    pack = join(several)
+    gradient = torch.autograd.grad(pack(x).sum(), pack.hidden[0].weight)[0]
+    for trial, single in enumerate(several):
+        torch.testing.assert_close(pack(x)[trial], sequential(single)(x[trial]))
+        own = torch.autograd.grad(single(x[[trial]]).sum(), single.hidden[0].weight)[0]
+        torch.testing.assert_close(gradient[[trial]], own)
 
 
 def test_cropping_to_the_widest_that_stays() -> None:

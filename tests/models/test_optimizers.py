@@ -12,7 +12,7 @@ from models.pack import join, keep
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward as Protocol
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=2, source="normal", source_features=2)
 RATES = [3e-3, 1e-2, 5e-2]
@@ -56,6 +56,35 @@ def test_equals_torch_with_a_learning_rate_a_trial(name: str, reference: Any) ->
             torch.testing.assert_close(own[key], value, rtol=1e-9, atol=1e-11)
 
 
+def adam_step(gradient: Tensor, rate: float) -> tuple[Tensor, list[Tensor]]:
+    """Weights and moments after two steps from 1, under one gradient."""
+    weights, moments = torch.ones_like(gradient), [torch.zeros_like(gradient) for _ in range(2)]
+    for step in (1.0, 2.0):
+        column = torch.ones(len(gradient), 1)
+        OPTIMIZERS["adam"].update(weights, gradient.clone(), moments, step * column, rate * column)
+    return weights, moments
+
+
+def test_adam_does_not_depend_on_how_many_trials_it_steps_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradient = torch.randn(7, 5, generator=torch.Generator().manual_seed(2))
+    whole, moments = adam_step(gradient, 0.1)
+    for block in (1, 5, 14, 100):
+        monkeypatch.setattr("models.optimizers.BLOCK", block)
+        blocked, others = adam_step(gradient, 0.1)
+        assert torch.equal(blocked, whole)
+        assert all(torch.equal(one, other) for one, other in zip(moments, others, strict=True))
+
+
+def test_adam_leaves_what_has_no_gradient_or_no_rate() -> None:
+    gradient = torch.tensor([[0.0, 1e-3, -2.0]])
+    stepped, _ = adam_step(gradient, 0.1)
+    torch.testing.assert_close(stepped, 1 - 0.2 * gradient.sign())
+    assert stepped[0, 0] == 1
+    resting, moments = adam_step(gradient, 0.0)
+    assert (resting == 1).all()
+    assert all(moment.isfinite().all() for moment in moments)
+
+
 class Regression(Objective[Protocol]):
     """Mean squared error of pushing the rows to their squares; no noise."""
 
@@ -76,10 +105,10 @@ class Flatland(Objective[Protocol]):
         return 0 * y.sum((1, 2))
 
 
-def trainer(objective: Objective[Any], training: list[Training]) -> Trainer:
+def trainer(objective: Objective[Any], training: list[Training]) -> Pack:
     rows = torch.randn(20, 2, generator=torch.Generator().manual_seed(1))
     model = join([Pushforward(SHAPE, 3, width=8, activation="tanh") for _ in training])
-    return Trainer(model, objective, rows.expand(len(training), -1, -1), training, [0] * len(training), 10)
+    return Pack(model, objective, rows.expand(len(training), -1, -1), training, [0] * len(training), 10)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +119,7 @@ def test_trainer_equals_torch_and_l2_is_its_weight_decay(name: Any, reference: A
     ours = trainer(Regression(), [Training(optimizer=name, learning_rate=0.02, batch=20, l2=l2) for l2 in strengths])
     for _ in range(STEPS):
         ours.advance()
-    rows = ours.rows[:1]
+    rows = torch.stack(ours.rows[:1])
     for trial, strength in enumerate(strengths):
         single = Pushforward(SHAPE, 3, width=8, activation="tanh")
         weights = [p for key, p in single.named_parameters() if key.endswith("weight")]

@@ -17,7 +17,7 @@ from objectives.scores.mmd import mmd_biased
 from objectives.scores.score import ruler
 from search.configuration import Training
 from search.study import serving
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 OF_VAE = ("elbo", "w2_vae", "wae_mmd", "wae_gan")
@@ -130,7 +130,7 @@ def test_training_brings_samples_nearer_to_the_data(family: str, name: str) -> N
     angle, radius = 2 * torch.pi * torch.rand(512, generator=torch.Generator().manual_seed(0)), normal(512, seed=1)
     rows = torch.stack([angle.cos(), angle.sin()], 1) * (2 + 0.2 * radius).unsqueeze(1) + torch.tensor([1.0, -1.0])
     model, objective = prepared(family, name, rows, encoder_width=32, decoder_width=32, sigma=0.2)
-    trainer = Trainer(model, objective, rows.unsqueeze(0), [Training(learning_rate=5e-3, batch=128)], [2], 40)
+    trainer = Pack(model, objective, rows.unsqueeze(0), [Training(learning_rate=5e-3, batch=128)], [2], 40)
 
     def discrepancy() -> float:
         trainer.conclude()

@@ -69,6 +69,33 @@ def test_copies_of_the_training_rows_fail_overfit_alone() -> None:
     assert np.median(fits) == pytest.approx(1.0, abs=0.35)
 
 
+def test_a_pack_is_judged_as_its_members_alone(judge: Judge) -> None:
+    pack = draws(5 * 40).reshape(40, 5, 300, 2) * np.linspace(0.1, 30.0, 40)[:, None, None, None]
+    alone = [judge(member) for member in pack]
+    assert judge.each(pack) == alone  # to the last bit
+    assert judge.each(pack[::-1]) == alone[::-1]
+    assert judge.each(np.concatenate([pack] * 25))[17::40] == [alone[17]] * 25  # in more groups than one
+    assert len({verdict.fit for verdict in alone}) == 40
+    assert judge.each(pack[:0]) == []
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])
+def test_a_diverged_member_harms_no_other(judge: Judge, wrong: float) -> None:
+    pack = draws(12).reshape(4, 3, 300, 2)
+    clean = judge.each(pack)
+    pack[1, 2, 7, 0] = wrong
+    verdicts = judge.each(pack)
+    assert [verdicts[k] for k in (0, 2, 3)] == [clean[k] for k in (0, 2, 3)]
+    assert (verdicts[1].fit == np.inf) == (not np.isfinite(wrong))
+    assert np.isnan(list(verdicts[1].values.values())).all() == (not np.isfinite(wrong))
+
+
+@pytest.mark.parametrize("shape", [(5, 300, 2), (2, 1, 299, 2), (2, 1, 300, 3), (2, 0, 300, 2)])
+def test_packs_of_another_shape_are_refused(judge: Judge, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^generated rows of shape"):
+        judge.each(np.zeros(shape))
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_rows_that_are_not_finite_have_infinite_fit(judge: Judge, wrong: float) -> None:
     one = draws(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from models import GMM, Gaussian, Noise, Shape
 from objectives.losses import Likelihood
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 
@@ -38,7 +38,7 @@ def test_a_trainer_takes_it_for_a_closed_form_and_leaves_the_fit() -> None:
     objective = Likelihood(x[0], 3)
     objective.prepare(model, x)
     fit = model.density.means.clone()
-    trainer = Trainer(model, objective, x, [Training(batch=100, average=0.9)], [1], 5)
+    trainer = Pack(model, objective, x, [Training(batch=100, average=0.9)], [1], 5)
     loss = trainer.advance()
     assert trainer.closed_form
     assert loss.item() == pytest.approx(-model.log_density(x).mean().item(), rel=1e-5)

@@ -112,6 +112,68 @@ def test_mmd_of_many_rows_is_near_the_population_value() -> None:
     assert loss.item() == pytest.approx(POPULATION, abs=0.008)
 
 
+KERNELS: list[Any] = ["mixture", "fixed", "fixed", "mixture", "fixed"]
+
+
+class Given:
+    """A pushforward whose rows are known."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+    def draw(self, noise: Any) -> Tensor:
+        return self.rows
+
+    def push(self, inputs: Tensor, noise: Any = None) -> Tensor:
+        return inputs
+
+
+@pytest.mark.parametrize("block", [1, 300, 2**16])
+def test_mmd_gradient_is_exact_whatever_is_swept_at_a_time(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("objectives.losses.mmd.BLOCK", block)
+    rows, made = normal(5, 8, 3, seed=1).double(), 1.3 * normal(5, 8, 3, seed=2).double() + 0.4
+    objective = join([MMD(own, 0, kernel=kernel) for own, kernel in zip(rows, KERNELS, strict=True)]).double()
+
+    def loss(y: Tensor) -> Tensor:
+        return objective.loss(Given(y), rows, Noise(range(5), 8))
+
+    assert torch.autograd.gradcheck(loss, made.requires_grad_(), rtol=1e-7, atol=1e-9)
+    for trial, kernel in enumerate(KERNELS):
+        alone = MMD(rows[trial], 0, kernel=kernel).double()
+        torch.testing.assert_close(alone.loss(Given(made[[trial]]), rows[[trial]], Noise([0], 8)), loss(made)[[trial]])
+
+
+@pytest.mark.parametrize("kernel", ["fixed", "mixture"])
+def test_mmd_is_as_accurate_far_from_the_origin(kernel: Any) -> None:
+    rows, made = normal(1, 30, 2, seed=1), normal(1, 30, 2, seed=2) + 0.5
+    results = []
+    for shift in (0.0, 512.0):
+        y = (made * 64).round() / 64 + shift
+        x = (rows * 64).round() / 64 + shift
+        objective = MMD(x[0] - shift, 0, kernel=kernel)
+        loss = objective.loss(Given(y.requires_grad_()), x, Noise([0], 30))
+        results.append((loss.detach(), torch.autograd.grad(loss.sum(), y)[0]))
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-3, atol=1e-6)
+
+
+def test_mmd_of_a_diverged_trial_harms_no_other() -> None:
+    rows, made = normal(3, 10, 2, seed=1), normal(3, 10, 2, seed=2)
+    made[1, 4, 0] = float("nan")
+    made.requires_grad_()
+    loss = join([MMD(own, 0) for own in rows]).loss(Given(made), rows, Noise(range(3), 10))
+    assert loss.isfinite().tolist() == [True, False, True]
+    (gradient,) = torch.autograd.grad(loss.sum(), made)
+    assert gradient.isfinite().all(2).all(1).tolist() == [True, False, True]
+
+
+def test_mmd_gradient_is_finite_where_rows_coincide() -> None:
+    made = torch.zeros(1, 6, 2, requires_grad=True)
+    loss = MMD(normal(6, 2, seed=1), 0).loss(Given(made), torch.zeros(1, 6, 2), Noise([0], 6))
+    (gradient,) = torch.autograd.grad(loss.sum(), made)
+    assert (gradient == 0).all()
+
+
 def test_mmd_ruler_is_the_median_squared_distance() -> None:
     data = torch.tensor([[0.0], [1.0], [3.0]])
     assert MMD(data, 0).ruler.item() == pytest.approx(4)

@@ -10,7 +10,7 @@ from models import MODELS, Noise, Shape
 from objectives.losses import OBJECTIVES
 from objectives.scores.mmd import mmd
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 ROWS = 500
 MIXING = np.array([[0.7, 0.4], [0.0, 0.3]])
@@ -36,7 +36,7 @@ def rows(seed: int) -> Any:
 def test_training_brings_samples_closer(model: str, objective: str) -> None:
     train, held = torch.from_numpy(rows(1)).float(), rows(2)
     ruler = float(torch.pdist(train).square().median())
-    trainer = Trainer(
+    trainer = Pack(
         MODELS[model](Shape(features=2, source="normal", source_features=2), 0, width=24),
         OBJECTIVES[objective](train, 0),
         train.unsqueeze(0),

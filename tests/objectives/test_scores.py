@@ -13,8 +13,9 @@ from objectives import SCORES, STANDARD
 from objectives.problems.returns import Returns4D
 from objectives.scores import Reference, Score
 from objectives.scores.anderson_darling import ad
-from objectives.scores.kendall import dominated, kendall
-from objectives.scores.mmd import kernel_sum, kernel_sum_within, mmd, mmd_biased
+from objectives.scores.dominance import dominated
+from objectives.scores.kendall import kendall
+from objectives.scores.mmd import mmd, mmd_biased
 from objectives.scores.overfit import overfit
 from objectives.scores.score import Array, ruler
 
@@ -199,12 +200,6 @@ def test_the_ruler_of_rows_that_mostly_coincide_is_never_zero() -> None:
         ruler(np.ones((5, 2)))
 
 
-def test_kernel_sums_over_tiles() -> None:
-    first, second = normal(600, 3), normal(257, 3, seed=1)
-    assert kernel_sum(first, second, 2.0) == pytest.approx(np.exp(-(cdist(first, second) ** 2) / 2).sum(), rel=1e-13)
-    assert kernel_sum_within(first, 2.0) == pytest.approx(kernel_sum(first, first, 2.0), rel=1e-13)
-
-
 def test_mmd_is_exact_far_from_the_origin_and_bounded_for_wild_generators() -> None:
     real, generated = normal(50, 2), normal(60, 2, seed=1)
     assert mmd(real + 2.0**20, generated + 2.0**20, 2.0) == pytest.approx(float(mmd(real, generated, 2.0)), abs=1e-9)
@@ -233,6 +228,18 @@ def test_overfit_weighs_splits_equally_and_counts_ties_half() -> None:
     assert overfit(large, normal(500, 2, seed=1), normal(1000, 2, seed=2)) == pytest.approx(0.5, abs=0.08)
     assert overfit(normal(500, 2, seed=1), large, normal(1000, 2, seed=2)) == pytest.approx(0.5, abs=0.08)
     assert overfit(X, X, Y) == 0.5
+
+
+@pytest.mark.parametrize("draw", [normal, tied])
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_overfit_is_the_plain_formula_ties_or_not(draw: Callable[..., Array], d: int) -> None:
+    train, held, generated = draw(80, d), draw(80, d, seed=1), draw(3, 120, d, seed=2)
+    unit = train.std(axis=0)
+    expected = []
+    for sample in generated:
+        to_train, to_held = (cdist(sample / unit, rows / unit).min(axis=1) for rows in (train, held))
+        expected.append(((to_train < to_held) + 0.5 * (to_train == to_held)).mean())
+    np.testing.assert_allclose(overfit(train, held, generated), expected, rtol=0, atol=1e-15)
 
 
 def test_overfit_does_not_depend_on_units() -> None:

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from objectives.problems.returns import Returns4D
+from objectives.scores.dominance import TILE
 from objectives.scores.score import Array
 from objectives.scores.tau_error import TauError, pair_tau, tau_error
 
@@ -23,6 +24,16 @@ def tau_by_hand(first: Array, second: Array) -> float:
 def test_tau_is_the_plain_formula(n: int, unit: float) -> None:
     rows = np.floor(normal(n, 2) @ np.array([[1.0, 0.7], [0.0, 1.0]]) / unit)  # the coarser unit makes ties
     assert pair_tau(rows) == pytest.approx([tau_by_hand(*rows.T)], abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 63, 64, 65, TILE, TILE + 1])
+@pytest.mark.parametrize("unit", [1e-9, 0.5, 3.0])
+def test_tau_is_scipys_to_the_last_bit(n: int, unit: float) -> None:
+    rows = np.floor(normal(n, 3) @ np.triu(np.ones((3, 3))) / unit)
+    rows[:, 1] += 1e-3 * normal(n, seed=1)  # one column without ties
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    expected = [stats.kendalltau(rows[:, one], rows[:, other]).statistic for one, other in pairs]
+    np.testing.assert_array_equal(pair_tau(rows), np.nan_to_num(expected))
 
 
 def test_by_hand() -> None:

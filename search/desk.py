@@ -1,0 +1,31 @@
+"""The desk: an actor where the driver leaves orders and each trainer waits for its own.
+
+Orders pass it as bytes: reading them takes torch, whose import takes seconds and memory.
+"""
+
+import asyncio
+from collections import defaultdict
+from typing import Any, final
+
+import ray
+
+
+@final
+class Desk:
+    """Queues of orders, one a trainer; an actor of Ray, whose calls wait without blocking each other."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
+
+    async def put(self, trainer: str, orders: bytes) -> None:
+        """Leave orders for a trainer."""
+        await self._orders[trainer].put(orders)
+
+    async def take(self, trainer: str) -> bytes:
+        """The next orders of a trainer, as soon as there are any."""
+        return await self._orders[trainer].get()
+
+
+def new_desk() -> Any:
+    """Handle of a desk, which takes none of the cores that trainers count on."""
+    return ray.remote(Desk).options(num_cpus=0).remote()

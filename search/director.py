@@ -1,0 +1,167 @@
+"""The director: which trial is trained by which trainer, which ones stop, and when a search is over.
+
+It knows nothing of Ray: trainers speak to it in messages and get orders. Every configuration is proposed by Optuna and
+judged by ASHA on its own, whatever company it trains in.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from search.budget import Budget
+from search.configuration import Configuration
+from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained
+from search.fusing import Key, key_of
+from search.halving import Halving
+from search.orders import Assignment, Message, News, Orders
+from search.proposer import Proposer
+from search.trial import WORST, Report
+
+SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
+LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
+
+
+@dataclass
+class _Open:
+    """A trial that has not ended: who trains it (nobody: ""), its last report, and how many trainers it has lost."""
+
+    configuration: Configuration
+    trainer: str = ""
+    report: Report | None = None
+    lost: int = 0
+
+
+@final
+class Director:
+    """Runs the trials of a search on whatever trainers there are.
+
+    Args:
+        proposer: of configurations.
+        budget: trials, and ASHA's parameters.
+        seeds: one a trial.
+        folder: where trainers leave the best checkpoint of finished trials.
+        ahead: trials that may be proposed before earlier ones have ended.
+        listeners: told of each event; they must return at once.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        budget: Budget,
+        seeds: Sequence[int],
+        folder: Path,
+        ahead: int,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self._proposer, self._budget, self._seeds, self._folder = proposer, budget, seeds, folder
+        self._ahead, self._listeners = ahead, listeners
+        self._halving = Halving(budget)
+        self._open: dict[int, _Open] = {}
+        self._kinds: dict[str, frozenset[Key]] = {}
+        self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
+        self._asked = 0
+        self.trainers = 1  # how many there are, or will soon be
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+        return self._asked >= self._budget.trials and not self._open
+
+    @property
+    def left(self) -> int:
+        """Trials that have not ended, those included that have not been proposed."""
+        return self._budget.trials - self._asked + len(self._open)
+
+    def hear(self, message: Message) -> Orders:
+        """Take in what a trainer says; what it shall do."""
+        for news in message.news:
+            self._take(news)
+        self._kinds[message.trainer] = message.kinds
+        self._seconds.update({(message.device, key): seconds for key, seconds in message.seconds.items()})
+        self._tell(Trained(message.trainer, message.networks, message.busy, time.time()))
+        held = {number for number, trial in self._open.items() if trial.trainer == message.trainer}
+        room = message.room - len(held - message.numbers)  # some may still be on their way to it
+        # No trainer takes more than its share: at the end of a search the others would have nothing left to do.
+        room = min(room, math.ceil(self.left / self.trainers) - len(held))
+        return Orders(self._handed(message, held, room), sorted(message.numbers - held))
+
+    def lose(self, trainer: str) -> None:
+        """Take in that a trainer is gone: others go on with its trials."""
+        self._kinds.pop(trainer, None)
+        for number, trial in list(self._open.items()):
+            if trial.trainer == trainer:
+                trial.trainer, trial.lost = "", trial.lost + 1
+                if trial.lost >= LOSSES:
+                    self._end(number, "failed", error=f"{trial.lost} trainers died while they trained it")
+
+    def close(self) -> None:
+        """End what is still open."""
+        for number in list(self._open):
+            self._end(number, "interrupted")
+
+    def _take(self, news: News) -> None:
+        trial, number, report = self._open.get(news.number), news.number, news.report
+        if trial is None:
+            return  # it has trained on past the rung where it was stopped
+        if news.error:
+            self._end(number, "failed", error=news.error)
+            return
+        if trial.report is not None and report.epoch <= trial.report.epoch:
+            return  # it says again what it said before its trainer was lost
+        trial.report, trial.lost = report, 0
+        self._tell(Reported(number, report, news.facts, time.time()))
+        fit = WORST if report.diverged else report.fit
+        self._proposer.report(number, report.epoch, fit)
+        if report.diverged:
+            self._end(number, "diverged")
+        elif report.epoch >= self._budget.epochs:
+            self._halving.stops(number, report.epoch, fit)  # the last rung is one that others are measured by
+            self._end(number, "finished", self._folder / f"{number:05d}")
+        elif self._halving.stops(number, report.epoch, fit):
+            self._end(number, "stopped")
+
+    def _handed(self, message: Message, held: set[int], room: int) -> list[Assignment]:
+        """Trials that a trainer gets: rather such as no other device is faster at, and of kinds that it has already."""
+        if any(self._open[number].lost > 1 for number in held):
+            return []  # it shall be alone with what may be killing trainers
+        waiting = self._waiting()
+        suspects = [number for number in waiting if self._open[number].lost > 1]
+        if suspects:
+            chosen = suspects[:1] if not held and room > 0 else []
+        else:
+            theirs = frozenset[Key]().union(*(kinds for name, kinds in self._kinds.items() if name != message.trainer))
+            chosen = sorted(waiting, key=lambda number: self._preference(number, message, theirs))
+            chosen = chosen[: max(0, room)]
+        for number in chosen:
+            self._open[number].trainer = message.trainer
+        self._kinds[message.trainer] = message.kinds | {key_of(self._open[number].configuration) for number in chosen}
+        return [Assignment(number, self._open[number].configuration, self._seeds[number]) for number in chosen]
+
+    def _waiting(self) -> list[int]:
+        """Numbers of the trials that nobody trains; as many are proposed as may be open."""
+        while self._asked < self._budget.trials and len(self._open) < self._ahead:
+            number, configuration = self._proposer.ask()
+            self._asked += 1
+            self._open[number] = _Open(configuration)
+            self._tell(Started(number, configuration, self._seeds[number], time.time()))
+        return [number for number, trial in self._open.items() if not trial.trainer]
+
+    def _preference(self, number: int, message: Message, theirs: frozenset[Key]) -> tuple[bool, int]:
+        key = key_of(self._open[number].configuration)
+        mine = self._seconds.get((message.device, key), 0.0)
+        others = [seconds for (device, kind), seconds in self._seconds.items() if kind == key]
+        slow = bool(others) and mine > SLOWER * min(others)
+        return slow, 0 if key in message.kinds else 1 if key not in theirs else 2
+
+    def _end(self, number: int, outcome: Outcome, checkpoint: Path | None = None, error: str = "") -> None:
+        trial = self._open.pop(number)
+        fit = WORST if trial.report is None else trial.report.fit
+        self._proposer.tell(number, outcome, fit)
+        self._tell(Ended(number, outcome, time.time(), checkpoint, error))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)

@@ -1,0 +1,26 @@
+"""Samples that trials are judged by."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from models import Model, Noise
+from models.features import Features
+from models.noise import hashed_seed
+
+
+def draws(
+    model: Model, features: Sequence[Features], count: int, rows: int, seeds: Sequence[int]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """`[pack, count, rows, columns]` in the user's units: `count` samples of each network, the same for its seed."""
+    device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
+    with torch.no_grad():
+        samples = [
+            model.sample(Noise([hashed_seed(seed, "draws", number) for seed in seeds], rows, device)).cpu().double()
+            for number in range(count)
+        ]
+    drawn = torch.stack(samples, 1).flatten(1, 2)
+    units = [own.inverse(each).numpy() for own, each in zip(features, drawn, strict=True)]
+    return np.stack(units).reshape(len(units), count, rows, -1)

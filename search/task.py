@@ -1,0 +1,79 @@
+"""What every trial of a search shares: rows, judge, budget, and the classes to choose from."""
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, SupportsIndex
+
+import torch
+from torch import Tensor
+
+from models import MODELS, Model, Shape
+from models.features import FEATURES, FeatureName, Features
+from objectives import OBJECTIVES, Judge, Rows
+from objectives.losses import Objective
+from search.plugins import packed
+
+
+@dataclass(frozen=True)
+class Featured:
+    """Training and validation rows as networks see them, `[n, features]` float32, and the map that made them."""
+
+    features: Features
+    train: Tensor
+    validation: Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every trial of a search shares, sent to the workers once.
+
+    Args:
+        rows: training, validation and test rows in the user's units.
+        columns: their names.
+        shape: what the problem asks of a model.
+        judge: of the validation rows.
+        epochs: full budget.
+        evaluations: epochs at which a trial is judged, ascending; the last is the full budget.
+        draws: samples a judgement takes the median of.
+        models, objectives: the classes to choose from by name; a worker's own registries may lack them.
+        sources: for each model that is a plug-in, the text of its module, or "" where there is none.
+        replicas: networks of each trial, of different seeds.
+    """
+
+    rows: Rows
+    columns: tuple[str, ...]
+    shape: Shape
+    judge: Judge
+    epochs: int
+    evaluations: Sequence[int]
+    draws: int
+    models: Mapping[str, type[Model]] = field(default_factory=lambda: MODELS)
+    objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 1
+    _featured: dict[tuple[str, str], Featured] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def featured(self, name: FeatureName, device: str) -> Featured:
+        """Rows in the features `name` on a device; made once, and shared by all trials of this process.
+
+        Raises:
+            ValueError: the data can't take these features.
+        """
+        if (name, device) not in self._featured:
+            train, validation = torch.from_numpy(self.rows.train), torch.from_numpy(self.rows.validation)
+            features = FEATURES[name](train)
+            self._featured[name, device] = Featured(
+                features, features(train).float().to(device), features(validation).float().to(device)
+            )
+        return self._featured[name, device]
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Callable[..., "Task"], tuple[Any, ...]]:
+        # Plug-ins travel by value, and rows in buffers of their own, which Ray's workers of one machine share.
+        buffers: list[pickle.PickleBuffer] = []
+        content = {name: value for name, value in vars(self).items() if name != "_featured"}
+        return _unpacked, (packed(content, buffers.append if int(protocol) >= 5 else None), buffers)
+
+
+def _unpacked(content: bytes, buffers: Sequence[Any]) -> Task:
+    return Task(**pickle.loads(content, buffers=buffers))
