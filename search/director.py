@@ -97,6 +97,12 @@ class Director:
                 if trial.lost >= LOSSES:
                     self._end(number, "failed", error=f"{trial.lost} trainers died while they trained it")
 
+    def abandon(self, error: str) -> None:
+        """End the search: there are no trainers, and new ones die of this error."""
+        for number in list(self._open):
+            self._end(number, "failed", error=f"no trainer is left: {error}")
+        self._asked = self._budget.trials
+
     def close(self) -> None:
         """End what is still open."""
         for number in list(self._open):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from objectives import SCORES, Judge
-from objectives.problems.table import read_table
+from objectives.problems.reading import read_table
 from objectives.scores.judge import floors
 from objectives.scores.score import Array, Reference
 from search.errors import InputError

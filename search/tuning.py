@@ -29,6 +29,7 @@ from search.task import Task
 from search.worker import TuneTrainer
 
 RESTARTS = 3  # of one trainer
+MOST_DEAD = 3  # trainers that may die for good before a search gives up
 POLL = 1.0  # seconds between looks at what the cluster has
 
 
@@ -75,6 +76,7 @@ class _Post(tune.Callback):
     def __init__(self, director: Director, desk: Any) -> None:
         self._director, self._desk = director, desk
         self._names: dict[str, str] = {}
+        self._dead = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -95,11 +97,20 @@ class _Post(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._lose(trial)
+        self._dead += 1
+        if self._dead >= MOST_DEAD:
+            self._director.abandon(_error_of(trial))
 
     def _lose(self, trial: Any) -> None:
         name = self._names.pop(trial.trial_id, None)
         if name is not None:
             self._director.lose(name)
+
+
+def _error_of(trial: Any) -> str:
+    """What a worker raised: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
+    path = trial.error_file
+    return Path(path).read_text().strip() if path and Path(path).exists() else "unknown error"
 
 
 class _Interrupt(tune.Stopper):

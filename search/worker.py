@@ -4,6 +4,7 @@ import pickle
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ class TuneTrainer(tune.Trainable):
             news += self._told(trainer)
             if time.monotonic() - saved > SAVED:
                 for number, checkpoint in trainer.checkpoints().items():
-                    checkpoint.save(self._folder / STATES / f"{number:05d}")
+                    with suppress(OSError):  # a trial without one begins anew where its trainer dies
+                        checkpoint.save(self._folder / STATES / f"{number:05d}")
                 saved = time.monotonic()
             with self._changed:
                 self._news += news
@@ -128,11 +130,19 @@ class TuneTrainer(tune.Trainable):
         """Train for an epoch; finished trials leave their best checkpoint."""
         trials, news, over = trainer.trials, [], []
         for told in trainer.advance():
-            trial, report = trials[told.number], told.report
-            news.append(News(told.number, report, trial.facts, told.error))
-            if not told.error and (report.diverged or report.epoch >= self._task.epochs):
+            trial, report, error = trials[told.number], told.report, told.error
+            if not error and (report.diverged or report.epoch >= self._task.epochs):
                 over.append(told.number)
                 if not report.diverged:
-                    save_best(trial, self._folder / f"{told.number:05d}")
+                    error = self._kept(told.number, trial)
+            news.append(News(told.number, report, trial.facts, error))
         trainer.remove(over)
         return news
+
+    def _kept(self, number: int, trial: Trial) -> str:
+        """Keep a finished trial's best checkpoint; what went wrong, if anything did."""
+        try:
+            save_best(trial, self._folder / f"{number:05d}")
+        except OSError as error:
+            return f"its checkpoint can't be kept: {error.strerror or error}"
+        return ""

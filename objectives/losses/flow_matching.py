@@ -8,7 +8,6 @@ Notation: rows x [pack, batch, features], start z [pack, batch, features], time 
 from typing import ClassVar, Literal, final, get_args
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from objectives.losses.objective import Objective
@@ -55,6 +54,8 @@ class FlowMatching(Objective[VectorField]):
 
 def optimal_order(start: Tensor, rows: Tensor) -> Tensor:
     """Order of `start` `[n, features]` in which its i-th row goes with the i-th of `rows` `[n, features]`."""
+    from scipy.optimize import linear_sum_assignment
+
     # The squares themselves are the same for every pairing.
     cost = -rows.double() @ start.double().T
     return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1]).to(rows.device)

@@ -5,11 +5,8 @@ from typing import final
 import numpy as np
 
 from objectives.problems.problem import LEAST_ROWS, Array, Problem, Rows, Source
-from objectives.problems.reading import leave_out, listed, read_table
 
 LEAST_SPLIT = 10
-
-__all__ = ["Table", "read_table"]
 
 
 @final
@@ -32,6 +29,8 @@ class Table(Problem):
         validation: float = 0.2,
         test: float = 0.2,
     ) -> None:
+        from objectives.problems.reading import leave_out, listed, read_table  # pandas, which no other problem needs
+
         if not data:
             raise ValueError("no data; name a CSV or Parquet file with --data FILE")
         self._columns, self._all, self.dropped = read_table(data, columns, drop_missing)

@@ -10,11 +10,7 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
-from threadpoolctl import threadpool_limits
 
 from objectives.scores.scale import Scale
 from objectives.scores.score import Array, Measure, Reference, Score, chosen_rows, real_rows, score_members
@@ -97,6 +93,11 @@ def match_clusters(real: ArrayLike, generated: ArrayLike, train: ArrayLike) -> C
 
 
 def _clusters(rows: Array) -> _Clusters:
+    # Imported here, as in other scores: a trainer's process that doesn't need them would wait half a second for them.
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits
+
     some = chosen_rows(rows, min(len(rows), MOST_ROWS))
     most = min(MOST_CLUSTERS, len(np.unique(some, axis=0)), len(some) - 1)
     if most < 2:
@@ -110,6 +111,8 @@ def _clusters(rows: Array) -> _Clusters:
 
 
 def _matched(real: _Clusters, generated: _Clusters) -> ClusterMatch:
+    from scipy.optimize import linear_sum_assignment
+
     distances = cdist(real.centres, generated.centres) / real.deviation
     matched = distances[linear_sum_assignment(distances)]
     return ClusterMatch(len(real.centres), len(generated.centres), tuple(matched.tolist()))

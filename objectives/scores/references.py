@@ -7,7 +7,7 @@ bivariate normal copula model. Rows are `[n, d]`.
 from collections.abc import Callable
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from objectives.scores.score import Array
 
@@ -31,6 +31,8 @@ def independent_columns(train: Array, m: int, generator: np.random.Generator) ->
 
 def gaussian_copula(train: Array, m: int, generator: np.random.Generator) -> Array:
     """Rows `[m, d]` of a normal copula with the normal scores' correlation, and interpolated empirical margins."""
+    from scipy import stats
+
     scores = special.ndtri(stats.rankdata(train, axis=0) / (len(train) + 1))
     spread = scores.std(axis=0)
     standard = (scores - scores.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)

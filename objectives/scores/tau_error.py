@@ -10,7 +10,6 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from objectives.scores.dominance import TILE, Sets, below_sets, sizes
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
@@ -59,6 +58,8 @@ def pair_tau(rows: Array) -> Array:
     """Kendall's tau-b of each pair of columns of rows `[n, d]`, `[d (d - 1) / 2]`; 0 where a column is constant."""
     columns = np.ascontiguousarray(rows.T)
     if len(rows) > TILE:
+        from scipy import stats
+
         taus = [stats.kendalltau(first, second).statistic for first, second in combinations(columns, 2)]
         return np.nan_to_num(np.array(taus, dtype=np.float64))
     sets = [below_sets(column) for column in columns]

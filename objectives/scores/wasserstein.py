@@ -9,7 +9,6 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from objectives.scores.scale import Scale
@@ -68,5 +67,7 @@ def _distances(real: Array, generated: Array) -> Array:
 
 
 def _assignment(first: Array, second: Array) -> float:
+    from scipy.optimize import linear_sum_assignment
+
     distances = cdist(first, second)
     return float(distances[linear_sum_assignment(distances)].mean())
