@@ -5,7 +5,7 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search reproduce test slow lint overhead clean
+.PHONY: help env search reproduce test slow lint overhead bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ lint: env ## ruff and strict mypy
 
 overhead: env ## what a trial of nothing costs: plain Ray Tune, genseek, genseek with its record
 	$(BIN)/python benchmarks/overhead.py
+
+bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick to see that all works)
+	$(BIN)/python benchmarks/throughput.py $(ARGS)
+	$(BIN)/python benchmarks/whole_search.py $(ARGS)
+	$(BIN)/python benchmarks/scaling.py $(ARGS)
 
 clean: ## remove the environment and caches, keep stores and exports
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov

@@ -1,9 +1,9 @@
-"""Configurations trained with several seeds at once, stacked in one trainer, and judged on test rows of their own.
+"""Configurations trained with several seeds at once, stacked in one group, and judged on test rows of their own.
 
 Each seed has its own data, initial weights and noise, so that a spread over seeds is one over whole experiments.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -15,10 +15,14 @@ from models.generator import Generator
 from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Verdict
 from search.configuration import Configuration
+from search.draws import draws
+from search.fusing import key_of
+from search.group import Group
+from search.pack import Pack
 from search.preparation import judge_of, problem_of, task_of
 from search.study import Study
-from search.trainer import Trainer
-from search.trial import Report, Task, Trial, draws, rebuilt
+from search.task import Task
+from search.trial import Report, Trial, rebuilt
 
 _PREPARED: dict[tuple[Any, ...], tuple[Task, Judge]] = {}
 
@@ -53,7 +57,7 @@ def prepared(study: Study, seed: int) -> tuple[Task, Judge]:
         _PREPARED[key] = task, judge_of(seeded, problem, task.rows, task.rows.test)
     task, judge = _PREPARED[key]
     budget = study.budget
-    task = replace(task, epochs=budget.epochs, evaluations=budget.evaluations(), draws=budget.draws)
+    task = replace(task, epochs=budget.epochs, evaluations=budget.evaluations(), draws=budget.draws, replicas=1)
     models = {name: MODELS[name] for name in study.models}
     return replace(task, models=models, objectives={name: OBJECTIVES[name] for name in study.objectives}), judge
 
@@ -64,46 +68,41 @@ def replicated(
     """Replicas of every configuration, seed by seed: the best checkpoint on validation rows is judged, or the last."""
     torch.set_num_threads(1)
     replicas = []
-    for _, alike in groupby(sorted(configurations, key=_group), key=_group):
+    for _, alike in groupby(sorted(configurations, key=key_of), key=key_of):
         wanted = [(configuration, seed) for configuration in alike for seed in seeds]
         trials = [
             Trial(configuration, prepared(study, seed)[0], hashed_seed(seed, "replica"))
             for configuration, seed in wanted
         ]
-        curves: list[list[Report]] = [[] for _ in trials]
-        losses: list[list[float]] = [[] for _ in trials]
-        for _ in _trained(trials):
-            for trial, curve, loss in zip(trials, curves, losses, strict=True):
-                curve.append(trial.report)
-                loss.append(_test_loss(trial))
-        for (configuration, seed), trial, curve, loss in zip(wanted, trials, curves, losses, strict=True):
+        group = Group.join([Group.of(trial) for trial in trials])
+        curves: dict[Trial, list[Report]] = {trial: [] for trial in trials}
+        losses: dict[Trial, list[float]] = {trial: [] for trial in trials}
+        while min(map(group.epoch, trials)) < study.budget.epochs:
+            for trial in group.advance():
+                if group.epoch(trial) in trial.task.evaluations:  # one that has diverged tells so after every epoch
+                    curves[trial].append(trial.report)
+                    losses[trial].append(_test_loss(group, trial))
+        for (configuration, seed), trial in zip(wanted, trials, strict=True):
             task, judge = prepared(study, seed)
-            tensors = trial.best() if keep_best else trial.generator().tensors()
-            drawn = draws(rebuilt(trial.described(), tensors), task.draws, len(task.rows.test), trial.seed)
-            replicas.append(Replica(configuration, seed, judge(drawn), trial.described(), tensors, curve, loss))
+            tensors = trial.best() if keep_best else _last(group, trial).tensors()
+            generator = rebuilt(trial.described(), tensors)
+            drawn = draws(generator.model, [generator.features], task.draws, len(task.rows.test), [trial.seed])
+            curve, loss = curves[trial], losses[trial]
+            replicas.append(Replica(configuration, seed, judge(drawn[0]), trial.described(), tensors, curve, loss))
     return sorted(replicas, key=lambda replica: (configurations.index(replica.configuration), replica.seed))
 
 
-def _trained(trials: Sequence[Trial]) -> Iterator[int]:
-    """Train `trials` stacked, and judge them at each of their evaluations; yields the epoch."""
-    trainer = Trainer.join([trial.trainer for trial in trials])
-    for until in trials[0].task.evaluations:
-        losses = trainer.advance()
-        while trainer.epochs[0] < until and not trainer.closed_form:
-            losses = trainer.advance()
-        for place, trial in enumerate(trials):
-            trial.trainer = trainer.keep([place])
-            trial.judge(float(losses[place]))
-        yield until
-        if trainer.closed_form:
-            return
+def _alone(group: Group, trial: Trial) -> Pack:
+    """A trial's own network as it is now, ready to be judged."""
+    pack = group.keep([trial]).pack
+    pack.conclude()
+    return pack
 
 
-def _group(configuration: Configuration) -> tuple[str, ...]:
-    training = configuration.training
-    return configuration.model, configuration.objective, training.optimizer, str(training.batch)
+def _last(group: Group, trial: Trial) -> Generator:
+    return Generator(_alone(group, trial).averaged, trial.featured.features, trial.task.columns)
 
 
-def _test_loss(trial: Trial) -> float:
-    features = trial.generator().features(torch.from_numpy(trial.task.rows.test)).float().unsqueeze(0)
-    return float(trial.trainer.loss(features, [hashed_seed(trial.seed, "test")])[0])
+def _test_loss(group: Group, trial: Trial) -> float:
+    features = trial.featured.features(torch.from_numpy(trial.task.rows.test)).float().unsqueeze(0)
+    return float(_alone(group, trial).loss(features, [hashed_seed(trial.seed, "test")])[0])

@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import Any, final
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 @final
@@ -28,4 +29,7 @@ class Desk:
 
 def new_desk() -> Any:
     """Handle of a desk, which takes none of the cores that trainers count on."""
-    return ray.remote(Desk).options(num_cpus=0).remote()
+    here = NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )  # it ends with the driver
+    return ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here).remote()

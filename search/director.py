@@ -62,18 +62,24 @@ class Director:
         self._open: dict[int, _Open] = {}
         self._kinds: dict[str, frozenset[Key]] = {}
         self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
-        self._asked = 0
+        self._asked, self._given_up = 0, False
+        self.error = ""  # that ended all trainers
         self.trainers = 1  # how many there are, or will soon be
 
     @property
     def done(self) -> bool:
         """Whether every trial has ended."""
-        return self._asked >= self._budget.trials and not self._open
+        return (self._given_up or self._asked >= self._budget.trials) and not self._open
 
     @property
     def left(self) -> int:
         """Trials that have not ended, those included that have not been proposed."""
-        return self._budget.trials - self._asked + len(self._open)
+        return len(self._open) if self._given_up else self._budget.trials - self._asked + len(self._open)
+
+    @property
+    def heard(self) -> bool:
+        """Whether a trainer has ever spoken."""
+        return self._asked > 0
 
     def hear(self, message: Message) -> Orders:
         """Take in what a trainer says; what it shall do."""
@@ -99,9 +105,10 @@ class Director:
 
     def abandon(self, error: str) -> None:
         """End the search: there are no trainers, and new ones die of this error."""
+        self.error = error
         for number in list(self._open):
             self._end(number, "failed", error=f"no trainer is left: {error}")
-        self._asked = self._budget.trials
+        self._given_up = True
 
     def close(self) -> None:
         """End what is still open."""
@@ -124,7 +131,7 @@ class Director:
         if report.diverged:
             self._end(number, "diverged")
         elif report.epoch >= self._budget.epochs:
-            self._halving.stops(number, report.epoch, fit)  # the last rung is one that others are measured by
+            self._halving.stops(number, report.epoch, fit)
             self._end(number, "finished", self._folder / f"{number:05d}")
         elif self._halving.stops(number, report.epoch, fit):
             self._end(number, "stopped")

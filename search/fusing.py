@@ -18,6 +18,7 @@ from search.group import Group
 from search.pack import Pack
 
 WORTH = 8.0
+UNMEASURED = 4  # trials that train stacked from the start: on no size measured were four slower than one by one
 MOST = 64  # trials of one pack, however small: beyond that nothing is gained, and all of them judge at once
 
 Key = tuple[str, str, int]
@@ -50,15 +51,19 @@ class Fusing:
     machine: Machine
     most: int | None = None
 
+    @property
+    def first(self) -> int:
+        """Trials to begin with."""
+        return UNMEASURED if self.most is None else min(UNMEASURED, self.most)
+
     def room(self, group: Group) -> int:
-        """How many more trials a group takes; it at most doubles before it is measured again."""
+        """How many more trials a group takes; a few, whatever their size, before its steps have been measured."""
         count = len(group.trials)
         if self.most is not None:
             return max(0, self.most - count)
-        if not group.seconds:
-            return 0
-        fitting = int(count * WORTH * self.machine.step / group.seconds)
-        return max(0, min(fitting, MOST, 2 * count + 2) - count)
+        # As if each trial cost as much as the first: a step's overhead is shared, so more would fit next time.
+        fitting = int(count * WORTH * self.machine.step / group.seconds) if group.seconds else UNMEASURED
+        return max(0, min(fitting, MOST) - count)
 
     def worth(self, group: Group, other: Group) -> bool:
         """Whether training both as one costs less than training them in turns: padding may cost more than it spares."""

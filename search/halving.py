@@ -32,6 +32,7 @@ class Halving:
             reduction_factor=budget.reduction,
             brackets=1,
         )
+        self._epochs = budget.epochs
         self._known: dict[int, Any] = {}
 
     def stops(self, number: int, epoch: int, fit: float) -> bool:
@@ -41,4 +42,8 @@ class Halving:
             self._known[number] = _Named(f"{number:05d}")
             self._asha.on_trial_add(controller, self._known[number])
         result = {"epoch": epoch, "fit": fit}
+        if epoch >= self._epochs:
+            # Tune's class would stop it without noting it down; others are measured by it.
+            self._asha.on_trial_complete(controller, self._known[number], result)
+            return True
         return self._asha.on_trial_result(controller, self._known[number], result) == TrialScheduler.STOP

@@ -21,6 +21,7 @@ from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened, versions
 from search.folder import writable
+from search.keys import FUSE
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.preparation import check, judge_of, problem_of, task_of
 from search.proposer import Proposer
@@ -96,7 +97,9 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
         "budget": asdict(budget),
         "versions": versions(),
     }
-    params = {"study": study.name, "problem": study.problem, **asdict(budget), **study.problem_arguments}
+    fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
+    settings = {"study": study.name, "problem": study.problem, "fuse": fuse}
+    params = settings | asdict(budget) | study.problem_arguments
     parent = store.begin(plan.name, params, {"genseek.data_sha256": task.rows.digest()})
     entries, recorder = Entries(), Recorder(store, parent, plan.name)
     folder = store.folder / TUNE / plan.name

@@ -58,7 +58,7 @@ class Trainer:
     @property
     def room(self) -> int:
         """How many more trials it could well use: what its groups have room for, and one to go on with."""
-        spare = sum(self._room(group) for group in self._groups)
+        spare = sum(self._room(group) for group in self._groups) if self._groups else self._fusing.first
         return min(max(spare, 1) - len(self._waiting), MOST - len(self._trials))
 
     def seconds_a_network(self) -> dict[Key, float]:
@@ -109,7 +109,7 @@ class Trainer:
         if len(trials) == 1:
             self._fail(trials[0], error)
             return
-        half = len(trials) // 2
+        half = (len(trials) + 1) // 2
         if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
             self._limits[key_of(trials[0].configuration)] = half
         else:
@@ -138,19 +138,22 @@ class Trainer:
             return None
 
     def _admit(self) -> None:
-        """Begin waiting trials: those that a group has room for, and one of a new kind if no group is full."""
-        spare = {id(group): self._room(group) for group in self._groups}
+        """Begin waiting trials: those that a group has room for, and others as long as no group is full."""
+        spare = [(_key(group), self._room(group)) for group in self._groups]
         for trial in list(self._waiting):
             key = key_of(trial.configuration)
-            alike = [group for group in self._groups if _key(group) == key and spare.get(id(group), 0) > 0]
-            if not alike and any(spare.get(id(group), 0) == 0 for group in self._groups):
+            place = next((place for place, (kind, room) in enumerate(spare) if kind == key and room > 0), None)
+            if place is None and any(room == 0 for _, room in spare):
                 continue
             self._waiting.remove(trial)
             begun = self._begun(trial)
-            if begun is not None:
-                self._groups.append(begun)
-                for group in alike[:1]:
-                    spare[id(group)] -= 1
+            if begun is None:
+                continue
+            self._groups.append(begun)
+            if place is None:
+                spare.append((key, self._room(begun)))
+            else:
+                spare[place] = (key, spare[place][1] - 1)
         self._merge()
 
     def _merge(self) -> None:

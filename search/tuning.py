@@ -30,6 +30,7 @@ from search.worker import TuneTrainer
 
 RESTARTS = 3  # of one trainer
 MOST_DEAD = 3  # trainers that may die for good before a search gives up
+ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 POLL = 1.0  # seconds between looks at what the cluster has
 
 
@@ -84,7 +85,7 @@ class _Post(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        message = result["message"]
+        message, self._dead = result["message"], 0
         if self._names.get(trial.trial_id, message.trainer) != message.trainer:
             self._lose(trial)
         self._names[trial.trial_id] = message.trainer
@@ -187,6 +188,8 @@ def tune_trials(
             tuner.fit()
         ray.kill(desk)
         director.close()
+        if director.error and not director.heard:
+            raise InputError(f"no trainer can start: {director.error.splitlines()[-1]}")
         return not interrupt.noticed
 
 
@@ -216,8 +219,8 @@ def _cluster(budget: Budget) -> Iterator[None]:
 def _slots(budget: Budget) -> dict[str, int]:
     """Trainers that the cluster can hold, by device; those on GPUs come first."""
     have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cores = int(have.get("CPU", 0) // budget.cpus)
-    gpus = min(cores, int(have.get("GPU", 0) // budget.gpus)) if budget.device != "cpu" else 0
+    cores = int(have.get("CPU", 0) / budget.cpus + ROUNDING)
+    gpus = min(cores, int(have.get("GPU", 0) / budget.gpus + ROUNDING)) if budget.device != "cpu" else 0
     return {"gpu": gpus, "cpu": cores - gpus if budget.device != "gpu" else 0}
 
 

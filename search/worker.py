@@ -4,7 +4,8 @@ import pickle
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,24 @@ class TuneTrainer(tune.Trainable):
         return {"message": message}
 
     def _listen(self) -> None:
-        while True:
-            orders = pickle.loads(ray.get(self._desk.take.remote(self._name)))
-            with self._changed:
-                self._orders.append(orders)
-                self._changed.notify_all()
+        with self._telling():
+            while True:
+                orders = pickle.loads(ray.get(self._desk.take.remote(self._name)))
+                with self._changed:
+                    self._orders.append(orders)
+                    self._changed.notify_all()
 
     def _train(self) -> None:
-        try:
+        with self._telling():
             torch.set_num_threads(self._cpus)  # both count for the thread that calls them
             torch.set_flush_denormal(True)  # moments of dead units fade for ever, and such numbers are slow
             self._serve(Trainer(Fusing(Machine.measured(self._device), self._most)))
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Let what ends a thread end the trainer: its next step raises it."""
+        try:
+            yield
         except BaseException as error:
             with self._changed:
                 self._error = f"{type(error).__name__}: {error}"

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from objectives.problems.problem import Source
-from objectives.problems.table import Table, read_table
+from objectives.problems.reading import read_table
+from objectives.problems.table import Table
 
 EMPTY = "empty, expected a line of column names and rows of numbers"
 

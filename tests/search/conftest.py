@@ -112,3 +112,45 @@ def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def make_task() -> Callable[..., Any]:
+    """Makes a task on a small sample of gaussian_2d, judged at epochs 1, 2, 4 and 6; what is named replaces a field."""
+    from dataclasses import replace
+
+    from models import Shape
+    from objectives import judge_for
+    from objectives.problems import Gaussian2D
+    from search.task import Task
+
+    problem = Gaussian2D(train=100, validation=60, test=60)
+    rows = problem.rows(0)
+    judge = judge_for(problem, rows.train, rows.validation, 60, repeats=20)
+
+    def make(evaluations: tuple[int, ...] = (1, 2, 4, 6), **fields: Any) -> Task:
+        plain = Task(rows, ("a", "b"), Shape(2, "normal", 2), judge, evaluations[-1], evaluations, 2)
+        return replace(plain, **fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_alike() -> Callable[[Any, Any], None]:
+    """Whether two histories of reports are one, but for sums of the same numbers in another order."""
+
+    def check(first: Any, second: Any) -> None:
+        assert [report.epoch for report in first] == [report.epoch for report in second]
+        for one, other in zip(first, second, strict=True):
+            assert (one.diverged, one.best_epoch) == (other.diverged, other.best_epoch)
+            for name in ("loss", "validation_loss"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-4, nan_ok=True), name
+            for name in ("zeros", "deviation"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-6), name
+            # Ranks may change places where two rows all but coincide.
+            for name in ("fit", "epoch_fit"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=0.03), name
+            for name in ("scores", "epoch_scores", "spread"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=0.03, abs=0.01), name
+
+    return check

@@ -1,8 +1,6 @@
 """The MLflow UI in a real browser: the view that `genseek ui` links to, in a format that MLflow doesn't document."""
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -38,7 +36,7 @@ def address(finished: Any) -> Iterator[str]:
             except OSError:
                 time.sleep(0.5)
         yield line[line.index("http") :].strip()
-        os.kill(server.pid, signal.SIGINT)
+        server.terminate()  # not Ctrl-C's signal: what runs in the background of a shell is born deaf to it
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from objectives import SCORES
 
@@ -50,6 +51,7 @@ def test_help_names_every_command(genseek: Any) -> None:
 
 def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
     arguments = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--seed", 3)
+    arguments += ("--replicas", 2, "--fuse", "off", "--device", "cpu")
     code, out, err = genseek("run", tiny_study, *arguments, "--json")
     winner = json.loads(out)
     assert code == 0
@@ -63,6 +65,14 @@ def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_stu
     assert json.loads(genseek("best", "tiny-1", "--store", store_folder, "--json")[1])["trial"] == winner["trial"]
     (found,) = json.loads(genseek("list", "searches", "--store", store_folder, "--json")[1])
     assert (found["name"], found["trials"], found["status"]) == ("tiny-1", 2, "FINISHED")
+    client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
+    params = client.get_run(found["run_id"]).data.params
+    assert (params["replicas"], params["device"]) == ("2", "cpu")
+    metrics = client.get_run(winner["run_id"]).data.metrics
+    assert {name for name in metrics if name.startswith("spread/")} == {
+        f"spread/{name}" for name in (*winner["scores"],)
+    }
+    assert metrics["spread/fit"] > 0
     said = refused(genseek, "run", tiny_study, *arguments, "--name", "tiny-1")
     assert "--name tiny-1: a search of that name exists already" in said
 
@@ -133,6 +143,10 @@ def test_mistakes_are_told_in_one_line(finished: Any, tmp_path: Path, genseek: A
         (("run", "gausian_2d"), "unknown study or problem 'gausian_2d'; did you mean 'gaussian_2d'?"),
         (("run", tmp_path / "no.toml"), "no.toml: can't read the study file"),
         (("run", "gaussian_2d", "--trials", "0"), "trials must be at least 1, got 0"),
+        (("run", "gaussian_2d", "--fuse", "of"), "fuse: unknown value 'of'; did you mean 'off'?"),
+        (("run", "gaussian_2d", "--fuse", "0"), 'fuse = 0: expected "auto", "off" or a whole number of trials'),
+        (("run", "gaussian_2d", "--replicas", "0"), "replicas must be at least 1, got 0"),
+        (("run", "gaussian_2d", "--device", "tpu"), "--device: unknown device 'tpu'"),
         (("run", "gaussian_2d", "--data", "a.csv"), "--data: problem 'gaussian_2d' takes no table"),
         (("run", "table"), "problem table: no data; name a CSV or Parquet file with --data FILE"),
         (("check", "table", "--data", tmp_path / "no.csv"), "no.csv: no such file"),

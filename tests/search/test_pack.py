@@ -1,4 +1,4 @@
-"""The trainer: schedules, batches, and families of models and objectives that it has never heard of."""
+"""The pack: schedules, batches, and families of models and objectives that it has never heard of."""
 
 import math
 from typing import Any, ClassVar, Protocol, final, runtime_checkable
@@ -12,7 +12,7 @@ from models.layers import MLP
 from models.pack import join, keep
 from objectives.losses import MMD, Objective
 from search.configuration import Training
-from search.trainer import Trainer
+from search.pack import Pack
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -21,18 +21,18 @@ def data(trial: int, n: int = 64) -> Tensor:
     return (trial + 1) * torch.randn(n, 2, generator=torch.Generator().manual_seed(trial)) + trial
 
 
-def history(trainer: Trainer, epochs: int) -> Tensor:
+def history(trainer: Pack, epochs: int) -> Tensor:
     return torch.stack([trainer.advance() for _ in range(epochs)])
 
 
-def weights(trainer: Trainer) -> Tensor:
+def weights(trainer: Pack) -> Tensor:
     return torch.cat([parameter.detach().flatten(1) for parameter in trainer.model.parameters()], 1)
 
 
-def pushforward(trial: int = 0, n: int = 64, budget: int = 5, seed: int = 9, **training: Any) -> Trainer:
+def pushforward(trial: int = 0, n: int = 64, budget: int = 5, seed: int = 9, **training: Any) -> Pack:
     shape = Shape(features=2, source="normal", source_features=2)
     rows = data(trial, n)
-    return Trainer(
+    return Pack(
         Pushforward(shape, trial, width=8 + trial),
         MMD(rows, trial),
         rows.unsqueeze(0),
@@ -72,7 +72,7 @@ def test_cosine_schedule_scales_the_step(epoch: int, share: float) -> None:
 
 
 def test_the_average_is_a_running_mean_of_the_weights() -> None:
-    trainer = Trainer.join([pushforward(0, average=0.9, batch=64), pushforward(1, batch=64)])
+    trainer = Pack.join([pushforward(0, average=0.9, batch=64), pushforward(1, batch=64)])
     mean = weights(trainer).clone()
     for step in range(1, 200):
         trainer.advance()
@@ -108,11 +108,11 @@ class Watching(Objective[Any]):
         return rows[..., 0].mean(1)
 
 
-def watched(n: int, batch: int, seeds: list[int]) -> Trainer:
+def watched(n: int, batch: int, seeds: list[int]) -> Pack:
     rows = torch.arange(float(n)).unsqueeze(1).expand(len(seeds), n, 2)
     shape = Shape(features=2, source="normal", source_features=1)
     model = join([Pushforward(shape, 0, width=2) for _ in seeds])
-    return Trainer(model, Watching(), rows, [Training(batch=batch)] * len(seeds), seeds, 5)
+    return Pack(model, Watching(), rows, [Training(batch=batch)] * len(seeds), seeds, 5)
 
 
 def test_an_epoch_shows_every_row_once_in_an_order_of_its_own() -> None:
@@ -170,22 +170,36 @@ def test_evaluation_disturbs_nothing() -> None:
     assert torch.equal(history(evaluated, 2), history(plain, 2))
 
 
-def test_trials_of_one_pack_share_optimizer_and_batch() -> None:
-    for changes in ({"optimizer": "sgd"}, {"batch": 8}):
-        with pytest.raises(ValueError, match="must share optimizer and batch"):
-            Trainer.join([pushforward(), pushforward(1, **changes)])
+def test_networks_of_one_pack_share_batch_rows_and_budget() -> None:
+    for changes, said in (
+        ({"batch": 8}, "must share batch and number of rows"),
+        ({"n": 48}, "must share batch and number of rows"),
+        ({"budget": 6}, "must share budget"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Pack.join([pushforward(), pushforward(1, **changes)])
+
+
+def test_adam_and_plain_descent_stack() -> None:
+    several = [{"optimizer": name, "learning_rate": 0.05} for name in ("sgd", "adam", "adam", "sgd")]
+    packs = [pushforward(trial, **each) for trial, each in enumerate(several)]
+    alone = torch.cat([history(pushforward(trial, **each), 4) for trial, each in enumerate(several)], 1)
+    company = Pack.join(packs)
+    torch.testing.assert_close(history(company, 2), alone[:2], **CLOSE)
+    apart = [company.keep([place]) for place in (3, 1)]  # one forgets the moments that it never had
+    torch.testing.assert_close(history(Pack.join(apart), 2), alone[2:, [3, 1]], **CLOSE)
 
 
 def test_join_and_keep_leave_their_sources_untouched() -> None:
     one, two, alike = pushforward(0), pushforward(1), pushforward(0)
-    history(Trainer.join([one, two]), 2)
+    history(Pack.join([one, two]), 2)
     history(one.keep([0]), 2)
     assert torch.equal(history(one, 2), history(alike, 2))
 
 
 def test_sgd_trials_stack_too() -> None:
     several = [{"optimizer": "sgd", "learning_rate": rate, "l1": 0.01} for rate in (0.1, 0.5, 1.0)]
-    company = history(Trainer.join([pushforward(trial, **each) for trial, each in enumerate(several)]), 3)
+    company = history(Pack.join([pushforward(trial, **each) for trial, each in enumerate(several)]), 3)
     for trial, each in enumerate(several):
         torch.testing.assert_close(history(pushforward(trial, **each), 3)[:, 0], company[:, trial], **CLOSE)
 
@@ -246,15 +260,15 @@ class Likelihood(Objective[Fittable]):
         return model.fit(rows) if train else model.surprise(rows)
 
 
-def gaussian(trial: int, average: float = 0.0) -> Trainer:
+def gaussian(trial: int, average: float = 0.0) -> Pack:
     shape, rows = Shape(features=2, source="normal", source_features=2), data(trial)
     floor = 10.0**-trial
     model = Gaussian(shape, trial, floor=floor)
-    return Trainer(model, Likelihood(rows, trial), rows.unsqueeze(0), [Training(batch=64, average=average)], [trial], 3)
+    return Pack(model, Likelihood(rows, trial), rows.unsqueeze(0), [Training(batch=64, average=average)], [trial], 3)
 
 
 def test_a_closed_form_density_trains_untouched() -> None:
-    trainer = Trainer.join([gaussian(trial) for trial in range(3)])
+    trainer = Pack.join([gaussian(trial) for trial in range(3)])
     losses = history(trainer, 2)
     torch.testing.assert_close(losses[0], losses[1])
     assert isinstance(trainer.model, Gaussian)
@@ -267,9 +281,9 @@ def test_a_closed_form_density_trains_untouched() -> None:
 
 
 def test_a_closed_form_density_is_kept_joined_and_restored() -> None:
-    trainer = Trainer.join([gaussian(trial) for trial in range(3)])
+    trainer = Pack.join([gaussian(trial) for trial in range(3)])
     history(trainer, 1)
-    again = Trainer.join([gaussian(trial) for trial in range(3)])
+    again = Pack.join([gaussian(trial) for trial in range(3)])
     again.restore(trainer.state())
     seeds = [1, 2, 3]
     samples = trainer.model.sample(Noise(seeds, 9))
@@ -278,13 +292,13 @@ def test_a_closed_form_density_is_kept_joined_and_restored() -> None:
     other = torch.stack([data(7)] * 3)
     torch.testing.assert_close(again.loss(other, seeds), trainer.loss(other, seeds))
     assert torch.equal(again.model.sample(Noise(seeds, 9)), samples)
-    merged = Trainer.join([trainer, gaussian(1)])
+    merged = Pack.join([trainer, gaussian(1)])
     assert merged.epochs == [1, 1, 1, 0]
     assert history(merged, 1).isfinite().all()
 
 
 def test_a_closed_form_density_has_nothing_to_average() -> None:
-    trainer = Trainer.join([gaussian(0, average=0.9), gaussian(1)])
+    trainer = Pack.join([gaussian(0, average=0.9), gaussian(1)])
     trainer.advance()
     noise = [Noise([1, 2], 5) for _ in range(2)]
     assert torch.equal(trainer.averaged.sample(noise[0]), trainer.model.sample(noise[1]))
@@ -328,9 +342,9 @@ class Critic(Objective[Any]):
         )  # fmt: skip
 
 
-def adversarial(trial: int, offset: float = 0.0) -> Trainer:
+def adversarial(trial: int, offset: float = 0.0) -> Pack:
     shape, rows = Shape(features=2, source="normal", source_features=2), data(trial) + offset
-    return Trainer(
+    return Pack(
         Pushforward(shape, trial, width=5 + trial, depth=1 + trial % 2),
         Critic(rows, trial, width=4 + 2 * trial, rate=0.02 + 0.01 * trial),
         rows.unsqueeze(0),
@@ -340,11 +354,11 @@ def adversarial(trial: int, offset: float = 0.0) -> Trainer:
     )
 
 
-def critics(trainer: Trainer) -> dict[str, Tensor]:
+def critics(trainer: Pack) -> dict[str, Tensor]:
     return {name: value for name, value in trainer.state().items() if name.startswith("objective.")}
 
 
-def assert_same_critics(one: Trainer, other: Trainer) -> None:
+def assert_same_critics(one: Pack, other: Pack) -> None:
     first, second = critics(one), critics(other)
     assert first.keys() == second.keys()
     for name, value in first.items():
@@ -352,7 +366,7 @@ def assert_same_critics(one: Trainer, other: Trainer) -> None:
 
 
 def test_an_objective_with_a_critic_trains_alone_as_in_company() -> None:
-    company = Trainer.join([adversarial(trial) for trial in range(3)])
+    company = Pack.join([adversarial(trial) for trial in range(3)])
     before = {name: value.clone() for name, value in critics(company).items()}
     losses = history(company, 3)
     assert all(
@@ -365,11 +379,11 @@ def test_an_objective_with_a_critic_trains_alone_as_in_company() -> None:
 
 
 def test_an_objective_with_a_critic_is_kept_joined_and_restored() -> None:
-    company = Trainer.join([adversarial(0), adversarial(1)])
+    company = Pack.join([adversarial(0), adversarial(1)])
     history(company, 2)
-    again = Trainer.join([adversarial(0), adversarial(1)])
+    again = Pack.join([adversarial(0), adversarial(1)])
     again.restore(company.state())
-    merged = Trainer.join([adversarial(2), company.keep([1])])
+    merged = Pack.join([adversarial(2), company.keep([1])])
     expected = history(company, 2)
     assert torch.equal(history(again, 2), expected)
     torch.testing.assert_close(history(merged, 2)[:, 1], expected[:, 1], **CLOSE)

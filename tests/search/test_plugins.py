@@ -260,7 +260,7 @@ from search.trial import Trial
 task = pickle.load(open(sys.argv[1], "rb"))
 for model in ("sines", "residual"):
     configuration = Configuration(model, "moments", training=Training(batch=20))
-    print(Trial(configuration, task, 0).trainer.advance().item())
+    print(Trial(configuration, task, 0).untrained().advance().item())
 """
     done = python(["-c", script, tmp_path / "task"], tmp_path)
     assert done.returncode == 0, done.stderr

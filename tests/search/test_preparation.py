@@ -71,8 +71,8 @@ def test_corners_are_the_lowest_the_highest_and_every_choice_between() -> None:
             {"training": 'features = ["standard", "log1p"]'},
             "[training] features: log1p features need rows of at least 0; column 1 has negative ones",
         ),
-        ({"top": "cpus = 100000"}, "cpus = 100000: one trial wants more than this machine's"),
-        ({"top": "gpus = 100000"}, "gpus = 100000: one trial wants more than this machine's"),
+        ({"top": "cpus = 100000"}, "cpus = 100000: one trainer wants more than this machine's"),
+        ({"top": 'gpus = 100000\ndevice = "gpu"'}, "gpus = 100000: one trainer wants more than this machine's"),
     ],
 )
 def test_what_is_refused(made: dict[str, str], said: str) -> None:
@@ -122,6 +122,16 @@ def test_numbers_of_the_budget_may_be_overridden() -> None:
     )
 
 
+def test_fusing_replicas_and_device_may_be_overridden() -> None:
+    made = study(top='fuse = 4\nreplicas = 2\ndevice = "cpu"')
+    for given, most in (("auto", None), ("off", 1), ("7", 7), (None, 4)):
+        assert with_overrides(made, fuse=given).fuse == most
+    changed = with_overrides(made, replicas=3, device="auto")
+    assert (changed.fuse, changed.budget.replicas, changed.budget.device) == (4, 3, "auto")
+    assert with_overrides(made) == made
+    assert task_of(changed, problem_of(changed)).replicas == 3
+
+
 def test_another_problem_comes_with_its_own_arguments() -> None:
     made = study(top="epochs = 9")
     assert with_overrides(made, problem="gaussian_2d") == made
@@ -139,6 +149,11 @@ def test_another_problem_comes_with_its_own_arguments() -> None:
         ({"epochs": -3}, "epochs must be at least 1, got -3"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),
         ({"data": "a.csv"}, "--data: problem 'gaussian_2d' takes no table"),
+        ({"replicas": 0}, "replicas must be at least 1, got 0"),
+        ({"device": "gup"}, "--device: unknown device 'gup'; did you mean 'gpu'?"),
+        ({"fuse": "of"}, "fuse: unknown value 'of'; did you mean 'off'?"),
+        ({"fuse": "0"}, 'fuse = 0: expected "auto", "off" or a whole number of trials, at least 1'),
+        ({"fuse": "-2"}, "fuse: unknown value '-2'"),
         ({"columns": "a"}, "--columns: problem 'gaussian_2d' takes no table"),
         ({"drop_missing": True}, "--drop-missing: problem 'gaussian_2d' takes no table"),
     ],

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from search import Store, recorder
 from search.configuration import Configuration, Training
-from search.events import Ended, Reported, Started
+from search.events import Ended, Reported, Started, Trained
 from search.leaderboard import Entries
 from search.recorder import Recorder
 from search.trial import Report
@@ -50,8 +50,9 @@ class Watched:
 
 
 def report(epoch: int, fit: float) -> Report:
+    spread = {"fit": fit / 8, "ad": fit / 4}
     return Report(
-        epoch, 1 / epoch, 2.0, fit, {"ad": fit, "mmd": 0.5}, fit + 1, {"ad": fit + 1}, epoch, False, 0.25, 0.5
+        epoch, 1 / epoch, 2.0, fit, {"ad": fit, "mmd": 0.5}, fit + 1, {"ad": fit + 1}, epoch, False, 0.25, 0.5, spread
     )
 
 
@@ -59,6 +60,7 @@ def told(listener: Any, trials: int, checkpoint: Path) -> None:
     """All events of some trials; the second is stopped, the third diverges, the fourth fails."""
     outcomes = ["finished", "stopped", "diverged", "failed"]
     for trial in range(trials):
+        listener(Trained("trainer", trial, 0.5, time.time()))  # of no trial, and not recorded
         listener(Started(trial, CONFIGURATION, 100 + trial, time.time()))
         for epoch in EPOCHS:
             listener(Reported(trial, report(epoch, 10.0 / epoch + trial), {"parameters": 99.0}, time.time()))
@@ -121,6 +123,7 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Path) -> None:
         for name, values in (
             ("fit", [1.0 + trial, 0.5 + trial, pytest.approx(1 / 3 + trial, rel=1e-5)]),
             ("loss/train", [0.1, 0.05, pytest.approx(1 / 30, rel=1e-5)]),
+            ("spread/fit", [(1.0 + trial) / 8, (0.5 + trial) / 8, pytest.approx((1 / 3 + trial) / 8, rel=1e-5)]),
             ("epoch/ad", [2.0 + trial, 1.5 + trial, pytest.approx(4 / 3 + trial, rel=1e-5)]),
         ):
             history = client.get_metric_history(run.info.run_id, name)

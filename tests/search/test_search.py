@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from models.noise import hashed_seed
 from objectives import Judge, Rows
 from search import InputError, Store, plan_search, run_search
-from search.events import Ended, Started
+from search.events import Ended, Started, Trained
+from search.group import Group
 from search.leaderboard import Leaderboard
 from search.study import load_study, parse_study
 from search.trial import Trial
@@ -29,7 +30,7 @@ def test_every_trial_starts_reports_and_ends_once(finished: Any) -> None:
     for kind in (Started, Ended):
         assert sorted(event.trial for event in finished.events if isinstance(event, kind)) == list(range(trials))
     for trial in range(trials):
-        own = [event for event in finished.events if event.trial == trial]
+        own = [event for event in finished.events if not isinstance(event, Trained) and event.trial == trial]
         assert isinstance(own[0], Started)
         assert isinstance(own[-1], Ended)
         epochs = [event.report.epoch for event in own[1:-1]]
@@ -63,9 +64,13 @@ def test_the_winner_was_trained_at_full_budget_and_tested(finished: Any) -> None
 def test_a_trial_in_a_worker_equals_the_same_trial_here(finished: Any) -> None:
     entry = finished.result.board.winner()
     trial = Trial(entry.configuration, finished.plan.task, hashed_seed(0, "trial", entry.trial))
-    while trial.epoch < finished.plan.task.epochs:
-        report = trial.advance()
-    assert (report.fit, report.scores, report.best_epoch) == (entry.fit, entry.scores, entry.best_epoch)
+    group = Group.of(trial)
+    while group.epoch(trial) < finished.plan.task.epochs:
+        group.advance()
+    report = trial.report
+    # Its company there was padded: other sums of the same numbers.
+    assert (report.fit, report.best_epoch) == (pytest.approx(entry.fit, rel=0.02), entry.best_epoch)
+    assert report.scores == pytest.approx(entry.scores, rel=0.02, abs=1e-3)
     assert trial.facts == entry.facts
 
 
@@ -193,7 +198,7 @@ def test_a_disk_that_fills_up_loses_the_record_and_not_the_result(
     (told,) = [line for line in err.splitlines() if line.startswith("error:")]
     assert "not all is recorded" in told
     assert "No space left on device" in told
-    assert list((store_folder / "ray" / "full").glob("*/checkpoint_*"))  # what was trained is still there
+    assert list((store_folder / "ray" / "full").glob("0*/weights.safetensors"))  # what was trained is still there
 
 
 TWO_WAYS = """
@@ -247,9 +252,12 @@ def test_a_trial_that_breaks_in_training_fails_and_the_others_go_on(ray_cluster:
             self.judge, self.floors = judge, judge.floors
 
         def __call__(self, generated: Any) -> Any:
-            if np.ptp(generated, axis=1).max() < 1e-6:
-                raise RuntimeError("the judge left the room")
             return self.judge(generated)
+
+        def each(self, generated: Any) -> Any:
+            if np.ptp(generated, axis=2).max(axis=(1, 2)).min() < 1e-6:
+                raise RuntimeError("the judge left the room")
+            return self.judge.each(generated)
 
     # At this strength the penalty takes all weights to zero in one step, and what is left is a constant.
     text = TWO_WAYS.replace('features = ["standard", "log1p"]', "l1 = [0.0, 1e6]")

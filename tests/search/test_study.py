@@ -68,6 +68,20 @@ def test_a_study_is_read() -> None:
     assert study.pairs() == {"pushforward": ["mmd"], "vae": ["elbo"]}
 
 
+@pytest.mark.parametrize(
+    ("written", "most"), [("", None), ('fuse = "auto"', None), ('fuse = "off"', 1), ("fuse = 1", 1), ("fuse = 12", 12)]
+)
+def test_fuse(written: str, most: int | None) -> None:
+    assert parse_study(f"{written}\n{STUDY}", "mine", "mine.toml").fuse == most
+
+
+def test_replicas_and_device() -> None:
+    plain = parse_study(STUDY, "mine", "mine.toml").budget
+    assert (plain.replicas, plain.device) == (1, "auto")
+    budget = parse_study(f'replicas = 3\ndevice = "cpu"\n{STUDY}', "mine", "mine.toml").budget
+    assert (budget.replicas, budget.device) == (3, "cpu")
+
+
 def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> None:
     study = parse_study(STUDY, "mine", "mine.toml")
     first, second = (check_point(study, point) for point in study.points)
@@ -88,8 +102,16 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
         ("trials = 8", "draws = -1", "draws must be at least 1, got -1"),
         ("grace = 3", "grace = 0", "grace must be at least 1, got 0"),
         ("trials = 8", "reduction = 1", "reduction must be at least 2, got 1"),
-        ("trials = 8", "cpus = 0", "cpus must be above 0 and gpus at least 0, got 0.0 and 0.0"),
-        ("trials = 8", "gpus = -0.5", "cpus must be above 0 and gpus at least 0, got 1.0 and -0.5"),
+        ("trials = 8", "cpus = 0", "cpus and gpus must be above 0, got 0.0 and 1.0"),
+        ("trials = 8", "gpus = -0.5", "cpus and gpus must be above 0, got 1.0 and -0.5"),
+        ("trials = 8", "replicas = 0", "replicas must be at least 1, got 0"),
+        ("trials = 8", "replicas = 1.5", "replicas = 1.5: expected a whole number"),
+        ("trials = 8", 'device = "gpus"', "device: unknown value 'gpus'; did you mean 'gpu'?"),
+        ("trials = 8", 'fuse = "of"', "fuse: unknown value 'of'; did you mean 'off'? (or a number of trials)"),
+        ("trials = 8", "fuse = 0", 'fuse = 0: expected "auto", "off" or a whole number of trials, at least 1'),
+        ("trials = 8", "fuse = true", 'fuse = True: expected "auto", "off" or a whole number of trials'),
+        ("trials = 8", "fuse = 2.0", 'fuse = 2.0: expected "auto", "off" or a whole number of trials'),
+        ("trials = 8", "fues = 2", "unknown key 'fues'; did you mean 'fuse'?"),
         ("trials = 8", "seed = -1", "seed must be from 0 to 4294967295, got -1"),
         ("trials = 8", "seed = 4294967296", "seed must be from 0 to 4294967295, got 4294967296"),
         ("train = 200", "trian = 200", "[problem] unknown key 'trian'; did you mean 'train'?"),

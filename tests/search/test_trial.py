@@ -11,10 +11,14 @@ import pytest
 import torch
 
 from models import Shape
+from models.generator import Generator
 from objectives import Floor, Rows, Verdict, judge_for
 from objectives.problems import Gaussian2D
 from search.configuration import Configuration, Training
-from search.trial import WORST, Report, Task, Trial, rebuilt
+from search.draws import draws
+from search.group import Group
+from search.task import Task
+from search.trial import WORST, Report, Trial, rebuilt
 
 PROBLEM = Gaussian2D(train=100, validation=60, test=60)
 ROWS = PROBLEM.rows(0)
@@ -28,10 +32,9 @@ class Scripted:
     def __init__(self, fits: Sequence[float]) -> None:
         self.fits, self.seen = iter(fits), list[Any]()
 
-    def __call__(self, generated: Any) -> Verdict:
-        self.seen.append(np.array(generated))
-        fit = next(self.fits)
-        return Verdict({"ad": fit * 10}, fit, {"ad": FIT})
+    def each(self, generated: Any) -> list[Verdict]:
+        self.seen += [np.array(member) for member in generated]
+        return [Verdict({"ad": fit * 10}, fit, {"ad": FIT}) for _, fit in zip(generated, self.fits)]  # noqa: B905
 
 
 def task(judge: Any = None, evaluations: Sequence[int] = (1, 2, 4, 6), rows: Rows = ROWS, draws: int = 2) -> Task:
@@ -44,8 +47,28 @@ def configuration(model: str = "pushforward", **training: Any) -> Configuration:
     return Configuration(model, {"pushforward": "mmd", "vae": "elbo"}[model], training=Training(**training))
 
 
+def reported(group: Group) -> Report:
+    """The next report of a trial that trains alone."""
+    while not group.advance():
+        pass
+    return group.trials[0].report
+
+
 def reports(trial: Trial) -> list[Report]:
-    return [trial.advance() for _ in trial.task.evaluations]
+    group = Group.of(trial)
+    return [reported(group) for _ in trial.task.evaluations]
+
+
+def drawn(trial: Trial, generator: Generator) -> Any:
+    """The samples that a trial's judgement sees."""
+    rows = len(trial.task.rows.validation)
+    return draws(generator.model, [generator.features], trial.task.draws, rows, [trial.seed])[0]
+
+
+def generator_of(group: Group) -> Generator:
+    """The generator of a group's only trial as it is now."""
+    (trial,) = group.trials
+    return Generator(group.pack.averaged, trial.featured.features, trial.task.columns)
 
 
 def test_the_best_checkpoint_is_kept_and_not_the_last() -> None:
@@ -58,7 +81,7 @@ def test_the_best_checkpoint_is_kept_and_not_the_last() -> None:
     assert [report.epoch_fit for report in told] == [5.0, 2.0, 7.0, 3.0]
     assert [report.scores["ad"] for report in told] == [50.0, 20.0, 20.0, 20.0]
     assert [report.epoch_scores["ad"] for report in told] == [50.0, 20.0, 70.0, 30.0]
-    kept = trial.draw(rebuilt(trial.described(), trial.best()))
+    kept = drawn(trial, rebuilt(trial.described(), trial.best()))
     np.testing.assert_array_equal(kept, judge.seen[1])
     assert not np.array_equal(kept, judge.seen[3])
 
@@ -79,10 +102,13 @@ def test_the_same_seed_reports_the_same(model: str) -> None:
 
 
 def test_evaluations_do_not_disturb_the_training() -> None:
-    often = Trial(configuration("vae"), task(evaluations=range(1, 7)), seed=1)
-    once = Trial(configuration("vae"), task(evaluations=(6,)), seed=1)
-    assert reports(often)[-1].loss == reports(once)[-1].loss
-    np.testing.assert_array_equal(often.draw(often.generator()), once.draw(once.generator()))
+    ends = []
+    for evaluations in (range(1, 7), (6,)):
+        trial = Trial(configuration("vae"), task(evaluations=evaluations), seed=1)
+        group = Group.of(trial)
+        losses = [reported(group).loss for _ in evaluations]
+        ends.append((losses[-1], drawn(trial, generator_of(group)).tolist()))
+    assert ends[0] == ends[1]
 
 
 @pytest.mark.parametrize("model", ["pushforward", "vae"])
@@ -90,20 +116,23 @@ def test_evaluations_do_not_disturb_the_training() -> None:
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_what_is_kept_rebuilds_the_same_generator(model: str, features: str, average: float) -> None:
     trial = Trial(configuration(model, features=features, average=average), task(Scripted([4, 3, 2, 1])), seed=1)
-    reports(trial)
+    group = Group.of(trial)
+    for _ in trial.task.evaluations:
+        reported(group)
     described = json.loads(json.dumps(trial.described()))
     again = rebuilt(described, trial.best())
     assert again.columns == ("a", "b")
-    assert torch.equal(again.sample(50, 9), trial.generator().sample(50, 9))
+    assert torch.equal(again.sample(50, 9), generator_of(group).sample(50, 9))
 
 
 def test_a_diverged_trial_says_so_and_keeps_what_it_had() -> None:
     trial = Trial(configuration(), task(Scripted([5.0, 6.0])), seed=1)
-    before = trial.advance()
+    group = Group.of(trial)
+    before = reported(group)
     with torch.no_grad():
-        for parameter in trial.trainer.model.parameters():
+        for parameter in group.pack.model.parameters():
             parameter.fill_(math.nan)
-    after = trial.advance()
+    after = reported(group)
     assert after.diverged
     assert not before.diverged
     assert not math.isfinite(after.loss)
@@ -113,7 +142,7 @@ def test_a_diverged_trial_says_so_and_keeps_what_it_had() -> None:
 
 def test_a_learning_rate_beyond_reason_diverges() -> None:
     extreme = Trial(configuration("vae", learning_rate=1e30, optimizer="sgd"), task(), seed=1)
-    assert extreme.advance().diverged
+    assert reported(Group.of(extreme)).diverged
 
 
 def test_what_cannot_be_judged_is_as_bad_as_can_be() -> None:
@@ -126,21 +155,24 @@ def test_scores_are_those_of_the_users_units(model: str) -> None:
     # Powers of two scale floating point exactly, so nothing but the unit differs.
     unit = np.array([1024.0, 1 / 4])
     scaled = Rows(ROWS.train * unit, ROWS.validation * unit, ROWS.test * unit)
-    plain, other = (Trial(configuration(model), task(rows=rows), seed=1) for rows in (ROWS, scaled))
-    for first, second in zip(reports(plain), reports(other), strict=True):
+    plain, other = (Group.of(Trial(configuration(model), task(rows=rows), seed=1)) for rows in (ROWS, scaled))
+    for _ in task().evaluations:
+        first, second = reported(plain), reported(other)
         assert first.loss == second.loss
         for score in ("ad", "kendall", "overfit"):
             assert first.epoch_scores[score] == second.epoch_scores[score]
-    np.testing.assert_array_equal(plain.draw(plain.generator()) * unit, other.draw(other.generator()))
+    first_rows, second_rows = (drawn(group.trials[0], generator_of(group)) for group in (plain, other))
+    np.testing.assert_array_equal(first_rows * unit, second_rows)
 
 
 def test_a_score_is_the_median_of_the_draws() -> None:
     judge = task().judge
     trial = Trial(configuration(), task(judge, draws=5), seed=1)
-    report = trial.advance()
-    drawn = trial.draw(trial.generator())
-    assert drawn.shape == (5, 60, 2)
-    alone = [judge(drawn[[draw]]).values["ad"] for draw in range(5)]
+    group = Group.of(trial)
+    report = reported(group)
+    rows = drawn(trial, generator_of(group))
+    assert rows.shape == (5, 60, 2)
+    alone = [judge(rows[[draw]]).values["ad"] for draw in range(5)]
     assert len(set(alone)) == 5
     assert report.epoch_scores["ad"] == pytest.approx(np.median(alone))
 
@@ -148,7 +180,7 @@ def test_a_score_is_the_median_of_the_draws() -> None:
 def test_the_validation_loss_is_of_rows_that_were_not_trained_on() -> None:
     rows = replace(ROWS, validation=ROWS.validation + 100)
     near, far = (Trial(configuration("vae"), task(Scripted([1.0]), rows=part), seed=1) for part in (ROWS, rows))
-    first, second = near.advance(), far.advance()
+    first, second = reported(Group.of(near)), reported(Group.of(far))
     assert first.loss == second.loss
     assert second.validation_loss > 100 * abs(first.validation_loss)
 

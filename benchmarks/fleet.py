@@ -1,0 +1,65 @@
+"""Whole runs on Ray for `scaling.py`: more trials at once in a trainer, and more nodes."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from cases import F1, task
+from page import cores
+from ray.cluster_utils import Cluster
+
+from search.events import Event, Trained
+from search.proposer import Proposer
+from search.study import Study, parse_study
+from search.tuning import tune_trials
+
+
+def study_of(trials: int, epochs: int) -> Study:
+    """A list of `trials` alike, so that only their number at once differs from run to run."""
+    study = parse_study(F1.replace("gaussian_to_uniform", "gaussian_2d"), "fleet", "fleet")
+    points: list[dict[str, Any]] = [{"learning_rate": 1e-3}] * trials
+    budget = replace(study.budget, trials=trials, epochs=epochs, grace=epochs, reports=4, device="cpu")
+    return replace(study, points=points, sampler="points", budget=budget)
+
+
+def fleet_run(trials: int, epochs: int, most: int | None, nodes: int = 0) -> dict[str, float]:
+    """Seconds of a run, from its first message to its last, its messages, and the driver's milliseconds for each.
+
+    With `nodes` it runs on so many Ray nodes of one core each, all on this machine; otherwise on one with all cores.
+    """
+    study = study_of(trials, epochs)
+    shared = task(study)
+    moments: list[tuple[float, float]] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Trained):
+            moments.append((event.time, time.process_time()))
+
+    with _started(nodes), tempfile.TemporaryDirectory() as folder:
+        tune_trials(Proposer(study, 0), shared, study.budget, range(trials), Path(folder) / "ray", [listen], most)
+    (first, unused), (last, used) = moments[0], moments[-1]
+    intervals = len(moments) - 1
+    return {"seconds": last - first, "messages": len(moments), "driver": 1e3 * (used - unused) / intervals}
+
+
+@contextmanager
+def _started(nodes: int) -> Iterator[None]:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if not nodes:
+        ray.init("local", num_cpus=cores(), include_dashboard=False, **quiet)
+        yield
+        ray.shutdown()
+        return
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(nodes - 1):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    ray.init(cluster.address, **quiet)
+    yield
+    ray.shutdown()
+    cluster.shutdown()

@@ -1,0 +1,419 @@
+"""The director: who trains what, who stops, and that everything proposed ends exactly once, whatever trainers do."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.budget import Budget
+from search.configuration import Configuration, Training
+from search.director import LOSSES, SLOWER, Director
+from search.events import Ended, Event, Reported, Started, Trained
+from search.fusing import key_of
+from search.orders import Assignment, Message, News, Orders
+from search.trial import WORST, Report
+
+A, B, C = (Configuration("vae", "elbo", training=Training(batch=batch)) for batch in (10, 20, 30))
+
+
+class Scripted:
+    """A proposer that has made up its mind; it keeps what it is told."""
+
+    def __init__(self, configurations: Sequence[Configuration]) -> None:
+        self.left = list(configurations)
+        self.asked = 0
+        self.reports: list[tuple[int, int, float]] = []
+        self.told: dict[int, tuple[str, float]] = {}
+
+    def ask(self) -> tuple[int, Configuration]:
+        self.asked += 1
+        return self.asked - 1, self.left.pop(0)
+
+    def report(self, number: int, epoch: int, fit: float) -> None:
+        self.reports.append((number, epoch, fit))
+
+    def tell(self, number: int, outcome: str, fit: float) -> None:
+        assert number not in self.told
+        self.told[number] = (outcome, fit)
+
+
+def report(epoch: int, fit: float, diverged: bool = False) -> Report:
+    return Report(epoch, fit=fit, epoch_fit=fit, diverged=diverged)
+
+
+class Stage:
+    """A director, its proposer, and all events; trainers are what the test says they are."""
+
+    def __init__(self, configurations: Sequence[Configuration], ahead: int = 99, **budget: Any) -> None:
+        self.proposer: Any = Scripted(configurations)
+        self.events: list[Event] = []
+        self.budget = Budget(**{"trials": len(configurations), "epochs": 9, "grace": 9, **budget})
+        seeds = [100 + number for number in range(len(configurations))]
+        self.director = Director(self.proposer, self.budget, seeds, Path("/kept"), ahead, [self.events.append])
+        self.kinds = dict(enumerate(map(key_of, configurations)))
+
+    def hear(
+        self, trainer: str, room: int = 0, held: Sequence[int] = (), news: Sequence[News] = (), **said: Any
+    ) -> Orders:
+        kinds = frozenset(self.kinds[number] for number in held)
+        return self.director.hear(Message(trainer, list(news), frozenset(held), kinds, room, len(held), 0.5, **said))
+
+    def begins(self, trainer: str, room: int = 0, held: Sequence[int] = (), **said: Any) -> list[int]:
+        return [each.number for each in self.hear(trainer, room, held, **said).begin]
+
+    def ended(self) -> dict[int, str]:
+        found = [event for event in self.events if isinstance(event, Ended)]
+        assert len({event.trial for event in found}) == len(found)  # none twice
+        return {event.trial: event.outcome for event in found}
+
+    def lost(self, trainer: str, times: int, room: int = 9) -> None:
+        """Trainers of this name that take what there is and die of it."""
+        for time in range(times):
+            self.begins(f"{trainer}{time}", room)
+            self.director.lose(f"{trainer}{time}")
+
+
+def news(number: int, epoch: int, fit: float = 1.0, diverged: bool = False) -> News:
+    return News(number, report(epoch, fit, diverged), {"parameters": 7.0})
+
+
+def failed(number: int, error: str = "ValueError: no") -> News:
+    return News(number, Report(), {}, error)
+
+
+def test_assignments_carry_what_a_trainer_needs() -> None:
+    stage = Stage([A, B])
+    orders = stage.hear("x", 1)
+    assert orders == Orders([Assignment(0, A, 100)], [])
+    assert stage.hear("y", 5) == Orders([Assignment(1, B, 101)], [])
+    started = [event for event in stage.events if isinstance(event, Started)]
+    assert [(event.trial, event.configuration, event.seed) for event in started] == [(0, A, 100), (1, B, 101)]
+    spoke = [event for event in stage.events if isinstance(event, Trained)]
+    assert [(event.trainer, event.networks, event.busy) for event in spoke] == [("x", 0, 0.5), ("y", 0, 0.5)]
+
+
+def test_no_more_than_there_is_room_for() -> None:
+    stage = Stage([A] * 9)
+    assert stage.begins("x", 2) == [0, 1]
+    assert stage.begins("x", 0, [0, 1]) == []
+    assert stage.begins("x", -1, [0, 1]) == []
+    assert stage.begins("x", 3, [0, 1]) == [2, 3, 4]
+
+
+def test_what_is_on_its_way_counts_against_room() -> None:
+    stage = Stage([A] * 9)
+    assert stage.begins("x", 3) == [0, 1, 2]
+    assert stage.begins("x", 3) == []  # said before the orders came
+    assert stage.begins("x", 4, [0]) == [3, 4]
+    assert stage.begins("x", 4, [0, 1, 2, 3, 4]) == [5, 6, 7, 8]
+
+
+def test_own_kinds_come_first_then_nobodys_then_others() -> None:
+    stage = Stage([A, B, C, A, B, C])
+    assert stage.begins("x", 1) == [0]
+    assert stage.begins("y", 1, [], news=()) == [1]
+    # x trains A and y B, so to x a C is rather nobody's than y's.
+    assert stage.begins("x", 3, [0]) == [3, 2, 5]
+    assert stage.begins("y", 9, [1]) == [4]
+
+
+def test_a_kind_that_is_on_its_way_belongs_to_its_trainer() -> None:
+    stage = Stage([A, A, B])
+    assert stage.begins("x", 1) == [0]
+    assert stage.begins("y", 1) == [2]  # x has not said yet that it has A
+    assert stage.begins("y", 1, [2]) == [1]
+
+
+def test_kinds_of_a_lost_trainer_are_nobodys() -> None:
+    stage = Stage([A, B, A, B, A])
+    assert stage.begins("x", 1) == [0]
+    assert stage.begins("y", 1) == [1]
+    stage.director.lose("x")
+    assert stage.begins("z", 2) == [0, 2]
+
+
+@pytest.mark.parametrize("times", [1.0, SLOWER - 0.01, SLOWER + 0.01])
+def test_a_trial_waits_for_the_faster_device(times: float) -> None:
+    stage = Stage([A, A, A, B, B])
+    slow = {key_of(A): times, key_of(B): 1.0}
+    assert stage.begins("gpu", 1, device="gpu") == [0]
+    stage.hear("gpu", 0, [0], device="gpu", seconds={key_of(A): 1.0})
+    stage.director.lose("gpu")  # so that A is nobody's, and the device alone decides
+    assert stage.begins("cpu", 2, device="cpu", seconds=slow) == ([3, 4] if times > SLOWER else [0, 1])
+
+
+def test_a_slower_device_takes_what_is_left() -> None:
+    stage = Stage([A, A, A])
+    assert stage.begins("gpu", 1, device="gpu") == [0]
+    stage.hear("gpu", 0, [0], device="gpu", seconds={key_of(A): 1.0})
+    assert stage.begins("cpu", 2, device="cpu", seconds={key_of(A): 99.0}) == [1, 2]
+
+
+def test_a_device_never_measured_is_no_slower() -> None:
+    stage = Stage([A, B, A])
+    assert stage.begins("gpu", 1, device="gpu") == [0]
+    stage.hear("gpu", 0, [0], device="gpu", seconds={key_of(A): 1e-9})
+    stage.director.lose("gpu")
+    assert stage.begins("cpu", 1, device="cpu") == [0]
+
+
+def test_asha_stops_trials_and_their_trainers_hear_of_it() -> None:
+    stage = Stage([A] * 3, grace=2, reduction=2)
+    assert stage.begins("x", 3) == [0, 1, 2]
+    orders = stage.hear("x", 0, [0, 1, 2], [news(0, 2, 1.0), news(1, 2, 5.0)])
+    assert orders == Orders([], [1])
+    assert stage.ended() == {1: "stopped"}
+    # Until it has left, it is told so again; what it still says changes nothing.
+    assert stage.hear("x", 0, [0, 1, 2], [news(1, 3, 0.1)]) == Orders([], [1])
+    assert stage.hear("x", 0, [0, 2]) == Orders([], [])
+    assert stage.proposer.told == {1: ("stopped", 5.0)}
+    assert stage.proposer.reports == [(0, 2, 1.0), (1, 2, 5.0)]
+
+
+def test_a_number_that_is_not_a_trainers_is_stopped_there() -> None:
+    stage = Stage([A] * 3)
+    assert stage.begins("x", 2) == [0, 1]
+    assert stage.begins("y", 1) == [2]
+    assert stage.hear("y", 0, [0, 2]).stop == [0]
+    assert stage.hear("x", 0, [0, 1]).stop == []
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "fit"),
+    [
+        (news(0, 9, 2.0), "finished", 2.0),
+        (news(0, 3, 2.0, diverged=True), "diverged", 2.0),
+        (failed(0), "failed", WORST),
+    ],
+)
+def test_how_a_trial_ends(said: News, outcome: str, fit: float) -> None:
+    stage = Stage([A, A])
+    assert stage.begins("x", 1) == [0]
+    assert stage.begins("x", 1, news=[said]) == [1]
+    assert stage.ended() == {0: outcome}
+    assert stage.proposer.told == {0: (outcome, fit)}
+    (ended,) = [event for event in stage.events if isinstance(event, Ended)]
+    assert ended.checkpoint == (Path("/kept/00000") if outcome == "finished" else None)
+    assert ended.error == said.error
+    assert not stage.director.done
+    assert stage.hear("x", 0, [], [said, news(1, 9)]) == Orders([], [])
+    assert stage.director.done
+    assert stage.ended() == {0: outcome, 1: "finished"}
+
+
+def test_a_diverged_trial_is_the_worst_to_the_proposer() -> None:
+    stage = Stage([A])
+    stage.begins("x", 1)
+    stage.hear("x", 0, [0], [news(0, 3, 2.0, diverged=True)])
+    assert stage.proposer.reports == [(0, 3, WORST)]
+
+
+def test_a_failed_trial_keeps_its_last_fit() -> None:
+    stage = Stage([A])
+    stage.begins("x", 1)
+    stage.hear("x", 0, [0], [news(0, 3, 2.0), failed(0)])
+    assert stage.proposer.told == {0: ("failed", 2.0)}
+
+
+def test_a_lost_trainers_trials_go_to_others() -> None:
+    stage = Stage([A, A, B])
+    assert stage.begins("x", 2) == [0, 1]
+    stage.hear("x", 0, [0, 1], [news(0, 3, 2.0)])
+    stage.director.lose("x")
+    assert stage.begins("y", 9) == [0, 1, 2]
+    assert stage.ended() == {}
+    assert [event.trial for event in stage.events if isinstance(event, Started)] == [0, 1, 2]  # each once
+    stage.director.lose("nobody")
+
+
+def test_what_is_said_again_is_told_once() -> None:
+    stage = Stage([A], grace=2, epochs=9)
+    stage.begins("x", 1)
+    stage.hear("x", 0, [0], [news(0, 2, 3.0), news(0, 4, 2.0)])
+    stage.director.lose("x")
+    stage.begins("y", 1)
+    stage.hear("y", 0, [0], [news(0, 2, 3.0), news(0, 4, 2.0), news(0, 6, 1.0)])
+    assert [event.report.epoch for event in stage.events if isinstance(event, Reported)] == [2, 4, 6]
+    assert stage.proposer.reports == [(0, 2, 3.0), (0, 4, 2.0), (0, 6, 1.0)]
+
+
+def test_a_late_word_of_a_lost_trainer_counts_as_news() -> None:
+    stage = Stage([A])
+    stage.begins("x", 1)
+    stage.director.lose("x")
+    assert stage.begins("y", 1) == [0]
+    stage.hear("x", 0, [0], [news(0, 9, 2.0)])
+    assert stage.ended() == {0: "finished"}
+    assert stage.hear("y", 0, [0]).stop == [0]
+
+
+def test_one_that_kills_its_trainers_fails_and_its_companions_do_not() -> None:
+    stage = Stage([A] * 4)
+    killer, names, alive = 2, map(str, itertools.count()), {}
+    epochs = Counter[int]()
+    for _ in range(60):
+        if stage.director.done:
+            break
+        name = next(iter(alive), None) or next(names)
+        held = alive.setdefault(name, [])
+        if killer in held:
+            del alive[name]
+            stage.director.lose(name)
+            continue
+        for number in held:
+            epochs[number] += 3
+        said = [news(number, epochs[number]) for number in held]
+        left = [number for number in held if epochs[number] < 9]
+        alive[name] = [*left, *stage.begins(name, 4 - len(left), left, news=said)]
+    assert stage.ended() == {0: "finished", 1: "finished", 2: "failed", 3: "finished"}
+    (told,) = [event for event in stage.events if isinstance(event, Ended) and event.outcome == "failed"]
+    assert told.error == f"{LOSSES} trainers died while they trained it"
+
+
+def test_suspects_are_trained_alone() -> None:
+    stage = Stage([A] * 3)
+    stage.lost("x", LOSSES - 1, room=2)
+    assert stage.ended() == {}
+    assert stage.begins("y", 2) == [0]
+    assert stage.begins("y", 2, [0]) == []  # nothing beside a suspect
+    assert stage.begins("z", 2) == [1]
+    assert stage.begins("w", 2) == [2]
+
+
+def test_news_lift_a_suspicion() -> None:
+    stage = Stage([A] * 3)
+    stage.lost("x", LOSSES - 1, room=1)
+    assert stage.begins("y", 3) == [0]
+    assert stage.begins("y", 3, [0]) == []
+    assert stage.begins("y", 3, [0], news=[news(0, 1)]) == [1, 2]
+    stage.director.lose("y")
+    assert stage.begins("z", 3) == [0, 1, 2]
+
+
+def test_a_suspect_waits_for_an_empty_trainer() -> None:
+    stage = Stage([A] * 3)
+    assert stage.begins("busy", 1) == [0]
+    stage.lost("x", LOSSES - 1, room=1)
+    assert stage.begins("busy", 3, [0]) == []
+    assert stage.begins("idle", 3) == [1]
+    assert stage.begins("busy", 3, [0]) == [2]
+
+
+def test_a_trial_that_never_reports_fails_at_last() -> None:
+    stage = Stage([A])
+    stage.lost("x", LOSSES)
+    assert stage.ended() == {0: "failed"}
+    assert stage.director.done
+
+
+def test_what_kills_again_where_it_had_come_before_fails_too() -> None:
+    stage = Stage([A])
+    for time in range(LOSSES):
+        assert stage.begins(f"x{time}", 1) == [0]
+        stage.hear(f"x{time}", 0, [0], [news(0, 3), news(0, 6)])  # and dies on its way to the ninth
+        stage.director.lose(f"x{time}")
+    assert stage.ended() == {0: "failed"}
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 99])
+def test_no_more_are_proposed_than_may_be_open(ahead: int) -> None:
+    stage = Stage([A] * 7, ahead=ahead)
+    held = stage.begins("x", 9)
+    assert held == list(range(min(ahead, 7)))
+    assert stage.proposer.asked == min(ahead, 7)
+    assert stage.director.left == 7
+    fresh = stage.begins("x", 9, held[1:], news=[news(0, 9)])
+    assert fresh == ([] if ahead > 7 else [ahead])
+    assert stage.director.left == 6
+
+
+def test_left_and_done() -> None:
+    stage = Stage([A, A])
+    assert (stage.director.left, stage.director.done) == (2, False)
+    stage.begins("x", 2)
+    stage.hear("x", 0, [1], [news(0, 9)])
+    assert (stage.director.left, stage.director.done) == (1, False)
+    stage.hear("x", 0, [], [failed(1)])
+    assert (stage.director.left, stage.director.done) == (0, True)
+    assert stage.hear("x", 9) == Orders([], [])
+
+
+def test_closing_ends_what_is_open() -> None:
+    stage = Stage([A] * 5, ahead=3)
+    stage.begins("x", 2)
+    stage.hear("x", 0, [0, 1], [news(0, 3, 2.0)])
+    stage.director.close()
+    assert stage.ended() == dict.fromkeys(range(3), "interrupted")
+    assert stage.proposer.told == {0: ("interrupted", 2.0), 1: ("interrupted", WORST), 2: ("interrupted", WORST)}
+    stage.director.close()
+    assert len(stage.ended()) == 3
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_trainers_do_everything_ends_exactly_once(seed: int) -> None:
+    """Trainers of a few names die, lag, repeat themselves and let go late; trials fail and diverge."""
+    generator = np.random.default_rng(seed)
+    kinds = [A, B, C]
+    stage = Stage([kinds[int(generator.integers(3))] for _ in range(30)], ahead=8, grace=2, reduction=2)
+    names = map(str, itertools.count())
+    trainers: dict[str, dict[int, int]] = {next(names): {} for _ in range(3)}
+    epochs_said: dict[int, list[int]] = {}
+    for _ in range(5000):
+        if stage.director.done:
+            break
+        name = str(generator.choice(list(trainers)))
+        held = trainers[name]
+        if generator.random() < 0.02:
+            stage.director.lose(name)
+            del trainers[name]
+            trainers[next(names)] = {}
+            continue
+        said = []
+        for number in list(held):
+            held[number] += 1
+            outcome = generator.random()
+            if outcome < 0.01:
+                said.append(failed(number))
+            else:
+                fit = float(generator.gamma(2.0))
+                said.append(news(number, held[number], fit, diverged=outcome > 0.99))
+            if outcome < 0.01 or outcome > 0.99 or held[number] == 9:
+                del held[number]
+        orders = stage.hear(name, int(generator.integers(0, 4)), list(held), said)
+        owners = [number for own in trainers.values() for number in own]
+        assert not {each.number for each in orders.begin} & set(owners)  # nobody else has it
+        held.update({each.number: 0 for each in orders.begin})
+        for number in orders.stop:
+            held.pop(number, None)
+    assert stage.director.done
+    assert sorted(stage.ended()) == sorted(stage.proposer.told) == list(range(30))
+    for event in stage.events:
+        if isinstance(event, Reported):
+            epochs_said.setdefault(event.trial, []).append(event.report.epoch)
+    assert all(epochs == sorted(set(epochs)) for epochs in epochs_said.values())
+    assert {"finished", "stopped"} <= set(stage.ended().values())
+    assert all(math.isfinite(fit) for _, fit in stage.proposer.told.values())
+
+
+def test_no_trainer_takes_more_than_its_share() -> None:
+    stage = Stage([A] * 5)
+    stage.director.trainers = 2
+    assert stage.begins("x", 9) == [0, 1, 2]
+    assert stage.begins("x", 9, [0, 1, 2]) == []
+    assert stage.begins("y", 9) == [3, 4]
+
+
+def test_an_abandoned_search_is_over() -> None:
+    stage = Stage([A] * 3, ahead=2)
+    stage.begins("x", 1)
+    stage.director.abandon("OSError: no such disk")
+    assert (stage.director.done, stage.director.left) == (True, 0)
+    assert stage.ended() == {0: "failed", 1: "failed"}
+    (error,) = {event.error for event in stage.events if isinstance(event, Ended)}
+    assert error == "no trainer is left: OSError: no such disk"
+    assert stage.begins("x", 9) == []

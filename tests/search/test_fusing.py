@@ -1,0 +1,108 @@
+"""Fusing: packs grow while their measured steps are cheap, and no padding costs more than it spares."""
+
+from typing import Any
+
+import pytest
+
+from search.configuration import Configuration, Training
+from search.fusing import MOST, WORTH, Fusing, Machine, key_of
+from search.group import Group
+from search.trial import Trial
+
+MACHINE = Machine(step=1e-3, product=1e-10)
+
+
+def group(
+    make_task: Any, count: int = 1, width: int = 8, seconds: float = 0.0, batch: int = 20, **fields: Any
+) -> Group:
+    task, chosen = make_task(**fields), Configuration("pushforward", "mmd", {"width": width}, {}, Training(batch=batch))
+    joined = Group.join([Group.of(Trial(chosen, task, seed)) for seed in range(count)])
+    joined.seconds = seconds
+    return joined
+
+
+def test_room_grows_with_cheap_steps(make_task: Any) -> None:
+    fusing = Fusing(MACHINE)
+    budget = WORTH * MACHINE.step  # seconds that a step of the whole pack may take
+    eight = [group(make_task, 8, seconds=seconds) for seconds in (budget / 1.5, budget / 1.25, budget, 2 * budget)]
+    assert [fusing.room(each) for each in eight] == [4, 2, 0, 0]
+    slower = Fusing(Machine(step=2 * MACHINE.step, product=0))  # a machine whose smallest step takes longer
+    assert [slower.room(each) for each in eight] == [10, 10, 8, 0]
+
+
+def test_a_pack_at_most_doubles_before_it_is_measured_again(make_task: Any) -> None:
+    fusing = Fusing(MACHINE)
+    cheap = MACHINE.step / 100
+    assert [fusing.room(group(make_task, count, seconds=cheap)) for count in (1, 2, 5)] == [3, 4, 7]
+    assert fusing.room(group(make_task, 3)) == 0  # not measured yet
+    joined = Group.join([group(make_task, 2, seconds=cheap), group(make_task, 1, seconds=cheap)])
+    assert joined.seconds == fusing.room(joined) == 0
+
+
+def test_no_pack_grows_beyond_the_most(make_task: Any) -> None:
+    fusing = Fusing(MACHINE)
+    large = group(make_task, 1, seconds=1e-9)
+    large.trials = large.trials * (MOST - 1)
+    assert fusing.room(large) == 1
+    large.trials += large.trials[:1]
+    assert fusing.room(large) == 0
+
+
+@pytest.mark.parametrize(("most", "room"), [(1, 0), (2, 0), (3, 1), (9, 7)])
+def test_a_number_decides_alone(most: int, room: int, make_task: Any) -> None:
+    fusing = Fusing(MACHINE, most)
+    assert [fusing.room(group(make_task, 2, seconds=seconds)) for seconds in (0.0, 1e-9, 1e9)] == [room] * 3
+    assert fusing.worth(group(make_task, width=4), group(make_task, width=512))
+
+
+def test_padding_is_weighed_against_a_step(make_task: Any) -> None:
+    fusing = Fusing(MACHINE)
+    narrow, alike, wide = (group(make_task, width=width) for width in (8, 12, 512))
+    assert fusing.worth(narrow, alike)
+    assert fusing.worth(wide, wide)
+    assert not fusing.worth(narrow, wide)
+    assert not fusing.worth(wide, narrow)
+    assert Fusing(Machine(step=1.0, product=1e-10)).worth(narrow, wide)  # where a step's start outweighs arithmetic
+    assert Fusing(Machine(step=1e-3, product=1e-14)).worth(narrow, wide)
+
+
+def test_every_narrow_network_and_every_row_weighs(make_task: Any) -> None:
+    wide = group(make_task, width=128)
+    one, ten = group(make_task, width=8), group(make_task, 10, width=8)
+    parameters = [sum(p[0].numel() for p in each.pack.model.parameters()) for each in (one, wide)]
+    wasted = 3 * 20 * (parameters[1] - parameters[0])  # multiplications for each narrow network
+    between = Fusing(Machine(step=4.5, product=1 / wasted))
+    assert between.worth(one, wide)
+    assert not between.worth(ten, wide)
+    assert not between.worth(wide, ten)
+    assert not between.worth(group(make_task, width=8, batch=100), group(make_task, width=128, batch=100))
+    replicated = group(make_task, width=8, replicas=10)
+    assert not between.worth(replicated, wide)
+
+
+def test_depths_pad_too(make_task: Any) -> None:
+    task = make_task()
+    shallow, deep = (
+        Group.of(Trial(Configuration("pushforward", "mmd", {"depth": depth}, {}, Training(batch=20)), task, 0))
+        for depth in (1, 6)
+    )
+    assert not Fusing(Machine(step=1e-3, product=1e-8)).worth(shallow, deep)
+    assert Fusing(Machine(step=1e-3, product=1e-11)).worth(shallow, deep)
+
+
+def test_what_trials_must_share() -> None:
+    base = Configuration("vae", "elbo", {"latent": 2}, {"beta": 1.0}, Training(batch=20))
+    alike = Configuration("vae", "elbo", {"latent": 5}, {"beta": 2.0}, Training(batch=20, optimizer="sgd", l1=0.1))
+    assert key_of(base) == key_of(alike)
+    others = (
+        Configuration("lars_vae", "elbo", training=base.training),
+        Configuration("vae", "w2_vae", training=base.training),
+        Configuration("vae", "elbo", training=Training(batch=25)),
+    )
+    assert len({key_of(base), *map(key_of, others)}) == 4
+
+
+def test_a_machine_is_measured() -> None:
+    found = Machine.measured("cpu")
+    assert 1e-6 < found.step < 1
+    assert 1e-14 < found.product < 1e-6

@@ -1,0 +1,64 @@
+"""Trainers on a GPU: the same reports as on a core, and what they do when its memory is full."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from models import Shape
+from objectives import judge_for
+from objectives.problems import Gaussian2D
+from search.configuration import Configuration, Training
+from search.fusing import Fusing, Machine
+from search.task import Task
+from search.trainer import Told, Trainer
+from search.trial import Trial
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+]
+
+EPOCHS = 6
+PAIRS = {"pushforward": "mmd", "vae": "elbo"}
+
+
+def task() -> Task:
+    problem = Gaussian2D(train=200, validation=100, test=100)
+    rows = problem.rows(0)
+    judge = judge_for(problem, rows.train, rows.validation, 100, repeats=20)
+    return Task(rows, ("a", "b"), Shape(2, "normal", 2), judge, EPOCHS, (2, EPOCHS), 2)
+
+
+def trained(device: str, widths: list[int]) -> dict[int, Told]:
+    shared, trainer = task(), Trainer(Fusing(Machine.measured(device)))
+    for number, width in enumerate(widths):
+        model = ("pushforward", "vae")[number % 2]
+        own: dict[str, Any] = {"width": width} if model == "pushforward" else {"decoder_width": width}
+        chosen = Configuration(model, PAIRS[model], own, training=Training(batch=20, learning_rate=1e-3))
+        trainer.add(number, Trial(chosen, shared, number, device))
+    last: dict[int, Told] = {}
+    while trainer.trials:
+        for told in trainer.advance():
+            last[told.number] = told
+            if told.error or told.report.epoch >= EPOCHS:
+                trainer.remove([told.number])
+    return last
+
+
+def test_a_trainer_on_a_gpu_reports_what_one_on_a_core_does() -> None:
+    widths = [8, 16, 32, 8, 64, 16]
+    ours, theirs = trained("cuda", widths), trained("cpu", widths)
+    assert set(ours) == set(theirs) == set(range(6))
+    for number, told in ours.items():
+        assert told.report.loss == pytest.approx(theirs[number].report.loss, rel=1e-2, abs=1e-3)
+        assert told.report.fit == pytest.approx(theirs[number].report.fit, rel=5e-2)
+
+
+def test_a_full_memory_spares_the_trials_that_fit() -> None:
+    free = torch.cuda.mem_get_info()[0]
+    taken = torch.empty(max(0, free - 2**28), dtype=torch.uint8, device="cuda")
+    last = trained("cuda", [8, 16, 16_384, 8])
+    del taken
+    assert all(not last[number].error for number in (0, 1, 3))
+    assert "out of memory" in last[2].error

@@ -1,0 +1,185 @@
+"""Searches on a real Ray: what trainers find is what each trial finds alone, and killing them changes nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from objectives import OBJECTIVES
+from objectives.losses import ELBO, Energy
+from search.budget import Budget
+from search.errors import InputError
+from search.events import Ended, Event, Reported, Started, Trained
+from search.exporting import opened
+from search.group import Group
+from search.proposer import Proposer
+from search.study import Study, parse_study
+from search.trial import Report, Trial
+from search.tuning import tune_trials
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def study(count: int) -> Study:
+    """A list of points, by turns a map and an autoencoder."""
+    points = [
+        f'[[points]]\nmodel = "{model}"\nlearning_rate = {0.001 * (number + 1)}\n'
+        for number, model in zip(range(count), ["pushforward", "vae"] * count, strict=False)
+    ]
+    head = 'sampler = "points"\n[problem]\nname = "gaussian_2d"\n[training]\nbatch = 20\n'
+    head += "learning_rate = { low = 0.0001, high = 1.0 }\n[models.pushforward]\nwidth = 8\n[models.vae]\n"
+    return parse_study(head + "[objectives.energy]\n[objectives.elbo]\n" + "".join(points), "points", "points.toml")
+
+
+def searched(task: Any, folder: Path, count: int, listener: Any = None, **budget: Any) -> tuple[bool, list[Event]]:
+    """Whether a search of `count` trials was complete, and its events."""
+    events: list[Event] = []
+    listeners = [events.append, *([listener] if listener else [])]
+    chosen = Budget(**{"trials": count, "epochs": task.epochs, "grace": task.epochs, **budget})
+    seeds = [900 + number for number in range(count)]
+    complete = tune_trials(Proposer(study(count), 0), task, chosen, seeds, folder / "search", listeners)
+    return complete, events
+
+
+def alone(started: Started, task: Any) -> list[Report]:
+    trial = Trial(started.configuration, task, started.seed)
+    group = Group.of(trial)
+    found = []
+    while group.epoch(trial) < task.epochs:
+        if group.advance():
+            found.append(trial.report)
+    return found
+
+
+def check(events: list[Event], task: Any, count: int, assert_alike: Any) -> None:
+    """Every trial ended once, at full budget, and reported each epoch once, as it would alone."""
+    ended = [event for event in events if isinstance(event, Ended)]
+    assert sorted(event.trial for event in ended) == list(range(count))
+    assert {event.outcome for event in ended} == {"finished"}
+    for event in ended:
+        assert event.checkpoint is not None
+        assert len(opened(event.checkpoint).sample(5)) == 5
+    for started in (event for event in events if isinstance(event, Started)):
+        told = [each.report for each in events if isinstance(each, Reported) and each.trial == started.trial]
+        assert_alike(told, alone(started, task))
+
+
+def test_what_a_search_finds_is_what_each_trial_finds_alone(
+    ray_cluster: None, make_task: Any, tmp_path: Path, assert_alike: Any
+) -> None:
+    task = make_task((1, 2, 4, 6))
+    complete, events = searched(task, tmp_path, 8)
+    assert complete
+    check(events, task, 8, assert_alike)
+    spoke = [event for event in events if isinstance(event, Trained)]
+    assert 1 <= len({event.trainer for event in spoke}) <= 2
+    assert max(event.networks for event in spoke) >= 1
+    assert all(0 <= event.busy <= 1 for event in spoke)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"device": "gpu"}, r"^gpus = 1: one trainer wants more than the cluster has \(0 GPU\)"),
+        ({"cpus": 99}, r"^cpus = 99: one trainer wants more than the cluster has \(2 CPU\)"),
+    ],
+)
+def test_what_a_cluster_cannot_give(
+    wanted: dict[str, Any], said: str, ray_cluster: None, make_task: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        searched(make_task(), tmp_path, 1, **wanted)
+
+
+def seen_by(folder: Path) -> dict[str, Any]:
+    """Objectives, two of which note the process of each trial; classes of this function travel by value."""
+
+    def note() -> None:
+        with (folder / "processes").open("a") as file:
+            file.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES') or '-'}\n")
+
+    class SeenEnergy(Energy):  # type: ignore[misc]
+        def __init__(self, rows: Any, seed: int) -> None:
+            super().__init__(rows, seed)
+            note()
+
+    class SeenELBO(ELBO):  # type: ignore[misc]
+        def __init__(self, rows: Any, seed: int, **arguments: Any) -> None:
+            super().__init__(rows, seed, **arguments)
+            note()
+
+    return {**OBJECTIVES, "energy": SeenEnergy, "elbo": SeenELBO}
+
+
+def processes(folder: Path) -> list[list[str]]:
+    return [line.split() for line in (folder / "processes").read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, 2])
+def test_a_killed_trainer_changes_nothing(
+    kills: int, ray_cluster: None, make_task: Any, tmp_path: Path, assert_alike: Any
+) -> None:
+    task = make_task(tuple(range(20, 401, 20)), objectives=seen_by(tmp_path))
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        if len(killed) < kills and isinstance(event, Reported) and event.report.epoch >= 100 * (len(killed) + 1):
+            pid = next((int(pid) for pid, _ in reversed(processes(tmp_path)) if int(pid) not in killed), None)
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    complete, events = searched(task, tmp_path, 8, kill)
+    assert complete
+    assert len(killed) == kills
+    check(events, task, 8, assert_alike)
+
+
+GPUS = """
+import json, sys
+from pathlib import Path
+import ray
+sys.path.insert(0, sys.argv[1])
+from test_tuning import made_for_gpus, processes, searched
+import search  # sets what Ray reads when it starts
+folder = Path(sys.argv[2])
+folder.mkdir()
+ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, object_store_memory=2**28, log_to_driver=False)
+complete, events = searched(made_for_gpus(folder), folder, 12, device=sys.argv[3])
+outcomes = [event.outcome for event in events if type(event).__name__ == "Ended"]
+print(json.dumps([complete, outcomes, processes(folder)]))
+"""
+
+
+def made_for_gpus(folder: Path) -> Any:
+    """A task for another process, long enough for all trainers to take part."""
+    from models import Shape
+    from objectives import judge_for
+    from objectives.problems import Gaussian2D
+    from search.task import Task
+
+    problem = Gaussian2D(train=100, validation=60, test=60)
+    rows = problem.rows(0)
+    judge = judge_for(problem, rows.train, rows.validation, 60, repeats=20)
+    shape = Shape(2, "normal", 2)
+    return Task(rows, ("a", "b"), shape, judge, 300, tuple(range(30, 301, 30)), 2, objectives=seen_by(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("device", "kinds"), [("auto", {"0", "-"}), ("cpu", {"-"}), ("gpu", {"0"})])
+def test_trainers_of_each_device(device: str, kinds: set[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", GPUS, Path(__file__).parent, tmp_path / device, device]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    complete, outcomes, seen = json.loads(done.stdout.splitlines()[-1])
+    assert complete
+    assert outcomes == ["finished"] * 12
+    assert {gpu for _, gpu in seen} == kinds
+    trainers = {(pid, gpu) for pid, gpu in seen}
+    assert len([gpu for _, gpu in trainers if gpu == "0"]) == (device != "cpu")  # one GPU, one trainer

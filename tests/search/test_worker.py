@@ -1,0 +1,249 @@
+"""A trainer's process: its messages, the orders that it obeys, and what it leaves on disk; here without Ray."""
+
+import pickle
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search import worker
+from search.checkpoint import Checkpoint
+from search.configuration import Configuration, Training
+from search.exporting import opened
+from search.fusing import key_of
+from search.group import Group
+from search.orders import Assignment, Message, News, Orders
+from search.trial import Report, Trial
+from search.worker import STATES, TuneTrainer
+
+
+class Desk:
+    """Queues of orders, which are handed out like Ray's references."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, queue.SimpleQueue[Orders | None]] = defaultdict(queue.SimpleQueue)
+        self.take = SimpleNamespace(remote=lambda name: lambda: self.taken(name))
+        self.left = threading.Event()
+
+    def taken(self, name: str) -> bytes:
+        orders = self.orders[name].get()
+        if orders is None:
+            self.left.set()
+            threading.Event().wait()  # for good: what listens must not come to know the real Ray
+        return pickle.dumps(orders)
+
+    def put(self, name: str, begin: list[Assignment] | None = None, stop: list[int] | None = None) -> None:
+        self.orders[name].put(Orders(begin or [], stop or []))
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter waits, and references that are functions."""
+    monkeypatch.setattr(worker, "ray", SimpleNamespace(get=lambda reference: reference()))
+    monkeypatch.setattr(worker, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(worker, "PAUSE", 0.0)
+
+
+Started = Callable[..., tuple[Any, Desk, Message]]
+
+
+@pytest.fixture
+def started(soon: None, tmp_path: Path) -> Iterator[Started]:
+    """Starts a trainer, and gives its desk and its first message; at the end all of them let go of their trials."""
+    names: list[tuple[Desk, str]] = []
+
+    def start(task: Any, device: str = "cpu", most: int | None = 8) -> tuple[Any, Desk, Message]:
+        desk: Any = Desk()
+        trainer = TuneTrainer.__new__(TuneTrainer)  # what Tune's own constructor does needs a cluster
+        trainer.setup({"device": device}, task, desk, most, 1, str(tmp_path))
+        first: Message = trainer.step()["message"]
+        names.append((desk, first.trainer))
+        return trainer, desk, first
+
+    yield start
+    for desk, name in names:
+        desk.put(name, stop=list(range(100)))
+        desk.orders[name].put(None)
+        assert desk.left.wait(10)
+
+
+def configuration(width: int = 6, **training: Any) -> Configuration:
+    training = {"batch": 20, "learning_rate": 0.01, **training}
+    return Configuration("pushforward", "energy", {"width": width}, training=Training(**training))
+
+
+def assignments(*widths: int) -> list[Assignment]:
+    return [Assignment(number, configuration(width), 70 + number) for number, width in enumerate(widths)]
+
+
+def heard(trainer: Any, until: Callable[[list[Message]], bool], seconds: float = 60) -> list[Message]:
+    """Messages until there are those that a test waits for."""
+    messages: list[Message] = []
+    latest = time.monotonic() + seconds
+    while not until(messages):
+        assert time.monotonic() < latest, "waited too long"
+        messages.append(trainer.step()["message"])
+    return messages
+
+
+def all_news(messages: list[Message]) -> list[News]:
+    return [each for message in messages for each in message.news]
+
+
+def over(*numbers: int, epochs: int = 6) -> Callable[[list[Message]], bool]:
+    """Whether these trials were all told of to their end."""
+
+    def check(messages: list[Message]) -> bool:
+        ended = {each.number for each in all_news(messages) if each.error or each.report.epoch >= epochs}
+        return ended >= set(numbers) and not messages[-1].numbers
+
+    return check
+
+
+def alone(assignment: Assignment, task: Any) -> list[Report]:
+    trial = Trial(assignment.configuration, task, assignment.seed)
+    group = Group.of(trial)
+    found = []
+    while group.epoch(trial) < task.epochs:
+        if group.advance():
+            found.append(trial.report)
+    return found
+
+
+def test_the_first_message_asks_for_work(started: Started, make_task: Any) -> None:
+    _, _, first = started(make_task())
+    assert (first.news, first.numbers, first.room, first.networks, first.device) == ([], frozenset(), 1, 0, "cpu")
+
+
+def test_trials_are_trained_told_of_and_kept(
+    started: Started, make_task: Any, tmp_path: Path, assert_alike: Any
+) -> None:
+    task = make_task()
+    trainer, desk, first = started(task)
+    given = assignments(4, 8, 6)
+    desk.put(first.trainer, given[:1])
+    desk.put(first.trainer, given[1:])
+    messages = heard(trainer, over(0, 1, 2))
+    told = all_news(messages)
+    for each in given:
+        own = [one for one in told if one.number == each.number]
+        assert_alike([one.report for one in own], alone(each, task))
+        assert {one.error for one in own} == {""}
+        assert all(one.facts["parameters"] > 0 for one in own)
+        assert len(opened(tmp_path / f"{each.number:05d}").sample(9)) == 9
+    assert {message.trainer for message in messages} == {first.trainer}
+    assert {key for message in messages for key in message.kinds} == {key_of(given[0].configuration)}
+    assert max(message.networks for message in messages) == 3
+    assert all(0 <= message.busy <= 1 for message in messages)
+    assert max(message.busy for message in messages) > 0
+    assert any(message.seconds for message in messages)
+
+
+def test_stopped_trials_leave(started: Started, make_task: Any, tmp_path: Path) -> None:
+    trainer, desk, first = started(make_task((1, 100_000)))
+    desk.put(first.trainer, assignments(4, 8))
+    heard(trainer, lambda messages: bool(messages) and messages[-1].networks == 2)
+    desk.put(first.trainer, stop=[0, 55])
+    heard(trainer, lambda messages: bool(messages) and messages[-1].numbers == {1})
+    desk.put(first.trainer, stop=[1])
+    heard(trainer, lambda messages: bool(messages) and not messages[-1].numbers)
+    assert not (tmp_path / "00000").exists()
+
+
+def test_a_silent_trainer_says_that_it_lives(started: Started, make_task: Any) -> None:
+    trainer, _, _ = started(make_task())
+    trainer.step()
+    began = time.monotonic()
+    message = trainer.step()["message"]
+    assert 0.1 < time.monotonic() - began < 5
+    assert message.news == []
+
+
+def test_what_cannot_be_built_is_told(started: Started, make_task: Any) -> None:
+    trainer, desk, first = started(make_task())
+    impossible = Assignment(0, configuration(features="log1p"), 1)  # of rows with negative ones
+    none = Assignment(1, configuration(width=0), 1)
+    desk.put(first.trainer, [impossible, none, Assignment(2, configuration(), 1)])
+    told = all_news(heard(trainer, over(0, 1, 2)))
+    errors = {each.number: each.error for each in told if each.error}
+    assert set(errors) == {0, 1}
+    assert errors[0].startswith("ValueError: log1p features need rows of at least 0")
+    assert errors[1].startswith("ValueError: width")
+
+
+def test_a_diverged_trial_leaves_no_checkpoint(started: Started, make_task: Any, tmp_path: Path) -> None:
+    trainer, desk, first = started(make_task())
+    desk.put(first.trainer, [Assignment(0, configuration(learning_rate=1e30, optimizer="sgd"), 1)])
+    told = all_news(heard(trainer, lambda messages: bool(all_news(messages)) and not messages[-1].numbers))
+    assert told[-1].report.diverged
+    assert not (tmp_path / "00000").exists()
+
+
+def test_another_trainer_goes_on_from_the_checkpoint(
+    started: Started, make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "SAVED", 0.0)
+    task = make_task(tuple(range(1, 2000)))
+    trainer, desk, first = started(task)
+    (given,) = assignments(4)
+    desk.put(first.trainer, [given])
+    state = tmp_path / STATES / "00000"
+    heard(trainer, lambda messages: state.exists() and len(all_news(messages)) >= 3)
+    desk.put(first.trainer, stop=[0])
+    heard(trainer, lambda messages: bool(messages) and not messages[-1].numbers)
+    monkeypatch.setattr(worker, "SAVED", 1e9)
+    saved = Checkpoint.load(state)
+    assert saved is not None
+    assert saved.report.epoch >= 1
+
+    again, desk, second = started(task)
+    desk.put(second.trainer, [given])
+    told = all_news(heard(again, lambda messages: bool(all_news(messages))))
+    assert second.trainer != first.trainer
+    assert told[0].report.epoch == saved.report.epoch + 1
+    group = Group.of(Trial(given.configuration, task, given.seed))
+    for _ in range(told[0].report.epoch):
+        group.advance()
+    assert group.trials[0].report == told[0].report
+
+
+def test_a_full_disk_fails_the_trial_and_not_the_trainer(
+    started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(trial: Trial, folder: Path) -> None:
+        if folder.name == "00000":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(worker, "save_best", full)
+    trainer, desk, first = started(make_task())
+    desk.put(first.trainer, assignments(4, 6))
+    told = all_news(heard(trainer, over(0, 1)))
+    errors = {each.number: each.error for each in told if each.error}
+    assert errors == {0: "its checkpoint can't be kept: No space left on device"}
+
+
+def test_what_breaks_a_trainer_ends_it(started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise AssertionError("of genseek's own making")
+
+    monkeypatch.setattr(worker, "save_best", broken)
+    trainer, desk, first = started(make_task())
+    desk.put(first.trainer, assignments(4))
+    with pytest.raises(RuntimeError, match="AssertionError: of genseek's own making"):
+        heard(trainer, over(0))
+
+
+def test_a_gpu_that_is_only_logical_trains_on_the_cores(
+    started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    trainer, desk, first = started(make_task(), device="gpu")
+    desk.put(first.trainer, assignments(4))
+    messages = heard(trainer, over(0))
+    assert {message.device for message in messages} == {"gpu"}
