@@ -22,7 +22,9 @@ batch = 64
 width = 64
 depth = 2
 [objectives.mmd]
+kernel = "fixed"
 """
+MIXTURE = F1.replace('kernel = "fixed"', "")
 WIDE = F1.replace("batch = 64", "batch = 100").replace("width = 64", "width = 125")
 VAE = """
 [problem]
@@ -39,10 +41,11 @@ decoder_width = 32
 decoder_depth = 2
 [objectives.elbo]
 """
-STUDIES = {"f1": F1, "f1, 125 wide": WIDE, "VAE": VAE}
+STUDIES = {"f1": F1, "f1, mixture": MIXTURE, "f1, 125 wide": WIDE, "VAE": VAE}
 TITLES = {
-    "f1": "f1: 2-64-64-2, MMD, batch 64",
-    "f1, 125 wide": "f1, wide: 2-125-125-2, MMD, batch 100",
+    "f1": "f1: 2-64-64-2, MMD with one kernel, batch 64",
+    "f1, mixture": "f1 with a mixture of five kernels",
+    "f1, 125 wide": "f1, wide: 2-125-125-2, one kernel, batch 100",
     "VAE": "VAE: 4-32-32-2-32-32-4, ELBO, batch 64",
 }
 

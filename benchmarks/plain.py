@@ -21,12 +21,15 @@ SIGMA = 0.3
 class Pushforward(nn.Module):
     """A perceptron from normal noise to the data, trained by MMD."""
 
-    def __init__(self, rows: Tensor, width: int = 64, depth: int = 2, activation: str = "relu") -> None:
+    def __init__(
+        self, rows: Tensor, width: int = 64, depth: int = 2, activation: str = "relu", kernel: str = "mixture"
+    ) -> None:
         super().__init__()
         self.inputs = rows.shape[1]
         self.network = perceptron(self.inputs, rows.shape[1], width, depth, activation)
         distances = torch.pdist(rows[torch.randperm(len(rows))[:MEDIAN_ROWS]]).square()
-        self.widths = distances.median() * torch.tensor(FACTORS).view(-1, 1, 1)
+        factors = torch.tensor(FACTORS if kernel == "mixture" else (1.0,))
+        self.widths = distances.median() * factors.view(-1, 1, 1)
 
     def loss(self, x: Tensor) -> Tensor:
         """Those terms of unbiased MMD^2 that vary."""
@@ -73,7 +76,8 @@ class Training:
         self, configuration: dict[str, Any], rows: Tensor, epochs: int, seed: int, fused: bool = False
     ) -> None:
         torch.manual_seed(seed)
-        network = {key: configuration[key] for key in ("width", "depth", "activation") if key in configuration}
+        keys = ("width", "depth", "activation", "kernel")
+        network = {key: configuration[key] for key in keys if key in configuration}
         self.model = FAMILIES[configuration["model"]](rows, **network)
         self.rows, self.batch = rows, configuration["batch"]
         rate = configuration["learning_rate"]

@@ -1,4 +1,4 @@
-"""The same fixed list of trials, trained and judged alike, in four ways; and what one step of a network costs.
+"""The same fixed list of trials, trained and judged alike, in three ways; and what one step of a network costs.
 
     python benchmarks/throughput.py [--rounds 3] [--quick]
 
@@ -13,7 +13,6 @@ import statistics
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,9 @@ from search.task import Task
 from search.tuning import tune_trials
 
 TRIALS = 96
-EPOCHS = {"f1": 40, "VAE": 240}
+EPOCHS = {"f1": 80, "VAE": 160}
 QUICK = 8  # a quick run has so many times fewer epochs and trials
-PLAIN, OPTUNA, FUSED, APART = "plain Ray Tune", "Optuna, processes", "genseek", "genseek, fuse = off"
+PLAIN, OPTUNA, FUSED = "plain Ray Tune", "Optuna, processes", "genseek"
 
 
 def with_ray_tune(study: Study, shared: Task, folder: Path) -> list[float]:
@@ -76,7 +75,7 @@ def with_optuna(study: Study, shared: Task, folder: Path) -> list[float]:
     return [trial.value for trial in ours.trials if trial.value is not None]
 
 
-def with_genseek(study: Study, shared: Task, folder: Path, most: int | None) -> list[float]:
+def with_genseek(study: Study, shared: Task, folder: Path) -> list[float]:
     """Fit of every trial, by genseek without a record."""
     ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     fits: dict[int, float] = {}
@@ -85,7 +84,7 @@ def with_genseek(study: Study, shared: Task, folder: Path, most: int | None) -> 
         if type(event).__name__ == "Reported":
             fits[event.trial] = event.report.fit
 
-    tune_trials(Proposer(study, 0), shared, study.budget, range(study.budget.trials), folder / "ray", [listen], most)
+    tune_trials(Proposer(study, 0), shared, study.budget, range(study.budget.trials), folder / "ray", [listen])
     ray.shutdown()
     return list(fits.values())
 
@@ -93,8 +92,7 @@ def with_genseek(study: Study, shared: Task, folder: Path, most: int | None) -> 
 WAYS = {
     PLAIN: with_ray_tune,
     OPTUNA: with_optuna,
-    FUSED: partial(with_genseek, most=None),
-    APART: partial(with_genseek, most=1),
+    FUSED: with_genseek,
 }
 
 

@@ -37,7 +37,7 @@ from search.study import Study, parse_study
 PLAIN, OURS = "plain script", "genseek"
 SPACE = """
 trials = 128
-epochs = 270
+epochs = 90
 grace = 10
 reduction = 3
 reports = 3

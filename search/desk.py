@@ -28,8 +28,6 @@ class Desk:
 
 
 def new_desk() -> Any:
-    """Handle of a desk, which takes none of the cores that trainers count on."""
-    here = NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=False
-    )  # it ends with the driver
+    """Handle of a desk on the driver's own node, which takes none of the cores that trainers count on."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here).remote()
