@@ -36,7 +36,7 @@ lint: env ## ruff and strict mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-overhead: env ## what a trial of nothing costs: plain Ray Tune, genseek, genseek with its record
+overhead: env ## results a second that a search takes in: plain Ray Tune and genseek, each without and with MLflow
 	$(BIN)/python benchmarks/overhead.py
 
 bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick to see that all works)

@@ -155,7 +155,7 @@ class Director:
 
     def _waiting(self) -> list[int]:
         """Numbers of the trials that nobody trains; as many are proposed as may be open."""
-        while self._asked < self._budget.trials and len(self._open) < self._ahead:
+        while not self._given_up and self._asked < self._budget.trials and len(self._open) < self._ahead:
             number, configuration = self._proposer.ask()
             self._asked += 1
             self._open[number] = _Open(configuration)

@@ -14,6 +14,7 @@ from search.fusing import MOST, Fusing, Key, key_of
 from search.group import Group
 from search.trial import Report, Trial
 
+SPLIT = 8  # groups of one kind
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
@@ -58,7 +59,10 @@ class Trainer:
     @property
     def room(self) -> int:
         """How many more trials it could well use: what its groups have room for, and one to go on with."""
-        spare = sum(self._room(group) for group in self._groups) if self._groups else self._fusing.first
+        most: dict[Key, int] = {}
+        for group in self._groups:
+            most[_key(group)] = max(most.get(_key(group), 0), self._room(group))
+        spare = sum(room for kind, room in most.items() if not self._split(kind)) if most else self._fusing.first
         return min(max(spare, 1) - len(self._waiting), MOST - len(self._trials))
 
     def seconds_a_network(self) -> dict[Key, float]:
@@ -143,7 +147,7 @@ class Trainer:
         for trial in list(self._waiting):
             key = key_of(trial.configuration)
             place = next((place for place, (kind, room) in enumerate(spare) if kind == key and room > 0), None)
-            if place is None and any(room == 0 for _, room in spare):
+            if self._split(key) or (place is None and any(room == 0 for _, room in spare)):
                 continue
             self._waiting.remove(trial)
             begun = self._begun(trial)
@@ -176,6 +180,10 @@ class Trainer:
             return 0
         limit = self._limits.get(_key(group), len(group.trials) + MOST)
         return min(self._fusing.room(group), max(0, limit - len(group.trials)))
+
+    def _split(self, kind: Key) -> bool:
+        """Whether so many groups of a kind were not worth joining that more of it would only wait for their turns."""
+        return sum(_key(group) == kind for group in self._groups) >= SPLIT
 
     def _kept_apart(self, group: Group) -> bool:
         """Whether one of its trials has yet to pass the epoch at which a group of it failed."""

@@ -99,7 +99,7 @@ class _Post(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._lose(trial)
         self._dead += 1
-        if self._dead >= MOST_DEAD:
+        if self._dead >= MOST_DEAD or not self._director.heard:
             self._director.abandon(_error_of(trial))
 
     def _lose(self, trial: Any) -> None:
@@ -111,7 +111,7 @@ class _Post(tune.Callback):
 def _error_of(trial: Any) -> str:
     """What a worker raised: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
     path = trial.error_file
-    return Path(path).read_text().strip() if path and Path(path).exists() else "unknown error"
+    return (Path(path).read_text().strip() if path and Path(path).exists() else "") or "unknown error"
 
 
 class _Interrupt(tune.Stopper):

@@ -52,10 +52,10 @@ class TuneTrainer(tune.Trainable):
         self._orders: list[Orders] = []
         self._news: list[News] = []
         self._changed = threading.Condition()
-        self._room, self._networks, self._busy = 1, 0, 0.0
+        self._room, self._networks, self._busy = 0, 0, 0.0
         self._kinds: dict[int, Key] = {}
         self._paces: dict[Key, float] = {}
-        self._spoken, self._said_room, self._error = 0.0, 1, ""
+        self._spoken, self._said_room, self._error = 0.0, 0, ""
         for work in (self._listen, self._train):
             threading.Thread(target=work, daemon=True).start()
 
@@ -64,7 +64,7 @@ class TuneTrainer(tune.Trainable):
         time.sleep(max(0.0, self._spoken + PAUSE - time.monotonic()))
         with self._changed:
             new = lambda: bool(self._news or self._error or self._room > self._said_room)  # noqa: E731
-            self._changed.wait_for(new, HEARTBEAT if self._spoken else 0)
+            self._changed.wait_for(new, HEARTBEAT)
             if self._error:
                 raise RuntimeError(self._error)
             news, self._news = self._news, []
@@ -101,6 +101,9 @@ class TuneTrainer(tune.Trainable):
 
     def _serve(self, trainer: Trainer) -> None:
         saved = time.monotonic()
+        with self._changed:
+            self._room = trainer.room
+            self._changed.notify_all()
         while True:
             began = time.monotonic()
             with self._changed:

@@ -67,7 +67,7 @@ def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_stu
     assert (found["name"], found["trials"], found["status"]) == ("tiny-1", 2, "FINISHED")
     client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
     params = client.get_run(found["run_id"]).data.params
-    assert (params["replicas"], params["device"]) == ("2", "cpu")
+    assert (params["replicas"], params["device"], params["fuse"]) == ("2", "cpu", "off")
     metrics = client.get_run(winner["run_id"]).data.metrics
     assert {name for name in metrics if name.startswith("spread/")} == {
         f"spread/{name}" for name in (*winner["scores"],)

@@ -416,4 +416,18 @@ def test_an_abandoned_search_is_over() -> None:
     assert stage.ended() == {0: "failed", 1: "failed"}
     (error,) = {event.error for event in stage.events if isinstance(event, Ended)}
     assert error == "no trainer is left: OSError: no such disk"
-    assert stage.begins("x", 9) == []
+    assert stage.director.error == "OSError: no such disk"
+    assert stage.director.heard
+    # A trainer that was still on its way brings nothing back to life.
+    assert stage.hear("x", 9, [0], [news(0, 3)]) == Orders([], [0])
+    assert (stage.director.done, stage.director.left, stage.proposer.asked) == (True, 0, 2)
+    assert len(stage.ended()) == 2
+
+
+def test_a_search_without_any_trainer_is_over() -> None:
+    stage = Stage([A] * 3)
+    assert not stage.director.heard
+    stage.director.abandon("OSError: no such disk")
+    assert (stage.director.done, stage.director.left, stage.director.heard) == (True, 0, False)
+    stage.director.close()
+    assert stage.events == []

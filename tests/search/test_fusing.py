@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from search.configuration import Configuration, Training
-from search.fusing import MOST, WORTH, Fusing, Machine, key_of
+from search.fusing import MOST, UNMEASURED, WORTH, Fusing, Machine, key_of
 from search.group import Group
 from search.trial import Trial
 
@@ -27,16 +27,28 @@ def test_room_grows_with_cheap_steps(make_task: Any) -> None:
     eight = [group(make_task, 8, seconds=seconds) for seconds in (budget / 1.5, budget / 1.25, budget, 2 * budget)]
     assert [fusing.room(each) for each in eight] == [4, 2, 0, 0]
     slower = Fusing(Machine(step=2 * MACHINE.step, product=0))  # a machine whose smallest step takes longer
-    assert [slower.room(each) for each in eight] == [10, 10, 8, 0]
+    assert [slower.room(each) for each in eight] == [16, 12, 8, 0]
 
 
-def test_a_pack_at_most_doubles_before_it_is_measured_again(make_task: Any) -> None:
+def test_a_measured_pack_grows_as_if_each_trial_cost_as_much(make_task: Any) -> None:
     fusing = Fusing(MACHINE)
+    cheap = WORTH * MACHINE.step / 3.25  # a pack of so many times its trials would just fit
+    assert [fusing.room(group(make_task, count, seconds=cheap)) for count in (1, 2, 5)] == [2, 4, 11]
+
+
+def test_a_few_train_stacked_before_their_steps_are_measured(make_task: Any) -> None:
+    for machine in (MACHINE, Machine(step=1e-9, product=0.0)):
+        fusing = Fusing(machine)
+        assert [fusing.room(group(make_task, count)) for count in (1, 3, 4, 6)] == [3, 1, 0, 0]
     cheap = MACHINE.step / 100
-    assert [fusing.room(group(make_task, count, seconds=cheap)) for count in (1, 2, 5)] == [3, 4, 7]
-    assert fusing.room(group(make_task, 3)) == 0  # not measured yet
     joined = Group.join([group(make_task, 2, seconds=cheap), group(make_task, 1, seconds=cheap)])
-    assert joined.seconds == fusing.room(joined) == 0
+    assert joined.seconds == 0  # what its parts took says nothing of the whole
+    assert Fusing(MACHINE).room(joined) == UNMEASURED - 3
+
+
+@pytest.mark.parametrize(("most", "first"), [(None, UNMEASURED), (1, 1), (3, 3), (9, UNMEASURED)])
+def test_trials_to_begin_with(most: int | None, first: int) -> None:
+    assert Fusing(MACHINE, most).first == first
 
 
 def test_no_pack_grows_beyond_the_most(make_task: Any) -> None:

@@ -30,6 +30,21 @@ def test_a_trial_below_the_upper_half_of_its_rung_stops() -> None:
     assert not halving.stops(4, 4, 0.5)
 
 
+def test_who_is_over_counts_at_the_last_rung() -> None:
+    halving = Halving(Budget(epochs=20, grace=2, reduction=3))  # rungs at 2, 6 and 18
+    assert all(halving.stops(number, 20, 1.0) for number in range(5))
+    assert halving.stops(5, 18, 50.0)
+    assert not halving.stops(6, 18, 0.5)
+
+
+def test_who_was_at_the_last_rung_counts_there_once() -> None:
+    halving = Halving(Budget(epochs=20, grace=2, reduction=2))  # rungs at 2, 4, 8 and 16
+    assert not halving.stops(0, 16, 5.0)
+    assert halving.stops(0, 20, 1.0)
+    assert not halving.stops(1, 16, 4.9)
+    assert halving.stops(2, 16, 4.96)  # the cutoff is 4.95, of the 5 and the 4.9; the 1 came at no rung
+
+
 def test_between_rungs_nobody_stops() -> None:
     halving = Halving(BUDGET)
     halving.stops(0, 2, 1.0)

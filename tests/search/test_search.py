@@ -135,6 +135,31 @@ def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
     assert len(MlflowClient(store.uri).search_runs([store.experiment])) == 1 + len(runs)
 
 
+def test_what_trains_stacked_is_recorded_in_the_studys_own_words(finished: Any) -> None:
+    store = Store(finished.folder)
+    params = MlflowClient(store.uri).get_run(store.searches()[0].run_id).data.params
+    assert (params["fuse"], params["replicas"], params["device"]) == ("auto", "1", "auto")
+
+
+@pytest.mark.parametrize("written", ['"auto"', '"off"', "3"])
+def test_fuse_is_recorded_as_it_was_written(
+    written: str, store_folder: Path, tiny_study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def trained(*arguments: Any) -> bool:
+        given.append(arguments)
+        return True
+
+    monkeypatch.setattr("search.running.tune_trials", trained)
+    store, text = Store(store_folder), f"fuse = {written}\n{tiny_study.read_text()}"
+    study = parse_study(text, "tiny", "tiny.toml")
+    run_search(plan_search(study, store, "none"))
+    assert study.fuse in given[0]
+    params = MlflowClient(store.uri).get_run(store.searches()[0].run_id).data.params
+    assert params["fuse"] == written.strip('"')
+
+
 def test_the_search_leaves_a_summary_and_pictures(finished: Any, tmp_path: Path) -> None:
     store = Store(finished.folder)
     parent, winner = store.searches()[0].run_id, finished.result.board.winner()

@@ -11,7 +11,7 @@ from objectives import OBJECTIVES
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward
 from search.configuration import Configuration, Training
-from search.fusing import MOST, Fusing, Machine
+from search.fusing import MOST, UNMEASURED, Fusing, Machine
 from search.group import Group
 from search.trainer import Told, Trainer
 from search.trial import Report, Trial
@@ -156,8 +156,8 @@ def test_packs_grow_and_are_of_one_kind(watched: Made, task: Any) -> None:
     for packs in watch.packs:
         for pack in packs:
             assert len({(t.configuration.objective, t.configuration.training.batch) for t in pack}) == 1
-    assert watch.sizes()[0] == [1]  # nobody knows yet what a step takes
-    assert watch.sizes()[1] == [4]
+    # Nobody knows yet what a step of the first kind takes, and then of the second: each lets the next kind wait.
+    assert watch.sizes()[:4] == [[4], [4, 5], [4, 5, 5], [5, 5, 5]]
     for kind in kinds:
         assert max(len(pack) for packs in watch.packs for pack in packs if pack[0].configuration == kind) == 5
     assert watch.errors == {}
@@ -165,9 +165,15 @@ def test_packs_grow_and_are_of_one_kind(watched: Made, task: Any) -> None:
 
 def test_a_dear_step_keeps_trials_apart(watched: Made, task: Any) -> None:
     watch = watched(machine=Machine(step=1e-9, product=0.0))
-    added(watch, task, [configuration() for _ in range(4)])
+    added(watch, task, [configuration() for _ in range(7)])
+    watch.advance()
+    assert watch.sizes() == [[UNMEASURED]]
+    assert watch.trainer.room == 1 - 3
+    watch.trainer.remove([0])
+    watch.advance()
+    assert watch.sizes()[1] == [UNMEASURED - 1]  # measured now, so that nobody takes the place
     watch.finish()
-    assert {size for sizes in watch.sizes() for size in sizes} == {1}
+    assert watch.sizes()[2:] == [[3]] * 4 + [[3]] * 6
 
 
 def test_padding_that_is_not_worth_it_keeps_trials_apart(watched: Made, task: Any) -> None:
@@ -200,12 +206,37 @@ def test_a_full_pack_lets_others_wait(watched: Made, task: Any) -> None:
     assert list(watch.reports) == [0, 1, 2]
 
 
+def test_other_kinds_begin_as_long_as_no_pack_is_full(watched: Made, task: Any) -> None:
+    first, second, third = configuration(), configuration(objective="energy"), configuration(batch=25)
+    open_to_all = watched(3)
+    added(open_to_all, task, [first, first, second, second, third])
+    open_to_all.advance()
+    assert open_to_all.sizes() == [[1, 2, 2]]
+    full = watched(2)
+    added(full, task, [first, second, second, third, first])
+    full.advance()
+    assert full.sizes() == [[2, 2]]  # the second kind is full: the third waits, the first has had a place
+    full.trainer.remove([1])
+    full.advance()
+    assert full.sizes()[1] == [1, 2]  # the first kind is full as well
+
+
+@pytest.mark.parametrize(("most", "first"), [(None, UNMEASURED), (1, 1), (3, 3), (9, UNMEASURED)])
+def test_an_idle_trainer_asks_for_what_it_begins_with(most: int | None, first: int, watched: Made, task: Any) -> None:
+    watch = watched(most)
+    assert watch.trainer.room == first
+    added(watch, task, [configuration()])
+    assert watch.trainer.room == first - 1
+    watch.finish()
+    assert watch.trainer.room == first
+
+
 def test_room(watched: Made, task: Any) -> None:
     watch = watched(4)
     trainer = watch.trainer
-    assert trainer.room == 1
+    assert trainer.room == 4
     added(watch, task, [configuration()])
-    assert trainer.room == 0  # it waits
+    assert trainer.room == 3  # it waits
     watch.advance()
     assert trainer.room == 3
     added(watch, task, [configuration()], first=1)
@@ -313,6 +344,17 @@ def test_out_of_memory_halves_and_goes_on(
     assert max(sizes) > 2
 
 
+def test_halves_are_rounded_up(watched: Made, task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Touchy, "largest", 3)
+    watch = watched(16)
+    added(watch, task, [configuration() for _ in range(5)])
+    watch.advance(2)
+    added(watch, task, [configuration()], first=5)
+    watch.finish()
+    assert watch.sizes()[:3] == [[5], [2, 3], [3, 3]]
+    assert watch.errors == {}
+
+
 def test_one_that_never_fits_fails(watched: Made, task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Touchy, "largest", 0)
     watch = watched(16)
@@ -324,8 +366,10 @@ def test_one_that_never_fits_fails(watched: Made, task: Any, monkeypatch: pytest
 
 def test_after_a_failure_it_goes_on_from_checkpoints(watched: Made, task: Any, assert_alike: Any) -> None:
     watch = watched(8)
-    trials = added(watch, task, [configuration(5), configuration(7), configuration(4, fatal=STEPS * 4 + 1)])
-    watch.advance(3)
+    trials = added(watch, task, [configuration(5)])
+    watch.advance()
+    trials += added(watch, task, [configuration(7), configuration(4, fatal=STEPS * 4 + 1)], first=1)
+    watch.advance(2)
     saved = watch.trainer.checkpoints()
     assert {number: checkpoint.report.epoch for number, checkpoint in saved.items()} == {0: 3, 1: 2, 2: 2}
     watch.finish()
@@ -338,14 +382,16 @@ def test_after_a_failure_it_goes_on_from_checkpoints(watched: Made, task: Any, a
 
 def test_a_trial_comes_with_a_checkpoint(watched: Made, task: Any, assert_alike: Any) -> None:
     first = watched(8)
-    trials = added(first, task, [configuration(5), configuration(7)])
-    first.advance(2)
+    trials = added(first, task, [configuration(5)])
+    first.advance()
+    trials += added(first, task, [configuration(7)], first=1)
+    first.advance()
     saved = first.trainer.checkpoints()
     second = watched(8)
     for number, trial in enumerate(trials):
         second.trainer.add(number, Trial(trial.configuration, task, trial.seed), saved[number])
     second.advance()
-    assert [(each.number, each.report.epoch) for each in second.told[0]] == [(0, 3)]
+    assert [(each.number, each.report.epoch) for each in second.told[0]] == [(0, 3), (1, 2)]
     second.finish()
     for number, trial in enumerate(trials):
         assert_alike(second.reports[number], alone(trial)[2 - number :])
@@ -355,12 +401,12 @@ def test_removing(watched: Made, task: Any, assert_alike: Any) -> None:
     watch = watched(2)
     trials = added(watch, task, [configuration(width) for width in (4, 5, 6, 7, 8)])
     watch.advance(2)
-    assert watch.sizes() == [[1], [2]]
+    assert watch.sizes() == [[2], [2]]
     watch.trainer.remove([1, 3, 77])  # in training, waiting, and unknown
     assert set(watch.trainer.trials) == {0, 2, 4}
     watch.trainer.remove([])
     watch.finish()
-    assert [report.epoch for report in watch.reports[1]] == [1]
+    assert [report.epoch for report in watch.reports[1]] == [1, 2]
     assert 3 not in watch.reports
     for number in (0, 2, 4):
         assert_alike(watch.reports[number], alone(trials[number]))

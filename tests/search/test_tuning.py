@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from search.errors import InputError
 from search.events import Ended, Event, Reported, Started, Trained
 from search.exporting import opened
 from search.group import Group
+from search.orders import Message, Orders
 from search.proposer import Proposer
 from search.study import Study, parse_study
 from search.trial import Report, Trial
-from search.tuning import tune_trials
+from search.tuning import MOST_DEAD, _Post, _slots, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,6 +96,60 @@ def test_what_a_cluster_cannot_give(
 ) -> None:
     with pytest.raises(InputError, match=said):
         searched(make_task(), tmp_path, 1, **wanted)
+
+
+@pytest.mark.parametrize(
+    ("have", "wanted", "slots"),
+    [
+        ({"CPU": 16.0, "GPU": 1.0}, {"gpus": 0.1}, (10, 6)),
+        ({"CPU": 1.0}, {"cpus": 0.1}, (0, 10)),
+        ({"CPU": 3.0, "GPU": 2.0}, {"cpus": 0.3, "gpus": 0.7}, (2, 8)),
+        ({"CPU": 2.0, "GPU": 8.0}, {}, (2, 0)),  # none without a core
+        ({"CPU": 4.0, "GPU": 2.0}, {"device": "gpu"}, (2, 0)),
+        ({"CPU": 4.0, "GPU": 2.0}, {"device": "cpu"}, (0, 4)),
+    ],
+)
+def test_shares_that_make_a_whole_are_all_taken(
+    have: dict[str, float], wanted: dict[str, Any], slots: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.tuning.ray.cluster_resources", lambda: have)
+    assert _slots(Budget(**wanted)) == {"gpu": slots[0], "cpu": slots[1]}
+
+
+def test_only_trainers_that_die_without_a_word_between_end_a_search() -> None:
+    abandoned: list[str] = []
+    heard: dict[str, Any] = {"hear": lambda message: Orders(), "heard": True}
+    director: Any = SimpleNamespace(abandon=abandoned.append, lose=lambda name: None, **heard)
+    post, trial = _Post(director, None), SimpleNamespace(trial_id="a", error_file=None)
+    message = Message("x", [], frozenset(), frozenset(), 1, 0, 0.0)
+    for _ in range(3):
+        for _ in range(MOST_DEAD - 1):
+            post.on_trial_error(0, [], trial)
+        post.on_trial_result(0, [], trial, {"message": message})
+    for dead in range(MOST_DEAD):
+        assert abandoned == [], dead
+        post.on_trial_error(0, [], trial)
+    assert abandoned == ["unknown error"]
+
+
+def test_the_first_trainer_that_dies_before_any_has_spoken_ends_a_search() -> None:
+    abandoned: list[str] = []
+    director: Any = SimpleNamespace(heard=False, abandon=abandoned.append, lose=lambda name: None)
+    _Post(director, None).on_trial_error(0, [], SimpleNamespace(trial_id="a", error_file=None))
+    assert abandoned == ["unknown error"]
+
+
+class Unreadable:
+    """What can be written and not read: no worker gets it."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+@pytest.mark.slow
+def test_a_search_whose_trainers_never_start(ray_cluster: None, make_task: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^no trainer can start: .*invalid literal for int.*'no number'$"):
+        searched(make_task(sources={"none": Unreadable()}), tmp_path, 4)
 
 
 def seen_by(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from search import worker
 from search.checkpoint import Checkpoint
 from search.configuration import Configuration, Training
 from search.exporting import opened
-from search.fusing import key_of
+from search.fusing import UNMEASURED, key_of
 from search.group import Group
 from search.orders import Assignment, Message, News, Orders
 from search.trial import Report, Trial
@@ -118,7 +118,7 @@ def alone(assignment: Assignment, task: Any) -> list[Report]:
 
 def test_the_first_message_asks_for_work(started: Started, make_task: Any) -> None:
     _, _, first = started(make_task())
-    assert (first.news, first.numbers, first.room, first.networks, first.device) == ([], frozenset(), 1, 0, "cpu")
+    assert (first.news, first.numbers, first.room, first.networks, first.device) == ([], frozenset(), UNMEASURED, 0, "cpu")
 
 
 def test_trials_are_trained_told_of_and_kept(
@@ -237,6 +237,22 @@ def test_what_breaks_a_trainer_ends_it(started: Started, make_task: Any, monkeyp
     desk.put(first.trainer, assignments(4))
     with pytest.raises(RuntimeError, match="AssertionError: of genseek's own making"):
         heard(trainer, over(0))
+
+
+def test_a_lost_desk_ends_its_trainer(make_task: Any, tmp_path: Path) -> None:
+    lost = threading.Event()
+
+    def take() -> bytes:
+        lost.wait()
+        raise ConnectionError("the driver is gone")
+
+    desk = SimpleNamespace(take=SimpleNamespace(remote=lambda name: take))
+    trainer: Any = TuneTrainer.__new__(TuneTrainer)
+    trainer.setup({"device": "cpu"}, make_task(), desk, 8, 1, str(tmp_path))
+    trainer.step()
+    lost.set()
+    with pytest.raises(RuntimeError, match="ConnectionError: the driver is gone"):
+        heard(trainer, lambda messages: False, 10)
 
 
 def test_a_gpu_that_is_only_logical_trains_on_the_cores(
