@@ -42,6 +42,7 @@ overhead: env ## results a second that a search takes in: plain Ray Tune and gen
 bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick to see that all works)
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
 	$(BIN)/python benchmarks/whole_search.py $(ARGS)
+	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
 
 clean: ## remove the environment and caches, keep stores and exports

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from page import table, write
 from ray import tune
 
 # Nothing of genseek is imported up here: it changes what Ray reads when it starts.
@@ -162,9 +163,14 @@ def main() -> None:
             command = [sys.executable, __file__, "--way", way, "--results", count]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             rates[way].append(float(done.stdout.splitlines()[-1]))
-    print(f"{'results a second':36s} {'median':>8s} {'least':>8s} {'most':>8s}")
-    for way, own in rates.items():
-        print(f"{way:36s} {statistics.median(own):8.0f} {min(own):8.0f} {max(own):8.0f}")
+    base = statistics.median(rates[next(iter(WAYS))])
+    rows = [
+        [way, *(f"{each:.0f}" for each in (middle, min(own), max(own))), f"{middle / base:.2f}"]
+        for way, own in rates.items()
+        for middle in [statistics.median(own)]
+    ]
+    heads = ["way", "results a second", "least", "most", "times plain Ray Tune's"]
+    write("ceiling", table(heads, rows), f"medians of {arguments.rounds} rounds")
 
 
 if __name__ == "__main__":

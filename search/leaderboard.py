@@ -18,7 +18,8 @@ UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  
 class Entry:
     """How one trial ended; `scores` and `fit` are those of its best checkpoint on validation rows.
 
-    `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only.
+    `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only, and
+    `spread` the standard deviations of its fit and scores over the trial's replicas, where it has more than one.
     """
 
     trial: int
@@ -31,6 +32,7 @@ class Entry:
     facts: dict[str, float]
     test: dict[str, float] = field(default_factory=dict)
     run_id: str = ""
+    spread: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Leaderboard:
             "configuration": entry.configuration.flat(),
             "scores": with_floors(entry.scores | {"fit": entry.fit}, self.floors["validation"]),
             "test": with_floors(entry.test, self.floors["test"]) if entry.test else None,
+            "spread": entry.spread,
             "facts": entry.facts,
             "epoch": entry.epoch,
             "best_epoch": entry.best_epoch,
@@ -173,6 +176,7 @@ class Entries:
             reported.facts,
             test,
             run_id,
+            report.spread,
         )
 
 

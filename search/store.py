@@ -234,7 +234,7 @@ def _found(run: Run) -> Found:
 
 def _entry(run: Run) -> Entry:
     tags, metrics = run.data.tags, run.data.metrics
-    grouped: dict[str, dict[str, float]] = {"": {}, "test": {}, "network": {}}
+    grouped: dict[str, dict[str, float]] = {"": {}, "test": {}, "network": {}, "spread": {}}
     for key, value in metrics.items():
         group, _, name = key.rpartition("/")
         grouped.setdefault(group, {})[name] = value
@@ -249,4 +249,5 @@ def _entry(run: Run) -> Entry:
         grouped["network"],
         grouped["test"],
         run.info.run_id,
+        grouped["spread"],
     )

@@ -73,6 +73,9 @@ def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_stu
         f"spread/{name}" for name in (*winner["scores"],)
     }
     assert metrics["spread/fit"] > 0
+    assert winner["spread"]["fit"] == pytest.approx(metrics["spread/fit"], rel=1e-5)
+    read = json.loads(genseek("best", "tiny-1", "--store", store_folder, "--json")[1])
+    assert read["spread"] == pytest.approx(winner["spread"], rel=1e-5)
     said = refused(genseek, "run", tiny_study, *arguments, "--name", "tiny-1")
     assert "--name tiny-1: a search of that name exists already" in said
 
