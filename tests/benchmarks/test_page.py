@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SCRIPTS = ("throughput", "whole_search", "overhead", "scaling")
 MARKED = "before\n<!-- a -->\nold\n<!-- /a -->\nbetween\n<!-- b -->\n<!-- /b -->\nafter\n"
 
 
@@ -42,7 +43,7 @@ def test_unknown_markers_are_refused(tmp_path: Path) -> None:
 def test_the_page_has_a_place_for_every_table_and_no_other() -> None:
     from page import PAGE
 
-    sources = "".join((BENCHMARKS / f"{name}.py").read_text() for name in ("throughput", "whole_search", "scaling"))
+    sources = "".join((BENCHMARKS / f"{name}.py").read_text() for name in SCRIPTS)
     written = set(re.findall(r'\bwrite\("([a-z ]+)"', sources))
     assert set(re.findall(r"<!-- ([a-z ]+) -->", PAGE.read_text())) == written
 

@@ -12,6 +12,7 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
+@pytest.mark.slow
 def test_optuna_and_tune_train_the_same_trials_to_the_same_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_an_entry_in_the_registry_reaches_the_workers(
     del sys.modules["sines_of_a_test"]
 
 
+@pytest.mark.slow
 def test_a_class_without_a_source_is_searched_and_not_exported(
     ray_cluster: None, store_folder: Path, tmp_path: Path
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_class_without_a_source_is_searched_and_not_exported(
     assert not (tmp_path / "winner").exists()
 
 
+@pytest.mark.slow
 def test_what_a_package_announces_reaches_the_workers(
     ray_cluster: None, shown: Path, store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genseek: Any
 ) -> None:

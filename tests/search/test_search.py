@@ -208,6 +208,7 @@ def test_a_name_is_of_plain_letters(name: str, finished: Any) -> None:
         plan_search(finished.plan.study, Store(finished.folder), name)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_loses_the_record_and_not_the_result(
     ray_cluster: None, store_folder: Path, tiny_study: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +255,7 @@ width = 8
 """
 
 
+@pytest.mark.slow
 def test_trials_that_cannot_be_built_fail_and_the_others_go_on(ray_cluster: None, store_folder: Path) -> None:
     text = TWO_WAYS.format('features = "log1p"')
     plan = plan_search(parse_study(text, "two", "two.toml"), Store(store_folder), "some")

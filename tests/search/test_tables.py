@@ -33,6 +33,7 @@ def test_from_a_csv_to_samples(name: str, ray_cluster: None, store_folder: Path,
     assert json.loads((out / "model.json").read_text())["columns"] == list(frame.columns)
 
 
+@pytest.mark.slow
 def test_some_columns_and_missing_values(ray_cluster: None, store_folder: Path, tmp_path: Path, genseek: Any) -> None:
     frame = load_iris(as_frame=True).frame.iloc[:, :3].set_axis(["length (cm)", "width", "petal"], axis=1)
     frame["name"] = "setosa"
