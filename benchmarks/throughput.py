@@ -33,7 +33,7 @@ from search.task import Task
 from search.tuning import tune_trials
 
 TRIALS = 96
-EPOCHS = {"f1": 80, "VAE": 160}
+EPOCHS = {"f1": 40, "VAE": 80}
 QUICK = 8  # a quick run has so many times fewer epochs and trials
 PLAIN, OPTUNA, FUSED = "plain Ray Tune", "Optuna, processes", "genseek"
 
