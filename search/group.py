@@ -45,10 +45,13 @@ class Group:
 
     @staticmethod
     def join(groups: Sequence["Group"]) -> "Group":
-        """Group of all trials of `groups`, each at the epoch that it had reached."""
+        """Group of all trials of `groups`, each at the epoch that it had reached; those most alike stand together."""
         if len(groups) == 1:
             return groups[0]
-        return Group([trial for group in groups for trial in group.trials], Pack.join([group.pack for group in groups]))
+        joined = Group(
+            [trial for group in groups for trial in group.trials], Pack.join([group.pack for group in groups])
+        )
+        return joined.keep(sorted(joined.trials, key=_names))
 
     def keep(self, trials: Sequence[Trial]) -> "Group":
         """Group of some of its trials, which go on as if nothing had happened."""
@@ -108,6 +111,11 @@ class Group:
         for trial in self.trials:
             places = self.places(trial)
             trial.judged(self.epoch(trial), [judged[place] for place in places], pack.averaged, places)
+
+
+def _names(trial: Trial) -> list[str]:
+    """Activation, optimiser, kernel and so on: neighbours of one name are computed at once."""
+    return [value for value in trial.configuration.flat().values() if isinstance(value, str)]
 
 
 def _batches(trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:

@@ -32,7 +32,7 @@ def test_sides_are_compared_from_when_each_had_its_winner() -> None:
     plain = {"seconds": 100.0, "finishes": [{"seconds": 60.0, "fit": 2.0, "test": 1.0}]}
     own = [{"seconds": 15.0, "fit": 1.8, "test": 1.2}, {"seconds": 20.0, "fit": 1.7, "test": 1.1}]
     found = Compared.of(plain, {"seconds": 25.0, "finishes": own})
-    assert found.ratios == (4.0, 4.0, 0.0)
+    assert found.ratios == (4.0, 100 / 15, 4.0, 0.0)
     assert found.our_winner.fit == 1.7
     row = found.row(2)
     assert len(row) == len(HEADS)
@@ -47,9 +47,10 @@ def test_both_sides_search_one_space() -> None:
 
     study = parse_study(SPACE, "whole_search", "whole_search")
     ours = study.training | study.models["pushforward"]
+    fixed = {name: domain.value for name, domain in ours.items() if isinstance(domain, Fixed)}
     ours = {name: domain for name, domain in ours.items() if not isinstance(domain, Fixed)}
     trial = optuna.create_study().ask()
-    assert suggested(trial) == {"model": "pushforward"}
+    assert suggested(trial) == {"model": "pushforward"} | fixed
     assert trial.distributions.keys() == ours.keys()
     for name, theirs in trial.distributions.items():
         domain = ours[name]

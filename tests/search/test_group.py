@@ -136,7 +136,7 @@ def test_trials_join_midway_and_leave(make_task: Any, assert_alike: Any) -> None
 def test_keep_leaves_the_others_and_their_reports(make_task: Any) -> None:
     trials = trials_of("map", make_task())
     group = Group.join([Group.of(trial) for trial in trials])
-    assert group.keep(trials) is group
+    assert group.keep(group.trials) is group
     assert Group.join([group]) is group
     kept = group.keep(trials[1:3])
     assert (kept.trials, len(kept.pack.rows)) == (trials[1:3], 2)
@@ -144,6 +144,18 @@ def test_keep_leaves_the_others_and_their_reports(make_task: Any) -> None:
     assert group.epoch(trials[1]) == 0
     assert trials[1].report.epoch == 1
     assert trials[0].report.epoch == 0
+
+
+def test_those_of_one_name_stand_together(make_task: Any, assert_alike: Any) -> None:
+    names = ("tanh", "relu", "tanh", "silu", "relu")
+    chosen = [configuration("pushforward", "mmd", {}, width=4 + place, activation=a) for place, a in enumerate(names)]
+    task = make_task()
+    trials = [Trial(each, task, seed) for seed, each in enumerate(chosen)]
+    group = Group.join([Group.join([Group.of(trial) for trial in trials[:3]]), *map(Group.of, trials[3:])])
+    assert group.pack.model.network.activation == ("relu", "relu", "silu", "tanh", "tanh")
+    told = histories(group)
+    for trial in trials:
+        assert_alike(told[trial], alone(trial))
 
 
 @pytest.mark.parametrize("family", ["map", "concluded", "critic"])
