@@ -29,8 +29,9 @@ from ray.tune.search.optuna import OptunaSearch
 from turns import Measured, spread, take_turns
 
 from search.events import Ended, Event
+from search.planning import plan_search
 from search.preparation import judge_of, problem_of, task_of
-from search.running import plan_search, run_search
+from search.running import run_search
 from search.store import Store
 from search.study import Study, parse_study
 
@@ -172,8 +173,8 @@ class Compared:
 
     @property
     def ratios(self) -> tuple[float, float, float, float]:
-        """Plain over genseek: to the end; from plain's end, and from when it had its winner, to when genseek had as good
-        a fit; from when plain had its winner to when genseek's was as good on test rows. 0 where genseek never had it.
+        """Plain over genseek: to the end; from plain's end, and from when it had its winner, to when genseek had as
+        good a fit; from when plain had its winner to when genseek's was as good on test rows. 0 where it never was.
         """
         had = self.plain_winner.seconds
         return self.plain / self.ours, self.plain / self.as_fit, had / self.as_fit, had / self.as_tested
@@ -220,8 +221,8 @@ def main() -> None:
     rows = [each.row(seed) for seed, each in enumerate(seeds)]
     end, told, fit, test = (spread(values) for values in zip(*(each.ratios for each in seeds), strict=True))
     closing = (
-        f"Median ratios (0 for never): {end} to the end; to as good a fit as the plain script's winner, {told} from the "
-        f"plain script's end and {fit} from when it had that winner; {test} on test rows as well."
+        f"Median ratios (0 for never): {end} to the end; to as good a fit as the plain script's winner, {told} from "
+        f"the plain script's end and {fit} from when it had that winner; {test} on test rows as well."
     )
     trials = _study(0, given.quick).budget.trials
     quick = ", `--quick`: too small to read anything from" if given.quick else ""

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from search.errors import InputError
     from search.exporting import export, opened
     from search.leaderboard import Entry, Leaderboard
+    from search.planning import plan_resume, plan_search
     from search.preparation import with_overrides
-    from search.running import plan_search, run_search
+    from search.running import run_search
     from search.scoring import score_tables
     from search.store import Store
     from search.study import Study, load_study
@@ -49,7 +50,8 @@ _HOMES = {
     "export": "exporting",
     "load_study": "study",
     "opened": "exporting",
-    "plan_search": "running",
+    "plan_resume": "planning",
+    "plan_search": "planning",
     "run_search": "running",
     "score_tables": "scoring",
     "with_overrides": "preparation",
@@ -64,6 +66,7 @@ __all__ = [
     "export",
     "load_study",
     "opened",
+    "plan_resume",
     "plan_search",
     "run_search",
     "score_tables",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -38,22 +39,26 @@ class Checkpoint:
         return Group([trial], pack)
 
     def save(self, folder: Path) -> None:
-        """Write it to a folder, whole or not at all."""
-        fresh = folder.with_name(f"{folder.name}.new")
-        fresh.mkdir(parents=True, exist_ok=True)
-        save_file(self.state, fresh / STATE)
-        save_file(self.best, fresh / BEST)
-        (fresh / REPORT).write_text(json.dumps(asdict(self.report)))
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
+        """Write it to a folder, whole or not at all, whoever else may write there."""
+        fresh = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+        try:
+            fresh.mkdir(parents=True)
+            save_file(self.state, fresh / STATE)
+            save_file(self.best, fresh / BEST)
+            (fresh / REPORT).write_text(json.dumps(asdict(self.report)))
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint | None":
         """Checkpoint of a folder, if there is one."""
-        if not (folder / REPORT).exists():
-            return None
-        report = Report(**json.loads((folder / REPORT).read_text()))
-        return cls(load_file(folder / STATE), report, load_file(folder / BEST))
+        try:
+            report = Report(**json.loads((folder / REPORT).read_text()))
+            return cls(load_file(folder / STATE), report, load_file(folder / BEST))
+        except FileNotFoundError:
+            return None  # there is none, or a trainer that nobody hears any more replaces it just now
 
 
 def save_best(trial: Trial, folder: Path) -> None:

@@ -1,7 +1,5 @@
 """The command line, `genseek`."""
 
-import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -9,10 +7,23 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from search import cli_run
+from search.cli_output import print_json, store_of, tell
 from search.errors import InputError, unknown
+from search.options import (
+    By,
+    Columns,
+    Data,
+    DropMissing,
+    Json,
+    ProblemName,
+    SearchName,
+    StoreFolder,
+    StudyName,
+    Tracking,
+)
 
 # Ray, MLflow and torch take seconds to import: each command imports what it needs, so that --help answers at once.
 
@@ -25,96 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.")]
-SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a search in the store.")]
-ProblemName = Annotated[
-    str | None, typer.Option("--problem", help="Another problem than the study's, with its own defaults.")
-]
-Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
-Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, comma separated.")]
-DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
-StoreFolder = Annotated[
-    Path | None, typer.Option("--store", help="Folder of the store.  [default: genseek-store]", show_default=False)
-]
-Tracking = Annotated[
-    str | None,
-    typer.Option(help="MLflow tracking URI instead of the embedded store.  [default: MLFLOW_TRACKING_URI, if set]"),
-]
-By = Annotated[str, typer.Option(help="Score that decides: fit, or any other that was judged by.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]
-
-
-@app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")
-def run(
-    study: StudyName,
-    problem: ProblemName = None,
-    data: Data = None,
-    columns: Columns = None,
-    drop_missing: DropMissing = False,
-    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Full training budget of a trial.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")] = None,
-    fuse: Annotated[
-        str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")
-    ] = None,
-    replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
-    device: Annotated[str | None, typer.Option(help="Where trials train: auto, cpu or gpu.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the search.  [default: the study's, numbered]")] = None,
-    store: StoreFolder = None,
-    tracking_uri: Tracking = None,
-    as_json: Json = False,
-) -> None:
-    """Search for the best generator, and print the leaderboard."""
-    from search.display import LiveTable, show
-    from search.preparation import with_overrides
-    from search.running import plan_search, run_search
-    from search.study import load_study
-
-    console = Console(stderr=as_json)
-    loaded = with_overrides(
-        load_study(study),
-        problem=problem,
-        data=data,
-        columns=columns,
-        drop_missing=drop_missing,
-        trials=trials,
-        epochs=epochs,
-        seed=seed,
-        fuse=fuse,
-        replicas=replicas,
-        device=device,
-    )
-    opened = _store(store, tracking_uri, create=True)
-    plan = plan_search(loaded, opened, name)
-    rows = plan.task.rows
-    dropped = getattr(plan.problem, "dropped", 0)
-    console.print(
-        f"search [bold]{plan.name}[/]: {loaded.problem}, {len(rows.train)} training, {len(rows.validation)} validation "
-        f"and {len(rows.test)} test rows, {loaded.budget.trials} trials of up to {loaded.budget.epochs} epochs"
-        + (f", {dropped} rows with missing values dropped" if dropped else ""),
-        soft_wrap=True,
-    )
-    with LiveTable(console, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
-        result = run_search(plan, [live])
-    for line in result.failures:
-        console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
-    if result.interrupted:
-        console.print("[yellow]interrupted[/]; what was trained so far is recorded")
-    show(console, result.board)
-    for line in result.unrecorded:
-        _tell(f"not all is recorded: {line}")
-    if result.interrupted and not result.board.finished():
-        raise typer.Exit(130)
-    winner = result.board.winner()
-    if as_json:
-        _print_json(result.board.described(winner))
-    if not result.unrecorded:
-        where = f" --store {store}" if store is not None else ""
-        console.print(f"\nnext: genseek export {plan.name} --out DIR{where}", f"genseek ui{where}", sep="    ")
-    if result.interrupted:
-        raise typer.Exit(130)
-    if result.unrecorded:
-        raise typer.Exit(2)
+app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(cli_run.run)
+app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(cli_run.resume)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")
@@ -150,7 +73,7 @@ def check(
         "store": str(folder),
     }
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     console = Console()
     console.print(f"study {loaded.name}: keys, types and ranges are right")
@@ -176,13 +99,13 @@ def list_(
     from search.listings import LISTINGS
 
     if what == "searches":
-        rows = [vars(found) for found in _store(store, tracking_uri).searches()]
+        rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
         raise InputError(unknown("listing", what, [*LISTINGS, "searches"]))
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     headings = [heading for heading in (rows[0] if rows else [f"no {what}"]) if heading != "run_id"]
@@ -198,10 +121,10 @@ def best(
     name: SearchName, by: By = "fit", store: StoreFolder = None, tracking_uri: Tracking = None, as_json: Json = False
 ) -> None:
     """Show the best trial of a search, among those trained at full budget."""
-    board = _store(store, tracking_uri).leaderboard(name)
+    board = store_of(store, tracking_uri).leaderboard(name)
     winner = board.described(board.winner(by))
     if as_json:
-        _print_json(winner)
+        print_json(winner)
         return
     from search.display import show
 
@@ -224,7 +147,7 @@ def export(
     """Write the best trial's generator into a folder that samples with torch alone."""
     from search.exporting import export as write
 
-    opened = _store(store, tracking_uri)
+    opened = store_of(store, tracking_uri)
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     write(opened, board, number, out)
@@ -278,7 +201,7 @@ def score(
 
     scores = score_tables(real, samples, train, seed)
     if as_json:
-        _print_json(scores)
+        print_json(scores)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("score", "value", "real, median", "real, 95 %", "inside"):
@@ -301,7 +224,7 @@ def ui(
     from search.server import serve
     from search.view import link
 
-    opened = _store(store, None)
+    opened = store_of(store, None)
     address = link(f"http://127.0.0.1:{port}", opened.experiment)
     Console().print(f"MLflow UI on {opened.where()}: {address}\n(Ctrl-C ends it)", soft_wrap=True)
     raise typer.Exit(serve(opened, port))
@@ -312,7 +235,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        _tell(str(error))
+        tell(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -321,31 +244,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _tell(error: str) -> None:
-    Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(error), highlight=False)
-
-
-def _store(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
-    from search.store import Store
-
-    uri = tracking_uri or (os.environ.get("MLFLOW_TRACKING_URI") if folder is None else None)
-    return Store(folder or Path("genseek-store"), uri or None, create)
-
-
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return ", ".join(value) if isinstance(value, list) else str("-" if value is None else value)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(_finite(value), indent=2))
-
-
-def _finite(value: Any) -> Any:
-    """`value` with null for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

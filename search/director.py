@@ -13,6 +13,7 @@ from typing import final
 
 from search.budget import Budget
 from search.configuration import Configuration
+from search.errors import InputError
 from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained
 from search.fusing import Key, key_of
 from search.halving import Halving
@@ -64,6 +65,7 @@ class Director:
         self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
         self._asked, self._given_up = 0, False
         self.error = ""  # that ended all trainers
+        self.heard = False  # whether a trainer has ever spoken
         self.trainers = 1  # how many there are, or will soon be
 
     @property
@@ -76,13 +78,34 @@ class Director:
         """Trials that have not ended, those included that have not been proposed."""
         return len(self._open) if self._given_up else self._budget.trials - self._asked + len(self._open)
 
-    @property
-    def heard(self) -> bool:
-        """Whether a trainer has ever spoken."""
-        return self._asked > 0
+    def recall(self, events: Sequence[Event]) -> None:
+        """Take in what happened before the search was cut off; what was decided and not yet told is told now.
+
+        Raises:
+            InputError: the study proposes something else than it did.
+        """
+        outcomes: dict[int, Outcome | None] = {}
+        for event in events:
+            if isinstance(event, Started):
+                number, configuration = self._proposer.ask_again(event.configuration)
+                if (number, configuration) != (event.trial, event.configuration):
+                    raise InputError(f"trial {event.trial} is not in this study's space any more")
+                self._asked += 1
+                self._open[number] = _Open(configuration)
+            elif isinstance(event, Reported):
+                self._open[event.trial].report = event.report
+                outcomes[event.trial] = self._judged(event.trial, event.report)
+            elif isinstance(event, Ended):
+                outcomes.pop(event.trial, None)
+                trial = self._open.pop(event.trial)
+                self._proposer.tell(event.trial, event.outcome, WORST if trial.report is None else trial.report.fit)
+        for number, outcome in outcomes.items():
+            if outcome is not None:
+                self._end(number, outcome)
 
     def hear(self, message: Message) -> Orders:
         """Take in what a trainer says; what it shall do."""
+        self.heard = True
         for news in message.news:
             self._take(news)
         self._kinds[message.trainer] = message.kinds
@@ -126,15 +149,20 @@ class Director:
             return  # it says again what it said before its trainer was lost
         trial.report, trial.lost = report, 0
         self._tell(Reported(number, report, news.facts, time.time()))
+        outcome = self._judged(number, report)
+        if outcome is not None:
+            self._end(number, outcome)
+
+    def _judged(self, number: int, report: Report) -> Outcome | None:
+        """How a trial ends with this report; None if it goes on."""
         fit = WORST if report.diverged else report.fit
         self._proposer.report(number, report.epoch, fit)
         if report.diverged:
-            self._end(number, "diverged")
-        elif report.epoch >= self._budget.epochs:
-            self._halving.stops(number, report.epoch, fit)
-            self._end(number, "finished", self._folder / f"{number:05d}")
-        elif self._halving.stops(number, report.epoch, fit):
-            self._end(number, "stopped")
+            return "diverged"
+        stops = self._halving.stops(number, report.epoch, fit)
+        if report.epoch >= self._budget.epochs:
+            return "finished"
+        return "stopped" if stops else None
 
     def _handed(self, message: Message, held: set[int], room: int) -> list[Assignment]:
         """Trials that a trainer gets: rather such as no other device is faster at, and of kinds that it has already."""
@@ -169,8 +197,9 @@ class Director:
         slow = bool(others) and mine > SLOWER * min(others)
         return slow, 0 if key in message.kinds else 1 if key not in theirs else 2
 
-    def _end(self, number: int, outcome: Outcome, checkpoint: Path | None = None, error: str = "") -> None:
+    def _end(self, number: int, outcome: Outcome, error: str = "") -> None:
         trial = self._open.pop(number)
+        checkpoint = self._folder / f"{number:05d}" if outcome == "finished" else None
         fit = WORST if trial.report is None else trial.report.fit
         self._proposer.tell(number, outcome, fit)
         self._tell(Ended(number, outcome, time.time(), checkpoint, error))

@@ -49,7 +49,7 @@ class LiveTable:
         )
         self._task = self._bar.add_task(name, total=budget.trials, left="")
         self._trainers: dict[str, Trained] = {}
-        self._began = time.monotonic()
+        self._began, self._done = time.time(), 0  # trials that have ended since; a search may go on from before
         self._started: dict[int, Started] = {}
         self._reported: dict[int, Reported] = {}
         self._ended: dict[int, Outcome] = {}
@@ -73,11 +73,11 @@ class LiveTable:
             self._trainers[event.trainer] = event
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
+            self._done += event.time >= self._began
             self._bar.update(self._task, completed=len(self._ended), left=self._left())
 
     def _left(self) -> str:
-        done = len(self._ended)
-        seconds = (time.monotonic() - self._began) / done * (self._budget.trials - done)
+        seconds = (time.time() - self._began) / max(1, self._done) * (self._budget.trials - len(self._ended))
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
     def _view(self) -> Group:
@@ -103,7 +103,7 @@ class LiveTable:
         heard = [trained for trained in self._trainers.values() if time.time() - trained.time < SILENT]
         if not heard:
             return "starting"
-        rate = 60 * len(self._ended) / (time.monotonic() - self._began)
+        rate = 60 * self._done / (time.time() - self._began)
         networks, busy = sum(trained.networks for trained in heard), fmean(trained.busy for trained in heard)
         return f"{rate:.0f} trials a minute, {networks} networks in training on {len(heard)} trainers, {busy:.0%} busy"
 

@@ -7,9 +7,10 @@ from objectives import SCORES, STANDARD
 from search.errors import InputError, unknown
 from search.plugins import merge_installed, merge_module
 
-Sampler = Literal["tpe", "random", "grid", "points"]
+Sampler = Literal["tpe", "gp", "nsga2", "quasi-random", "random", "grid", "points"]
 FUSE = {"auto": None, "off": 1}
 LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
+LEARNING = ("tpe", "gp", "nsga2")  # those that learn from how trials end
 
 
 def table(written: dict[str, Any], key: str) -> dict[str, Any]:
@@ -67,14 +68,14 @@ def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:
 
 
 def plugins_merged(written: dict[str, Any], folder: Path) -> tuple[str, ...]:
-    """Names of the study's plug-ins, merged into the registries with the installed ones."""
+    """The study's plug-ins, files by their whole paths, merged into the registries with the installed ones."""
     plugins = written.get("plugins", [])
     if not isinstance(plugins, list) or not all(isinstance(plugin, str) for plugin in plugins):
         raise InputError(f'plugins = {plugins!r}: expected a list of modules, such as ["my_models.py"]')
     merge_installed()
     for plugin in plugins:
         merge_module(plugin, folder)
-    return tuple(plugins)
+    return tuple(str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in plugins)
 
 
 def refuse_others(written: dict[str, Any], known: list[str], where: str) -> None:

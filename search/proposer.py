@@ -1,4 +1,4 @@
-"""Proposals: Optuna's tree-structured Parzen estimator over the study's conditional space.
+"""Proposals: Optuna's samplers over the study's conditional space.
 
 Source: Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization, section 4; Optuna (Akiba et al. 2019).
 A model's and an objective's own keys are asked for only where it is chosen. Trials that ASHA stopped are told as
@@ -12,14 +12,17 @@ import optuna
 from optuna.trial import TrialState
 
 from models import MODELS
+from models.noise import hashed_seed
 from objectives import OBJECTIVES
 from search.configuration import Configuration, Training
 from search.domain import Choice, Domain, Fixed
+from search.quasi_random import QuasiRandom
 from search.schema import arguments_of
 from search.study import Domains, Study, check_point
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+BEGUN = [state for state in TrialState if state != TrialState.WAITING]
 STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
 
@@ -33,18 +36,30 @@ class Proposer:
     """
 
     def __init__(self, study: Study, seed: int) -> None:
-        self._study = study
-        self._optuna = optuna.create_study(sampler=_sampler(study.sampler, seed))
+        self._study, self._seed = study, seed
+        self._optuna = optuna.create_study(sampler=_sampler(study.sampler, seed, 0))
         self._running: dict[int, optuna.Trial] = {}
         self._reached: dict[int, int] = {}
+        self._sequence = QuasiRandom(_all_keys(study), seed)
         for point in study.points:
             self._optuna.enqueue_trial(self._named(check_point(study, point)))
 
     def ask(self) -> tuple[int, Configuration]:
         """Number (0, 1, ...) and configuration of the next trial."""
+        # A sampler for each: a proposal depends on its number and on what is known by then, not on a restart.
+        number = len(self._optuna.get_trials(deepcopy=False, states=BEGUN))
+        if self._study.sampler == "quasi-random" and not self._waiting():
+            self._optuna.enqueue_trial(self._sequence.point(number))
+        self._optuna.sampler = _sampler(self._study.sampler, self._seed, number)
         trial = self._optuna.ask()
         self._running[trial.number] = trial
         return trial.number, self._configuration(trial)
+
+    def ask_again(self, configuration: Configuration) -> tuple[int, Configuration]:
+        """Number and configuration of the next trial, which a search that goes on had proposed before."""
+        if not self._waiting():
+            self._optuna.enqueue_trial(self._named(configuration))
+        return self.ask()
 
     def report(self, number: int, epoch: int, fit: float) -> None:
         """Tell the fit that a running trial has reached by `epoch`; a restarted trial tells its first epochs again."""
@@ -59,6 +74,9 @@ class Proposer:
             return
         state = STATES.get(outcome, TrialState.FAIL)
         self._optuna.tell(trial, fit if state == TrialState.COMPLETE else None, state=state)
+
+    def _waiting(self) -> bool:
+        return bool(self._optuna.get_trials(deepcopy=False, states=[TrialState.WAITING]))
 
     def _configuration(self, trial: optuna.Trial) -> Configuration:
         pairs = self._study.pairs()
@@ -85,12 +103,28 @@ class Proposer:
         return {"model": point.model, f"{point.model}.objective": point.objective, **named}
 
 
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    if name != "tpe":  # of a list of points, none is left to chance
-        return optuna.samplers.RandomSampler(seed=seed)
+def _all_keys(study: Study) -> dict[str, Domain]:
+    """Optuna's names and domains of all that a configuration may be asked for."""
+    pairs = study.pairs()
+    keyed: dict[str, Domain] = {"model": Choice(tuple(pairs))} if len(pairs) > 1 else {}
+    keyed |= {f"{model}.objective": Choice(tuple(names)) for model, names in pairs.items() if len(names) > 1}
+    for own in (study.models, study.objectives):
+        keyed |= {f"{name}.{key}": domain for name, domains in own.items() for key, domain in domains.items()}
+    return keyed | study.training
+
+
+def _sampler(name: str, seed: int, number: int) -> optuna.samplers.BaseSampler:
+    samplers, own = optuna.samplers, hashed_seed(seed, "proposal", number) % 2**32
+    by_chance = samplers.RandomSampler(seed=own)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        if name == "tpe":
+            return samplers.TPESampler(seed=own, multivariate=True, group=True, constant_liar=True)
+        if name == "gp":
+            return samplers.GPSampler(seed=own, independent_sampler=by_chance)
+        if name == "nsga2":
+            return samplers.NSGAIISampler(seed=own)
+    return by_chance  # of a list of points, none is left to chance, nor of a sequence
 
 
 def _values(trial: optuna.Trial, prefix: str, constructor: Any, domains: Domains) -> dict[str, Any]:

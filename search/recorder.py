@@ -5,6 +5,7 @@ import math
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -22,27 +23,32 @@ class Recorder:
     """Listener that records every trial as a child run.
 
     Events go into a queue. The thread keeps what a store didn't take and tries again, in order; `close` says what
-    could not be written.
+    could not be written. Of a search that goes on it hears everything again, and writes what is missing: MLflow keeps
+    a number that is written twice once.
 
     Args:
         store: where to write.
         parent: run id of the search.
         name: of the search.
+        known: run ids of trials that the store has already, and whether all of a trial is there.
     """
 
-    def __init__(self, store: Store, parent: str, name: str) -> None:
+    def __init__(
+        self, store: Store, parent: str, name: str, known: Mapping[int, tuple[str, bool]] | None = None
+    ) -> None:
         self._store, self._parent, self._name = store, parent, name
+        self._known = dict(known or {})
         self._queue: queue.SimpleQueue[Started | Reported | Ended | None] = queue.SimpleQueue()
         self._events: list[Started | Reported | Ended] = []
         self._points: dict[int, list[Point]] = {}
         self._params: dict[int, dict[str, Any]] = {}
-        self.run_ids: dict[int, str] = {}
+        self.run_ids = {trial: run_id for trial, (run_id, _) in self._known.items()}
         self.error = ""
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Trained):
+        if not isinstance(event, Trained) and not self._known.get(event.trial, ("", False))[1]:
             self._queue.put(event)
 
     def close(self) -> str:
@@ -89,11 +95,13 @@ class Recorder:
             self._log(trial)
 
     def _begin(self, event: Started) -> None:
-        if event.trial not in self.run_ids:
+        if event.trial in self._known:
+            self._store.reopen(self.run_ids[event.trial])
+        elif event.trial not in self.run_ids:
             # After a failure the run may be there all the same: a request can time out that the server has served.
             run_id = self._store.trial_run(self._parent, event.trial) if self.error else None
             self.run_ids[event.trial] = run_id or self._store.begin_trial(self._parent, self._name, event)
-            self._params[event.trial] = parameters_of(event)
+        self._params[event.trial] = parameters_of(event)
 
     def _log(self, trial: int, tags: dict[str, str] | None = None) -> None:
         # Forgotten only once they are written; parameters go with the first metrics, which spares a call.

@@ -2,11 +2,10 @@
 
 import itertools
 import math
-import re
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,37 +13,24 @@ from pathlib import Path
 import numpy as np
 
 from models.noise import hashed_seed
-from objectives import REFERENCES, Judge, Problem
+from objectives import REFERENCES
 from search import plots
 from search.draws import draws
 from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened, versions
-from search.folder import writable
-from search.keys import FUSE
+from search.journal import JOURNAL, Journal, told
+from search.keys import FUSE, LEARNING
 from search.leaderboard import Entries, Leaderboard, floors_json
-from search.preparation import check, judge_of, problem_of, task_of
+from search.planning import Plan
 from search.proposer import Proposer
 from search.recorder import Recorder
-from search.store import SUMMARY, TUNE, Store
+from search.store import SUMMARY, TRIALS
 from search.study import Study
-from search.task import Task
+from search.study_json import study_json
 from search.tuning import tune_trials
 
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
-LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A search that can start: study, problem, task, the judge of test rows, and its name in the store."""
-
-    study: Study
-    problem: Problem
-    task: Task
-    test_judge: Judge
-    name: str
-    store: Store
 
 
 @dataclass(frozen=True)
@@ -60,35 +46,17 @@ class Result:
     unrecorded: list[str]
 
 
-def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
-    """Check everything, and settle the search's name: `name`, or the study's with the first free number.
-
-    Raises:
-        InputError: anything that a user could have got wrong.
-    """
-    problem = problem_of(study)
-    task = task_of(study, problem)
-    check(study, task)
-    writable(store.folder)  # Tune's own files go there, whatever the tracking URI
-    if shutil.disk_usage(store.folder).free < LEAST_SPACE:
-        raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
-    taken = {found.name for found in store.searches()}
-    if name is None:
-        stem = re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
-        name = next(free for number in itertools.count(1) if (free := f"{stem}-{number}") not in taken)
-    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise InputError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
-    elif name in taken:
-        raise InputError(f"--name {name}: a search of that name exists already in {store.where()}; choose another")
-    return Plan(study, problem, task, judge_of(study, problem, task.rows, task.rows.test), name, store)
-
-
 def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
-    """Run a planned search to its end and record all of it.
+    """Run a planned search to its end, from where it was cut off if it was, and record all of it.
 
     Raises:
         InputError: the cluster or the store can't do what was asked.
     """
+    with Journal(plan.folder / JOURNAL) as journal:
+        return _run(plan, journal, listeners)
+
+
+def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     study, store, task, budget = plan.study, plan.store, plan.task, plan.study.budget
     provenance = {
         "problem": study.problem,
@@ -97,23 +65,27 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
         "budget": asdict(budget),
         "versions": versions(),
     }
-    fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
-    settings = {"study": study.name, "problem": study.problem, "fuse": fuse}
-    params = settings | asdict(budget) | study.problem_arguments
-    parent = store.begin(plan.name, params, {"genseek.data_sha256": task.rows.digest()})
-    entries, recorder = Entries(), Recorder(store, parent, plan.name)
-    folder = store.folder / TUNE / plan.name
+    header, past = {"study": study_json(study), "data_sha256": task.rows.digest()}, told(journal.read()[1])
+    if journal.read()[0] != header:
+        journal.begin(header)
+    parent = _parent(plan)
+    entries, recorder = Entries(), Recorder(store, parent, plan.name, store.trial_runs(parent))
+    folder = plan.folder
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
+    heard: list[Listener] = [entries, recorder, *listeners]
     try:
+        for event, listener in itertools.product(past, heard):
+            listener(event)
         complete = tune_trials(
             Proposer(study, budget.seed),
             task,
             budget,
             seeds,
             folder,
-            [entries, recorder, *listeners],
+            [journal, *heard],
             study.fuse,
             _ahead(study),
+            past,
         )
     except BaseException as error:
         recorder.close()
@@ -125,35 +97,57 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
     troubles = [recorder.close()]
     board = Leaderboard(
         plan.name,
-        entries.entries(_tests(plan, entries, seeds), recorder.run_ids),
+        entries.entries(_tests(plan, entries, seeds, recorder.run_ids), recorder.run_ids),
         _references(plan),
         {"validation": task.judge.floors, "test": plan.test_judge.floors},
         provenance,
     )
     try:
         _conclude(plan, parent, board)
+        if complete:
+            store.save(parent, journal.path)
         store.end(parent, "finished" if complete else "interrupted", time.time())
         store.tidy()
     except InputError as error:
         troubles.append(str(error))
     unrecorded = [trouble for trouble in troubles if trouble]
-    if not unrecorded:
+    if complete and not unrecorded:
         shutil.rmtree(folder, ignore_errors=True)
     failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
     return Result(board, not complete, failures, unrecorded)
 
 
+def _parent(plan: Plan) -> str:
+    """Parent run of the search, open: a new one, or that of a search that goes on."""
+    study, budget = plan.study, plan.study.budget
+    parent = plan.store.search_run(plan.name)
+    if parent is None:
+        fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
+        settings = {"study": study.name, "problem": study.problem, "fuse": fuse}
+        params = settings | asdict(budget) | study.problem_arguments
+        return plan.store.begin(plan.name, params, {"genseek.data_sha256": plan.task.rows.digest()})
+    plan.store.reopen(parent)
+    plan.store.log(parent, tags={TRIALS: str(budget.trials)})  # a parameter can't be changed
+    return parent
+
+
 def _ahead(study: Study) -> int | None:
     """Trials that may be open at once: only part of them, where a sampler learns from those that have ended."""
-    return math.ceil(study.budget.trials * AHEAD) if study.sampler == "tpe" else None
+    return math.ceil(study.budget.trials * AHEAD) if study.sampler in LEARNING else None
 
 
-def _tests(plan: Plan, entries: Entries, seeds: Sequence[int]) -> dict[int, dict[str, float]]:
+def _tests(
+    plan: Plan, entries: Entries, seeds: Sequence[int], run_ids: Mapping[int, str]
+) -> dict[int, dict[str, float]]:
     """Scores and fit on the test rows of every checkpoint that was trained at full budget, by trial."""
     tests = {}
     for ended in entries.finished():
-        with suppress(InputError):  # a checkpoint that a full disk cut short has no test scores
-            generator = opened(ended.checkpoint or Path())
+        # A checkpoint that a full disk cut short has no test scores.
+        with suppress(InputError), tempfile.TemporaryDirectory() as folder:
+            kept = ended.checkpoint or Path()
+            if not kept.exists():  # it is in the store since the search ended the last time
+                kept = plan.store.fetch(run_ids.get(ended.trial, ""), "checkpoint", Path(folder))
+            generator = opened(kept)
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
             drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
             verdict = plan.test_judge(drawn[0])

@@ -29,6 +29,7 @@ EXPERIMENT = "genseek"
 NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
+TRIALS = "genseek.trials"  # tag of a search that was extended
 STATUS = {
     "finished": "FINISHED",
     "stopped": "FINISHED",
@@ -109,6 +110,23 @@ class Store:
         """Run id of a trial's child run, if there is one."""
         runs = self._runs(f"{_children(parent)} and tags.genseek.trial = '{trial}'")
         return str(runs[0].info.run_id) if runs else None
+
+    def trial_runs(self, parent: str) -> dict[int, tuple[str, bool]]:
+        """Run id of every trial's child run, by its number, and whether all of the trial is recorded there."""
+        return {
+            int(run.data.tags["genseek.trial"]): (str(run.info.run_id), _whole(run))
+            for run in self._runs(_children(parent))
+        }
+
+    def search_run(self, name: str) -> str | None:
+        """Run id of a search, if there is one of this name."""
+        runs = self._searches(name)
+        return str(runs[0].info.run_id) if runs else None
+
+    def reopen(self, run_id: str) -> None:
+        """Let a run that has ended go on."""
+        with _told(self.uri):
+            self._client.update_run(run_id, status="RUNNING")
 
     def log(
         self,
@@ -216,6 +234,11 @@ def _children(parent: str) -> str:
     return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
 
 
+def _whole(run: Run) -> bool:
+    # A run is ended last, when all else of its trial is written.
+    return run.info.status != "RUNNING" and run.data.tags.get("genseek.outcome") != "interrupted"
+
+
 @contextmanager
 def _told(uri: str) -> Iterator[None]:
     """Tell a failing store in one line."""
@@ -227,7 +250,7 @@ def _told(uri: str) -> Iterator[None]:
 
 def _found(run: Run) -> Found:
     tags, metrics = run.data.tags, run.data.metrics
-    trials = int(run.data.params.get("trials", 0))
+    trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
     problem = run.data.params.get("problem", "")
     return Found(tags["mlflow.runName"], run.info.run_id, problem, trials, run.info.status, metrics.get("best_fit"))
 

@@ -41,10 +41,10 @@ class Study:
         training: domains of the training keys.
         models, objectives: for each name, the domains of its own keys.
         points: configurations tried first, flat, as written; for a grid, all of it.
-        sampler: what proposes the others: Optuna's tree-structured Parzen estimator, chance, or nothing: "grid" tries
+        sampler: what proposes the others: one of Optuna's, a quasi-random sequence, chance, or nothing: "grid" tries
             the whole space and "points" the points alone.
         scores: names of the scores that trials are judged by.
-        plugins: modules that hold models, objectives, scores and problems of the user's own.
+        plugins: modules that hold models, objectives, scores and problems of the user's own; files by whole paths.
         fuse: trials that train stacked in one process; None where their measured steps decide.
     """
 

@@ -23,7 +23,7 @@ from search.budget import Budget
 from search.desk import new_desk
 from search.director import Director
 from search.errors import InputError
-from search.events import Listener
+from search.events import Event, Listener
 from search.proposer import Proposer
 from search.task import Task
 from search.worker import TuneTrainer
@@ -145,6 +145,7 @@ def tune_trials(
     listeners: Sequence[Listener],
     most: int | None = None,
     ahead: int | None = None,
+    past: Sequence[Event] = (),
 ) -> bool:
     """Run the trials of a search; False if it was interrupted.
 
@@ -157,15 +158,19 @@ def tune_trials(
         listeners: told of each event, in the driver's thread; they must return at once.
         most: trials that train stacked, or None to let their measured steps decide.
         ahead: trials that may be proposed before earlier ones have ended; None for all of them.
+        past: events of this search before it was cut off; it goes on from there.
 
     Raises:
-        InputError: the cluster can't give what one trainer takes.
+        InputError: the cluster can't give what one trainer takes, or the study has changed.
     """
+    director = Director(proposer, budget, seeds, folder, ahead or budget.trials, listeners)
+    director.recall(past)
+    if director.done:
+        return True
     interrupt = _Interrupt()
+    interrupt.director = director
     with _signals(interrupt), _cluster(budget):
         desk = new_desk()
-        director = Director(proposer, budget, seeds, folder, ahead or budget.trials, listeners)
-        interrupt.director = director
         shared = {"task": task, "desk": desk, "most": most, "cpus": budget.cpus, "folder": str(folder)}
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(TuneTrainer, **shared), lambda config: _resources(config, budget)),

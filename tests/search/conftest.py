@@ -1,6 +1,14 @@
 """What tests of whole searches share: one Ray cluster, one finished search, the command line in this process."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +98,39 @@ def finished(
     plan = plan_search(load_study(str(tiny_study)), Store(folder), "first")
     events: list[Any] = []
     return Finished(plan, run_search(plan, [events.append]), folder, events)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[], tuple[str, subprocess.Popen[bytes]]]]:
+    """Starts an MLflow server on one loopback port, anew if it was killed; its address and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "up")]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    address, started = f"http://127.0.0.1:{port}", []
+
+    def start() -> tuple[str, subprocess.Popen[bytes]]:
+        with (tmp_path / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*command, *places], stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        started.append(process)
+        for _ in range(240):
+            assert process.poll() is None, (tmp_path / "server.log").read_text()
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        return address, process
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
 
 
 Command = Callable[..., tuple[int, str, str]]

@@ -13,6 +13,7 @@ import pytest
 from search.budget import Budget
 from search.configuration import Configuration, Training
 from search.director import LOSSES, SLOWER, Director
+from search.errors import InputError
 from search.events import Ended, Event, Reported, Started, Trained
 from search.fusing import key_of
 from search.orders import Assignment, Message, News, Orders
@@ -33,6 +34,10 @@ class Scripted:
     def ask(self) -> tuple[int, Configuration]:
         self.asked += 1
         return self.asked - 1, self.left.pop(0)
+
+    def ask_again(self, configuration: Configuration) -> tuple[int, Configuration]:
+        assert configuration == self.left[0]
+        return self.ask()
 
     def report(self, number: int, epoch: int, fit: float) -> None:
         self.reports.append((number, epoch, fit))
@@ -431,3 +436,72 @@ def test_a_search_without_any_trainer_is_over() -> None:
     assert (stage.director.done, stage.director.left, stage.director.heard) == (True, 0, False)
     stage.director.close()
     assert stage.events == []
+
+
+def played(stage: Stage, seed: int, until: int = 10**9) -> None:
+    """Two trainers that train three trials each, an epoch at a time; fits follow from trial and epoch."""
+    dice = np.random.default_rng(seed)
+    progress: dict[str, dict[int, int]] = {"x": {}, "y": {}}
+    while not stage.director.done and len(stage.events) < until:
+        name = str(dice.choice(["x", "y"]))
+        own = progress[name]
+        told = []
+        for number in own:
+            own[number] += 1
+            told.append(news(number, own[number], fit=abs(math.sin(7 * number + 1)) + 1 / own[number]))
+        orders = stage.hear(name, 3 - len(own), list(own), told)
+        for number in orders.stop:
+            own.pop(number, None)
+        own.update({each.number: 0 for each in orders.begin})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_director_that_recalls_goes_on_as_the_one_before(seed: int) -> None:
+    configurations = [A, B, C] * 4
+    first = Stage(configurations, epochs=9, grace=1, reduction=3)
+    played(first, seed, until=int(np.random.default_rng(seed).integers(1, 150)))
+    past = [event for event in first.events if not isinstance(event, Trained)]
+    second = Stage(configurations, epochs=9, grace=1, reduction=3)
+    second.director.recall(past)
+    assert not second.events
+    assert second.proposer.reports == first.proposer.reports
+    assert second.proposer.told == first.proposer.told
+    assert second.director.left == first.director.left
+    second.events[:0] = past
+    played(second, seed + 1)
+    assert sorted(second.ended()) == list(range(12))
+    started = [event.trial for event in second.events if isinstance(event, Started)]
+    assert started == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [(report(9, 1.0), "finished"), (report(3, 1.0, diverged=True), "diverged"), (report(3, 9.0), "stopped")],
+)
+def test_what_was_decided_and_not_told_is_told_after_all(said: Report, outcome: str) -> None:
+    stage = Stage([A, A, A], epochs=9, grace=3)
+    past: list[Event] = [Started(number, A, 100 + number, 0.0) for number in range(3)]
+    past += [Reported(0, report(3, 1.0), {}, 1.0), Reported(1, report(3, 1.1), {}, 1.0), Reported(2, said, {}, 2.0)]
+    past += [Ended(1, "stopped", 1.5)]
+    stage.director.recall(past)
+    (ended,) = stage.events
+    assert isinstance(ended, Ended)
+    assert (ended.trial, ended.outcome) == (2, outcome)
+    assert ended.checkpoint == (Path("/kept/00002") if outcome == "finished" else None)
+    assert stage.begins("x", 5) == [0]
+
+
+def test_reports_from_before_are_not_news() -> None:
+    stage = Stage([A], epochs=9, grace=9)
+    stage.director.recall([Started(0, A, 100, 0.0), Reported(0, report(6, 1.0), {}, 1.0)])
+    assert stage.begins("x", 1) == [0]
+    stage.hear("x", 0, [0], [news(0, 3), news(0, 6), news(0, 9)])
+    assert [event.report.epoch for event in stage.events if isinstance(event, Reported)] == [9]
+    assert stage.ended() == {0: "finished"}
+
+
+def test_a_study_that_proposes_something_else_is_refused() -> None:
+    stage = Stage([A])
+    stage.proposer.ask_again = lambda configuration: (0, B)
+    with pytest.raises(InputError, match="trial 0 is not in this study's space any more"):
+        stage.director.recall([Started(0, A, 100, 0.0)])

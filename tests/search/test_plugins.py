@@ -334,7 +334,7 @@ def test_keys_of_a_plug_in_are_checked_like_any_others(shown: Path) -> None:
     with pytest.raises(InputError, match=r"\[models.sines\] unknown key 'frequencies'; did you mean 'frequency'"):
         parse_study(wrong, "mine", where)
     study = parse_study(text, "mine", where)
-    assert study.plugins == ("my_models.py", "my_network.py", "my_losses.py")
+    assert study.plugins == tuple(str(shown / name) for name in ("my_models.py", "my_network.py", "my_losses.py"))
     assert study.pairs() == {"sines": ["moments", "mmd"], "residual": ["moments", "mmd"]}
 
 

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def domains(study: Study, configuration: Configuration) -> list[tuple[Domain, An
 def test_points_come_first_and_all_proposals_lie_in_their_domains(name: str) -> None:
     study = load_study(name)
     proposer = Proposer(study, seed=1)
-    found = searched(proposer, len(study.points) + 10, lambda configuration: 1 + configuration.training.learning_rate)
+    found = searched(proposer, len(study.points) + 40, lambda configuration: 1 + configuration.training.learning_rate)
     points = [check_point(study, point) for point in study.points]
     assert found[: len(points)] == points
     for configuration in found:
@@ -144,3 +145,49 @@ def test_a_trial_may_be_told_twice_or_retried() -> None:
     proposer.tell(number, "finished", bowl(configuration))
     proposer.tell(number, "finished", bowl(configuration))
     assert proposer.ask()[0] == number + 1
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "quasi-random", "random"])
+def test_a_search_that_goes_on_proposes_as_if_it_had_not_been_cut_off(sampler: Any) -> None:
+    study = replace(toy(), sampler=sampler)
+    whole, cut = Proposer(study, 3), Proposer(study, 3)
+    asked = []
+    for _ in range(8):
+        number, configuration = whole.ask()
+        asked.append(configuration)
+        whole.report(number, 1, bowl(configuration))
+        whole.tell(number, "finished", bowl(configuration))
+    for number, configuration in enumerate(asked):
+        assert cut.ask_again(configuration) == (number, configuration)
+        cut.report(number, 1, bowl(configuration))
+        cut.tell(number, "finished", bowl(configuration))
+    following = [whole.ask() for _ in range(4)]
+    assert [cut.ask() for _ in range(4)] == following
+    assert len({str(configuration) for configuration in [*asked, *(each for _, each in following)]}) > 8
+
+
+def test_points_are_not_proposed_again() -> None:
+    study = toy('[[points]]\nmodel = "vae"\nlatent = 2\n[[points]]\nmodel = "pushforward"\nwidth = 64\n')
+    first = Proposer(study, 0)
+    asked = [first.ask() for _ in range(len(study.points))]
+    again = Proposer(study, 0)
+    assert [again.ask_again(configuration) for _, configuration in asked] == asked
+    assert again.ask()[1] not in [configuration for _, configuration in asked]
+
+
+@pytest.mark.parametrize("sampler", ["quasi-random", "random"])
+def test_what_does_not_learn_proposes_one_list_whatever_happens(sampler: Any) -> None:
+    study = replace(toy(), sampler=sampler)
+    eager, patient = Proposer(study, 5), Proposer(study, 5)
+    at_once = [eager.ask()[1] for _ in range(10)]
+    assert searched(patient, 10, outcome="stopped") == at_once
+
+
+@pytest.mark.parametrize("sampler", ["gp", "nsga2"])
+def test_other_samplers_learn_too(sampler: Any) -> None:
+    study = replace(toy(), sampler=sampler)
+    best = []
+    for name in (sampler, "random"):
+        found = [min(map(bowl, searched(Proposer(replace(study, sampler=name), seed), 40))) for seed in range(2)]
+        best.append(sum(found))
+    assert best[0] < best[1]

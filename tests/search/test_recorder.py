@@ -217,3 +217,62 @@ def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: 
     assert said == f"{said[0]} trials are not fully recorded in {store_folder}: the disk is full"
     assert said[0] in "123"
     assert writer.close() == said  # and once more, after its thread has ended
+
+
+@pytest.mark.parametrize("heard", range(0, 16, 2))
+def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
+    heard: int, store_folder: Path, checkpoint: Path
+) -> None:
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    events: list[Any] = []
+    told(events.append, 4, checkpoint)
+    events = [event for event in events if not isinstance(event, Trained)]
+    first = Recorder(store, parent, "first")
+    for event in events[:heard]:
+        first(event)
+    assert first.close() == ""
+    known = store.trial_runs(parent)
+    ended = {event.trial for event in events[:heard] if isinstance(event, Ended)}
+    assert {trial for trial, (_, whole) in known.items() if whole} == ended
+    second = Recorder(store, parent, "first", known)
+    for event in events:
+        second(event)
+    assert second.close() == ""
+    client = MlflowClient(store.uri)
+    runs = client.search_runs([store.experiment], "tags.genseek.kind = 'trial'")
+    assert sorted(run.data.tags["genseek.trial"] for run in runs) == ["0", "1", "2", "3"]
+    assert second.run_ids == {int(run.data.tags["genseek.trial"]): run.info.run_id for run in runs}
+    expected = {trial: [event for event in events if event.trial == trial] for trial in range(4)}
+    for run in runs:
+        own = expected[int(run.data.tags["genseek.trial"])]
+        reports = [event for event in own if isinstance(event, Reported)]
+        for name in ("fit", "ad", "epoch/fit"):
+            steps = [point.step for point in client.get_metric_history(run.info.run_id, name)]
+            assert steps == [event.report.epoch for event in reports]
+        assert run.info.status != "RUNNING"
+        assert run.info.end_time == int(own[-1].time * 1000)
+
+
+def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint: Path) -> None:
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    begun = Started(0, CONFIGURATION, 1, 1e9)
+    first = Recorder(store, parent, "first")
+    for event in (begun, Ended(0, "interrupted", 1e9 + 5)):
+        first(event)
+    first.close()
+    ((run_id, whole),) = store.trial_runs(parent).values()
+    assert not whole
+    second = Recorder(store, parent, "first", store.trial_runs(parent))
+    second(begun)
+    assert second.close() == ""
+    client = MlflowClient(store.uri)
+    assert client.get_run(run_id).info.status == "RUNNING"
+    third = Recorder(store, parent, "first", store.trial_runs(parent))
+    for event in (begun, Ended(0, "finished", 1e9 + 9, checkpoint)):
+        third(event)
+    assert third.close() == ""
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["genseek.outcome"]) == ("FINISHED", "finished")
+    assert run.info.end_time == int((1e9 + 9) * 1000)

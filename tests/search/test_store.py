@@ -1,14 +1,9 @@
 """The store: an embedded database or a server, names taken once, and what it says when it can't be used."""
 
 import json
-import os
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -121,29 +116,9 @@ def test_a_server_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+def server(serve: Callable[[], tuple[str, Any]]) -> str:
     """An MLflow server on a loopback port; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "up")]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen([*command, *places], stdout=log, stderr=log, env=environment)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(240):
-                assert process.poll() is None, (tmp_path / "server.log").read_text()
-                try:
-                    urllib.request.urlopen(f"{address}/health", timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(30)
+    return serve()[0]
 
 
 @pytest.mark.slow

@@ -1,0 +1,37 @@
+"""What commands share: the store they open, and how they print."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+
+def tell(error: str) -> None:
+    """Print a mistake in one line on standard error."""
+    Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(error), highlight=False)
+
+
+def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
+    """The store that the options name."""
+    from search.store import Store
+
+    uri = tracking_uri or (os.environ.get("MLFLOW_TRACKING_URI") if folder is None else None)
+    return Store(folder or Path("genseek-store"), uri or None, create)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON on standard output; null for what it has no number for."""
+    print(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

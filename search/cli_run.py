@@ -1,0 +1,110 @@
+"""The commands that search: `run` begins, and `resume` goes on."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from search.cli_output import print_json, store_of, tell
+from search.errors import InputError
+from search.options import Columns, Data, DropMissing, Json, ProblemName, SearchName, StoreFolder, StudyName, Tracking
+
+
+def run(
+    study: StudyName,
+    problem: ProblemName = None,
+    data: Data = None,
+    columns: Columns = None,
+    drop_missing: DropMissing = False,
+    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Full training budget of a trial.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")] = None,
+    fuse: Annotated[
+        str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where trials train: auto, cpu or gpu.")] = None,
+    warm: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="A search in the store whose best to try first.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the search.  [default: the study's, numbered]")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Search for the best generator, and print the leaderboard."""
+    from search.planning import plan_search
+    from search.preparation import with_overrides
+    from search.study import load_study
+    from search.warming import warmed
+
+    loaded = with_overrides(
+        load_study(study),
+        problem=problem,
+        data=data,
+        columns=columns,
+        drop_missing=drop_missing,
+        trials=trials,
+        epochs=epochs,
+        seed=seed,
+        fuse=fuse,
+        replicas=replicas,
+        device=device,
+    )
+    opened = store_of(store, tracking_uri, create=True)
+    if warm is not None:
+        loaded = warmed(loaded, opened.leaderboard(warm))
+    _search(plan_search(loaded, opened, name), store, as_json)
+
+
+def resume(
+    name: SearchName,
+    trials: Annotated[str, typer.Option(metavar="+N", help="Configurations to try besides those of before.")] = "+0",
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a search that was cut off, or try more configurations in one that has ended."""
+    from search.planning import plan_resume
+
+    if not (trials.startswith("+") and trials[1:].isdecimal()):
+        raise InputError(f"--trials {trials}: expected how many more, such as +50")
+    _search(plan_resume(store_of(store, tracking_uri), name, int(trials)), store, as_json)
+
+
+def _search(plan: Any, store: Any, as_json: bool) -> None:
+    """Run what is planned, and show how it ends."""
+    from search.display import LiveTable, show
+    from search.running import run_search
+
+    console, study, rows = Console(stderr=as_json), plan.study, plan.task.rows
+    dropped = getattr(plan.problem, "dropped", 0)
+    console.print(
+        f"search [bold]{plan.name}[/]: {study.problem}, {len(rows.train)} training, {len(rows.validation)} validation "
+        f"and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} epochs"
+        + (f", {dropped} rows with missing values dropped" if dropped else ""),
+        soft_wrap=True,
+    )
+    with LiveTable(console, plan.name, study.budget, list(plan.task.judge.floors)) as live:
+        result = run_search(plan, [live])
+    where = f" --store {store}" if store is not None else ""
+    for line in result.failures:
+        console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
+    if result.interrupted:
+        cut = "[yellow]interrupted[/]; what was trained so far is recorded, and goes on with"
+        console.print(f"{cut}: genseek resume {plan.name}{where}", soft_wrap=True, highlight=False)
+    show(console, result.board)
+    for line in result.unrecorded:
+        tell(f"not all is recorded: {line}; genseek resume {plan.name}{where} writes the rest")
+    if result.interrupted and not result.board.finished():
+        raise typer.Exit(130)
+    winner = result.board.winner()
+    if as_json:
+        print_json(result.board.described(winner))
+    if not result.unrecorded:
+        console.print(f"\nnext: genseek export {plan.name} --out DIR{where}", f"genseek ui{where}", sep="    ")
+    if result.interrupted:
+        raise typer.Exit(130)
+    if result.unrecorded:
+        raise typer.Exit(2)

@@ -1,0 +1,67 @@
+"""A study as JSON, with all that was changed on the command line, so that a search can go on without its file."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from search.budget import Budget
+from search.domain import Choice, Domain, Fixed, Range
+from search.keys import plugins_merged
+from search.study import Domains, Study
+
+KINDS = {"fixed": Fixed, "choice": Choice, "range": Range}
+
+
+def study_json(study: Study) -> dict[str, Any]:
+    """JSON form of a study; the file of its table by its whole path."""
+    arguments = dict(study.problem_arguments)
+    if isinstance(arguments.get("data"), str) and Path(arguments["data"]).exists():
+        arguments["data"] = str(Path(arguments["data"]).resolve())
+    plain = {entry.name: getattr(study, entry.name) for entry in fields(study)}
+    return plain | {
+        "problem_arguments": arguments,
+        "budget": asdict(study.budget),
+        "training": _written(study.training),
+        "models": {name: _written(domains) for name, domains in study.models.items()},
+        "objectives": {name: _written(domains) for name, domains in study.objectives.items()},
+        "scores": list(study.scores),
+        "plugins": list(study.plugins),
+    }
+
+
+def study_from(written: dict[str, Any]) -> Study:
+    """Study of its JSON form; its plug-ins are merged.
+
+    Raises:
+        InputError: a plug-in is gone, or can't be merged any more.
+    """
+    plugins = plugins_merged(written, Path())
+    return Study(
+        **written
+        | {
+            "budget": Budget(**written["budget"]),
+            "training": _read(written["training"]),
+            "models": {name: _read(domains) for name, domains in written["models"].items()},
+            "objectives": {name: _read(domains) for name, domains in written["objectives"].items()},
+            "scores": tuple(written["scores"]),
+            "plugins": plugins,
+        }
+    )
+
+
+def _written(domains: Domains) -> dict[str, Any]:
+    return {key: {_kind(domain): vars(domain)} for key, domain in domains.items()}
+
+
+def _read(written: dict[str, Any]) -> Domains:
+    return {key: _domain(*next(iter(domain.items()))) for key, domain in written.items()}
+
+
+def _kind(domain: Domain) -> str:
+    return next(name for name, kind in KINDS.items() if isinstance(domain, kind))
+
+
+def _domain(kind: str, values: dict[str, Any]) -> Domain:
+    if kind == "choice":
+        return Choice(tuple(values["values"]))
+    return Range(**values) if kind == "range" else Fixed(**values)

@@ -1,0 +1,90 @@
+"""The journal: every event comes back as it was, whatever moment the writer was killed at."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from search.configuration import Configuration, Training
+from search.errors import InputError
+from search.events import Ended, Event, Reported, Started, Trained
+from search.journal import Journal, told
+from search.trial import Report
+
+CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.1 + 0.2}, Training(learning_rate=1 / 3))
+EVENTS: list[Event] = [
+    Started(0, CONFIGURATION, 2**60 + 1, 1e9 + 0.125),
+    Reported(0, Report(3, 0.5, math.inf, 1 / 7, {"ad": 1e-9}, spread={"fit": 0.1}), {"parameters": 7.0}, 1.5),
+    Ended(0, "finished", 2.5, Path("/kept/00000")),
+    Started(1, CONFIGURATION, 5, 3.0),
+    Ended(1, "failed", 3.5, error='ValueError: "no"\nand more \u2028 of it'),
+]
+
+
+def filled(path: Path) -> str:
+    with Journal(path) as journal:
+        journal.begin({"study": 1})
+        for event in EVENTS:
+            journal(event)
+    return path.read_text(encoding="utf-8")
+
+
+def test_events_come_back_as_they_were(tmp_path: Path) -> None:
+    filled(tmp_path / "a" / "journal.jsonl")
+    with Journal(tmp_path / "a" / "journal.jsonl") as journal:
+        assert journal.read() == ({"study": 1}, EVENTS)
+
+
+def test_what_is_no_number_comes_back_too(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal(Reported(0, Report(), {}, 0.0))
+    with Journal(tmp_path / "j") as journal:
+        (event,) = journal.read()[1]
+    assert isinstance(event, Reported)
+    assert str(asdict(event.report)) == str(asdict(Report()))  # NaN equals nothing
+
+
+def test_a_line_cut_short_was_never_written(tmp_path: Path) -> None:
+    text = filled(tmp_path / "whole")
+    ends = [place for place, letter in enumerate(text) if letter == "\n"]
+    for size in range(len(text)):
+        path = tmp_path / "cut"
+        path.write_text(text[:size], encoding="utf-8")
+        whole = sum(end < size for end in ends)
+        with Journal(path) as journal:
+            assert journal.read() == ({"study": 1} if whole else {}, EVENTS[: max(0, whole - 1)])
+            journal(EVENTS[-1])
+        with Journal(path) as journal:
+            assert journal.read()[1] == [*EVENTS[: max(0, whole - 1)], EVENTS[-1]]
+
+
+def test_the_last_header_counts(tmp_path: Path) -> None:
+    for number in range(3):
+        with Journal(tmp_path / "j") as journal:
+            journal.begin({"number": number})
+    with Journal(tmp_path / "j") as journal:
+        assert journal.read() == ({"number": 2}, [])
+
+
+def test_a_heartbeat_is_no_news(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal(Trained("x", 1, 0.5, 1.0))
+    assert (tmp_path / "j").read_text() == ""
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "first" / "journal.jsonl"
+    with Journal(path), pytest.raises(InputError, match=r"^search 'first' is running in another process$"):
+        Journal(path)
+    Journal(path).__exit__()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file/journal\.jsonl: can't write there"):
+        Journal(tmp_path / "file" / "journal.jsonl")
+
+
+def test_an_interruption_ends_nothing() -> None:
+    assert told([*EVENTS, Ended(2, "interrupted", 1.0)]) == EVENTS

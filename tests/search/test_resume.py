@@ -1,0 +1,250 @@
+"""A search goes on after SIGKILL at any moment: no trial is lost, none repeated, and MLflow shows each once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from search import Store
+from search.events import Ended, Reported, Started
+from search.journal import JOURNAL, Journal, told
+
+STUDY = """
+trials = 8
+epochs = 40
+grace = {grace}
+reports = 8
+draws = 1
+sampler = "random"
+
+[problem]
+name = "gaussian_2d"
+train = 100
+validation = 60
+test = 60
+
+[training]
+learning_rate = {{ low = 1e-3, high = 1e-2, log = true }}
+batch = 20
+
+[models.pushforward]
+width = [4, 8]
+[objectives.mmd]
+"""
+KILLS = 20
+
+
+def command(folder: Path, *words: object) -> list[str]:
+    start = "from search.cli import main; main()"
+    return [sys.executable, "-c", start, *map(str, words), "--store", str(folder)]
+
+
+def finished(folder: Path, *words: object) -> str:
+    done = subprocess.run(command(folder, *words), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) -> dict[int, float]:
+    """Every trial begins once, ends once, and is once in MLflow with all its numbers; fit of each."""
+    store = Store(folder, uri)
+    assert {found.name: (found.status, found.trials) for found in store.searches()}[name] == ("FINISHED", trials)
+    parent = store.search_run(name)
+    assert parent is not None
+    fetched = store.fetch(parent, JOURNAL, folder)
+    with Journal(fetched) as journal:
+        events = told(journal.read()[1])
+    assert [event.trial for event in events if isinstance(event, Started)] == list(range(trials))
+    ends = {event.trial: event for event in events if isinstance(event, Ended)}
+    assert len([event for event in events if isinstance(event, Ended)]) == len(ends) == trials
+    assert {end.outcome for end in ends.values()} <= {"finished", "stopped"}
+    reports = Counter((event.trial, event.report.epoch) for event in events if isinstance(event, Reported))
+    assert set(reports.values()) == {1}
+    client = MlflowClient(store.uri)
+    runs = client.search_runs([store.experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert sorted(int(run.data.tags["genseek.trial"]) for run in runs) == list(range(trials))
+    assert not client.search_runs([store.experiment], "attributes.status = 'RUNNING'")
+    fits = {}
+    for run in runs:
+        trial = int(run.data.tags["genseek.trial"])
+        assert run.data.tags["genseek.outcome"] == ends[trial].outcome
+        history = client.get_metric_history(run.info.run_id, "fit")
+        told_of = [event for event in events if isinstance(event, Reported) and event.trial == trial]
+        written = [(point.step, point.value) for point in history]
+        assert written == [(each.report.epoch, float(f"{each.report.fit:.6g}")) for each in told_of]
+        fits[trial] = told_of[-1].report.fit
+        kept = {entry.path for entry in client.list_artifacts(run.info.run_id)}
+        assert ("checkpoint" in kept) == (ends[trial].outcome == "finished")
+    return fits
+
+
+def killed(folder: Path, seconds: float, *words: object) -> bool:
+    """Begin a search, or go on with it, and kill its driver after a while; whether it had ended before."""
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command(folder, *words), stdout=log, stderr=log, start_new_session=True)
+    try:
+        process.wait(seconds)
+        assert process.returncode == 0, (folder / "log").read_text()
+        return True
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Callable[..., Path]:
+    def write(grace: int = 40) -> Path:
+        path = tmp_path / "small.toml"
+        path.write_text(STUDY.format(grace=grace))
+        return path
+
+    return write
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments(store_folder: Path, study: Callable[..., Path], tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    undisturbed = tmp_path / "undisturbed"
+    finished(undisturbed, "run", study(), "--name", "cut")
+    expected = check_whole(undisturbed, "cut", 8)
+    kills, searches = 0, 0
+    while kills < KILLS:
+        name, begun = f"cut-{searches}", False
+        over = False
+        while not over and kills < KILLS:
+            words = ("resume", name) if begun else ("run", study(), "--name", name)
+            over = killed(store_folder, float(dice.uniform(1, 14)), *words)
+            kills += not over
+            begun = (store_folder / "ray" / name / JOURNAL).exists() or over
+        if not over and begun:
+            finished(store_folder, "resume", name)
+        searches += 1
+        if begun:
+            fits = check_whole(store_folder, name, 8)
+            assert fits == pytest.approx(expected, rel=0.03)
+    assert searches >= 2
+    assert not (store_folder / "ray").exists() or not list((store_folder / "ray").iterdir())
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_it_goes_on(store_folder: Path, study: Callable[..., Path]) -> None:
+    path = study(grace=10)
+    path.write_text(path.read_text().replace("epochs = 40", "epochs = 1000").replace("reports = 8", "reports = 200"))
+    with (store_folder / "log").open("wb") as log:
+        words = command(store_folder, "run", path, "--name", "cut")
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+    journal = store_folder / "ray" / "cut" / JOURNAL
+    wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert "genseek resume cut" in (store_folder / "log").read_text()
+    before = journal.read_text()
+    assert '"interrupted"' in before
+    assert "8/8" not in (store_folder / "log").read_text()
+    finished(store_folder, "resume", "cut")
+    check_whole(store_folder, "cut", 8)
+
+
+@pytest.mark.slow
+def test_a_running_search_is_left_alone_and_a_dead_one_is_not(store_folder: Path, study: Callable[..., Path]) -> None:
+    path = study()
+    path.write_text(path.read_text().replace("epochs = 40", "epochs = 100000").replace("grace = 40", "grace = 100000"))
+    process = subprocess.Popen(
+        command(store_folder, "run", path, "--name", "cut"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        journal = store_folder / "ray" / "cut" / JOURNAL
+        wait_for(lambda: journal.exists() and "Started" in journal.read_text())
+        for words in (("resume", "cut"), ("run", path, "--name", "cut")):
+            done = subprocess.run(command(store_folder, *words), capture_output=True, text=True, timeout=60)
+            assert done.returncode == 2
+            assert len(done.stderr.splitlines()) == 1
+            expected = "search 'cut' is running in another process" if words[0] == "resume" else "exists already"
+            assert expected in done.stderr
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.slow
+def test_more_trials_after_the_end(store_folder: Path, study: Callable[..., Path]) -> None:
+    finished(store_folder, "run", study(grace=5), "--name", "cut")
+    first = check_whole(store_folder, "cut", 8)
+    said = finished(store_folder, "resume", "cut", "--trials", "+5")
+    assert "13 trials of up to 40 epochs" in said
+    whole = check_whole(store_folder, "cut", 13)
+    assert {trial: whole[trial] for trial in first} == first
+    board = Store(store_folder).leaderboard("cut")
+    assert all(entry.test for entry in board.finished())
+    finished(store_folder, "resume", "cut")
+    assert check_whole(store_folder, "cut", 13) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("back", [True, False], ids=["back in time", "gone for good"])
+def test_a_tracking_server_killed_on_the_way(
+    back: bool, serve: Any, store_folder: Path, study: Callable[..., Path], tmp_path: Path
+) -> None:
+    address, server = serve()
+    path = study(grace=10)
+    path.write_text(path.read_text().replace("epochs = 40", "epochs = 600").replace("reports = 8", "reports = 60"))
+    with (tmp_path / "log").open("wb") as log:
+        words = ("run", path, "--name", "cut", "--tracking-uri", address)
+        process = subprocess.Popen(command(store_folder, *words), stdout=log, stderr=log, start_new_session=True)
+    journal = store_folder / "ray" / "cut" / JOURNAL
+    wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 20)
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    before = journal.read_text().count("Reported")
+    wait_for(lambda: not journal.exists() or journal.read_text().count("Reported") > before + 20)
+    if back:
+        serve()
+    assert process.wait(180) == (0 if back else 2), (tmp_path / "log").read_text()
+    if not back:
+        said = " ".join((tmp_path / "log").read_text().split())
+        assert "error: not all is recorded: 8 trials are not fully recorded" in said
+        assert "genseek resume cut" in said
+        assert "cut: best trials on validation rows" in said
+        serve()
+        finished(store_folder, "resume", "cut", "--tracking-uri", address)
+    check_whole(store_folder, "cut", 8, address)
+
+
+Genseek = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing",), "nothing"),
+        (("first", "--trials", "50"), "--trials 50: expected how many more, such as +50"),
+        (("first", "--trials", "+x"), "--trials +x: expected how many more, such as +50"),
+    ],
+)
+def test_what_cannot_go_on(words: Any, said: str, genseek: Genseek, store_folder: Path) -> None:
+    Store(store_folder)
+    code, _, error = genseek("resume", *words, "--store", store_folder)
+    assert code == 2
+    assert said in error
+    assert len(error.splitlines()) == 1

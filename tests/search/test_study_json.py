@@ -1,0 +1,43 @@
+"""A study as JSON: what comes back is the study, with whatever the command line changed in it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.preparation import with_overrides
+from search.study import load_study, parse_study, shipped
+from search.study_json import study_from, study_json
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_study_comes_back(name: str) -> None:
+    study = load_study(name)
+    assert study_from(json.loads(json.dumps(study_json(study)))) == study
+
+
+def test_what_the_command_line_changed_comes_back() -> None:
+    study = with_overrides(load_study("gaussian_2d"), trials=7, seed=3, fuse="off", device="cpu", replicas=2)
+    assert study_from(json.loads(json.dumps(study_json(study)))) == study
+
+
+def test_a_table_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    study = with_overrides(load_study("table"), data="rows.csv")
+    assert study_json(study)["problem_arguments"]["data"] == str(tmp_path / "rows.csv")
+
+
+def test_a_plugin_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from objectives import PROBLEMS
+
+    code = "from objectives.problems import Gaussian2D\nPROBLEMS = {'mine': Gaussian2D}\n"
+    (tmp_path / "mine.py").write_text(code)
+    monkeypatch.delitem(PROBLEMS, "mine", raising=False)
+    text = 'plugins = ["mine.py"]\n[problem]\nname = "mine"\n[models.pushforward]\n[objectives.mmd]\n'
+    written = study_json(parse_study(text, "own", str(tmp_path / "own.toml")))
+    monkeypatch.delitem(PROBLEMS, "mine")
+    monkeypatch.chdir("/")
+    assert study_from(written).problem == "mine"
+    assert "mine" in PROBLEMS
+    monkeypatch.delitem(PROBLEMS, "mine")
