@@ -22,6 +22,7 @@ from search.study import Domains, Study, check_point
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
 BEGUN = [state for state in TrialState if state != TrialState.WAITING]
 STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
@@ -123,7 +124,7 @@ def _sampler(name: str, seed: int, number: int) -> optuna.samplers.BaseSampler:
         if name == "gp":
             return samplers.GPSampler(seed=own, independent_sampler=by_chance)
         if name == "nsga2":
-            return samplers.NSGAIISampler(seed=own)
+            return samplers.NSGAIISampler(seed=own, population_size=POPULATION)
     return by_chance  # of a list of points, none is left to chance, nor of a sequence
 
 

@@ -183,11 +183,11 @@ def test_what_does_not_learn_proposes_one_list_whatever_happens(sampler: Any) ->
     assert searched(patient, 10, outcome="stopped") == at_once
 
 
-@pytest.mark.parametrize("sampler", ["gp", "nsga2"])
-def test_other_samplers_learn_too(sampler: Any) -> None:
-    study = replace(toy(), sampler=sampler)
-    best = []
-    for name in (sampler, "random"):
-        found = [min(map(bowl, searched(Proposer(replace(study, sampler=name), seed), 40))) for seed in range(2)]
-        best.append(sum(found))
-    assert best[0] < best[1]
+@pytest.mark.parametrize(("sampler", "trials"), [("gp", 30), ("nsga2", 80)])
+def test_other_samplers_learn_too(sampler: Any, trials: int) -> None:
+    study = toy()
+    learned, by_chance = (
+        sum(min(map(bowl, searched(Proposer(replace(study, sampler=name), seed), trials))) for seed in range(3))
+        for name in (sampler, "random")
+    )
+    assert learned < by_chance
