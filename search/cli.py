@@ -38,6 +38,7 @@ app = typer.Typer(
 
 app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(cli_run.run)
 app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(cli_run.resume)
+app.command(epilog="Example: genseek confirm returns_4d-1 --top 5")(cli_run.confirm)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")

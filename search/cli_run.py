@@ -1,5 +1,7 @@
-"""The commands that search: `run` begins, and `resume` goes on."""
+"""The commands that train: `run` begins a search, `resume` goes on with it, and `confirm` tries its best again."""
 
+import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -73,6 +75,38 @@ def resume(
     _search(plan_resume(store_of(store, tracking_uri), name, int(trials)), store, as_json)
 
 
+def confirm(
+    name: SearchName,
+    top: Annotated[int, typer.Option(help="Trials that take part, best first.", min=1)] = 3,
+    seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = 5,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
+    from search.confirming import candidates, record
+    from search.confirming import confirm as confirmed
+    from search.display import LiveTable, show_finalists
+    from search.planning import plan_resume
+
+    console, opened = Console(stderr=as_json), store_of(store, tracking_uri)
+    board = opened.leaderboard(name)
+    status = next(found.status for found in opened.searches() if found.name == name)
+    if status != "FINISHED":
+        raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
+    plan = plan_resume(opened, name)
+    budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
+    with LiveTable(console, f"{name}, confirmed", budget, list(plan.task.judge.floors)) as live:
+        finalists = confirmed(plan, board, top, seeds, [live])
+    if not finalists:
+        console.print(f"[yellow]interrupted[/]; the same command goes on: genseek confirm {name}")
+        raise typer.Exit(130)
+    record(plan, board, finalists, time.time())
+    show_finalists(console, name, finalists, board.references["test"])
+    if as_json:
+        print_json([each.described() for each in finalists])
+
+
 def _search(plan: Any, store: Any, as_json: bool) -> None:
     """Run what is planned, and show how it ends."""
     from search.display import LiveTable, show
@@ -103,7 +137,8 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     if as_json:
         print_json(result.board.described(winner))
     if not result.unrecorded:
-        console.print(f"\nnext: genseek export {plan.name} --out DIR{where}", f"genseek ui{where}", sep="    ")
+        following = (f"confirm {plan.name}{where}", f"export {plan.name} --out DIR{where}", f"ui{where}")
+        console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
     if result.interrupted:
         raise typer.Exit(130)
     if result.unrecorded:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from statistics import fmean
 from types import TracebackType
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,6 +16,9 @@ from search.budget import Budget
 from search.configuration import Configuration
 from search.events import Ended, Event, Outcome, Reported, Started, Trained
 from search.leaderboard import Entry, Leaderboard
+
+if TYPE_CHECKING:
+    from search.confirming import Finalist  # with Ray, which `best` doesn't need
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f"}
@@ -117,6 +120,38 @@ def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
     if board.finished() and board.ranked(by)[0].test:
         console.print()
         console.print(_test(board, board.ranked(by)[0], names))
+
+
+def show_finalists(
+    console: Console, name: str, finalists: Sequence["Finalist"], references: dict[str, dict[str, float]]
+) -> None:
+    """Print what fresh networks scored on test rows, and who won."""
+    table = Table(
+        title=f"{name}: fresh networks on test rows",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for heading in ("", "generator", "parameters", "searched", "fit", "95 % interval", "optimism", "p", ""):
+        table.add_column(heading, justify="left" if heading in ("", "generator") else "right", no_wrap=True)
+    for each in finalists:
+        table.add_row(
+            f"trial {each.trial}",
+            pair_shown(each.configuration),
+            f"{each.parameters:.0f}",
+            f"{each.searched:.2f}",
+            f"{each.fit:.2f}",
+            f"{each.low:.2f} to {each.high:.2f}",
+            f"{each.optimism:+.0%}",
+            f"{each.p_value:.3f}",
+            each.verdict,
+            style="bold" if each.verdict == "winner" else "",
+        )
+    for reference, scores in references.items():
+        table.add_row(reference, "reference", "", "", f"{scores['fit']:.2f}", style="blue")
+    console.print(table)
 
 
 def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ import models
 from models.generator import Generator, load
 from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
-from search.leaderboard import Leaderboard
+from search.leaderboard import CONFIRMED, Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
 
@@ -22,7 +22,7 @@ VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
 def export(store: Store, board: Leaderboard, trial: int, out: Path) -> None:
-    """Write trial `trial` of a search into the new folder `out`.
+    """Write trial `trial` of a search into the new folder `out`; of a confirmed one, its best fresh network.
 
     The folder holds `weights.safetensors`, `model.json`, `scores.json`, `provenance.json`, `sampler.py`, and a copy of
     the package `models`, which is all that `sampler.py` needs beside torch; and `plugin.py`, the module of a model that
@@ -35,7 +35,7 @@ def export(store: Store, board: Leaderboard, trial: int, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out}: exists already and isn't an empty folder")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = store.fetch(entry.run_id, "checkpoint", Path(folder))
+        checkpoint = store.fetch(entry.run_id, CONFIRMED if entry.confirmed else "checkpoint", Path(folder))
         described, kept = board.described(entry), [WEIGHTS, DESCRIPTION]
         if json.loads((checkpoint / DESCRIPTION).read_text()).get("plugin"):
             kept.append(PLUGIN)
@@ -45,7 +45,7 @@ def export(store: Store, board: Leaderboard, trial: int, out: Path) -> None:
                     "known; define it in a module of its own, which the program imports or the study names"
                 )
         parts = {
-            "scores.json": {key: described[key] for key in ("scores", "test")},
+            "scores.json": {key: described[key] for key in ("scores", "test", "confirmed")},
             "provenance.json": board.provenance
             | {key: described[key] for key in ("search", "trial", "configuration", "epoch", "best_epoch", "run_id")}
             | {"store": store.where(), "exported_with": versions()},

@@ -11,6 +11,7 @@ from search.errors import InputError, unknown
 from search.events import Ended, Event, Reported, Started, Trained
 from search.trial import WORST
 
+CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
 UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  # lower isn't better
 
 
@@ -18,6 +19,8 @@ UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  
 class Entry:
     """How one trial ended; `scores` and `fit` are those of its best checkpoint on validation rows.
 
+    `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their fit, where the trial was a
+    finalist, and `verdict` whether it was the "winner", a "tie" with it, or just a "finalist".
     `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only, and
     `spread` the standard deviations of its fit and scores over the trial's replicas, where it has more than one.
     """
@@ -33,6 +36,8 @@ class Entry:
     test: dict[str, float] = field(default_factory=dict)
     run_id: str = ""
     spread: dict[str, float] = field(default_factory=dict)
+    confirmed: dict[str, float] = field(default_factory=dict)
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Leaderboard:
         return sorted(finished, key=lambda e: _value(e, by)) + sorted(others, key=lambda e: (-e.epoch, e.fit, e.trial))
 
     def winner(self, by: str = "fit") -> Entry:
-        """Best trial at full budget.
+        """Best trial at full budget; where finalists were confirmed and fit decides, the winner among these.
 
         Raises:
             InputError: no trial was trained at full budget, or `by` isn't a score that ranks.
@@ -71,7 +76,8 @@ class Leaderboard:
         finished = self.finished()
         if not finished:
             raise InputError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
-        return min(finished, key=lambda entry: _value(entry, by))
+        confirmed = [entry for entry in self.entries if entry.verdict == "winner"] if by == "fit" else []
+        return confirmed[0] if confirmed else min(finished, key=lambda entry: _value(entry, by))
 
     def entry(self, trial: int) -> Entry:
         """Entry of a trial's number.
@@ -81,7 +87,7 @@ class Leaderboard:
         """
         for entry in self.entries:
             if entry.trial == trial:
-                if entry.outcome != "finished":
+                if entry.outcome != "finished" and not entry.confirmed:
                     raise InputError(f"trial {trial} of {self.name!r} was {entry.outcome}, not trained at full budget")
                 return entry
         raise InputError(f"search {self.name!r} has no trial {trial}")
@@ -97,6 +103,8 @@ class Leaderboard:
             "scores": with_floors(entry.scores | {"fit": entry.fit}, self.floors["validation"]),
             "test": with_floors(entry.test, self.floors["test"]) if entry.test else None,
             "spread": entry.spread,
+            "confirmed": entry.confirmed or None,
+            "verdict": entry.verdict or None,
             "facts": entry.facts,
             "epoch": entry.epoch,
             "best_epoch": entry.best_epoch,

@@ -68,6 +68,8 @@ def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
         _fetch(store, name, path)
     with Journal(path) as journal:
         header, _ = journal.read()
+    if not header:
+        raise InputError(f"search {name!r} was cut off before it began: run it again")
     study = study_from(header["study"])
     if more and study.sampler in LISTED:
         raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")

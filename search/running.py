@@ -65,10 +65,12 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         "budget": asdict(budget),
         "versions": versions(),
     }
-    header, past = {"study": study_json(study), "data_sha256": task.rows.digest()}, told(journal.read()[1])
-    if journal.read()[0] != header:
+    before, events = journal.read()
+    past, params = told(events), before.get("params") or _params(study)
+    header = {"study": study_json(study), "data_sha256": task.rows.digest(), "params": params}
+    if header != before:
         journal.begin(header)
-    parent = _parent(plan)
+    parent = _parent(plan, params)
     entries, recorder = Entries(), Recorder(store, parent, plan.name, store.trial_runs(parent))
     folder = plan.folder
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
@@ -117,17 +119,22 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     return Result(board, not complete, failures, unrecorded)
 
 
-def _parent(plan: Plan) -> str:
+def _params(study: Study) -> dict[str, str]:
+    """Parameters of the parent run, as MLflow keeps them."""
+    fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
+    settings = {"study": study.name, "problem": study.problem, "fuse": fuse}
+    return {key: str(value) for key, value in (settings | asdict(study.budget) | study.problem_arguments).items()}
+
+
+def _parent(plan: Plan, params: dict[str, str]) -> str:
     """Parent run of the search, open: a new one, or that of a search that goes on."""
-    study, budget = plan.study, plan.study.budget
+    tags = {"genseek.data_sha256": plan.task.rows.digest()}
     parent = plan.store.search_run(plan.name)
     if parent is None:
-        fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
-        settings = {"study": study.name, "problem": study.problem, "fuse": fuse}
-        params = settings | asdict(budget) | study.problem_arguments
-        return plan.store.begin(plan.name, params, {"genseek.data_sha256": plan.task.rows.digest()})
+        return plan.store.begin(plan.name, params, tags)
     plan.store.reopen(parent)
-    plan.store.log(parent, tags={TRIALS: str(budget.trials)})  # a parameter can't be changed
+    # Parameters can't be changed, so those that it began with are written again, if a crash came before them.
+    plan.store.log(parent, params=params, tags=tags | {TRIALS: str(plan.study.budget.trials)})
     return parent
 
 

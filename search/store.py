@@ -22,13 +22,14 @@ from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Started
 from search.folder import use_write_ahead, writable
-from search.leaderboard import Entry, Leaderboard, floors_from
+from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
 from search.trial import WORST
 
 EXPERIMENT = "genseek"
 NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
+VERDICT = "genseek.finalist"
 TRIALS = "genseek.trials"  # tag of a search that was extended
 STATUS = {
     "finished": "FINISHED",
@@ -197,7 +198,9 @@ class Store:
             try:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
             except InputError as error:
-                raise InputError(f"search {name!r} has not ended: it has no summary yet") from error
+                raise InputError(
+                    f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
+                ) from error
         entries = sorted((_entry(run) for run in children), key=lambda entry: entry.trial)
         return Leaderboard(name, entries, summary["references"], floors_from(summary["floors"]), summary["provenance"])
 
@@ -257,7 +260,7 @@ def _found(run: Run) -> Found:
 
 def _entry(run: Run) -> Entry:
     tags, metrics = run.data.tags, run.data.metrics
-    grouped: dict[str, dict[str, float]] = {"": {}, "test": {}, "network": {}, "spread": {}}
+    grouped: dict[str, dict[str, float]] = {"": {}, "test": {}, "network": {}, "spread": {}, CONFIRMED: {}}
     for key, value in metrics.items():
         group, _, name = key.rpartition("/")
         grouped.setdefault(group, {})[name] = value
@@ -273,4 +276,6 @@ def _entry(run: Run) -> Entry:
         grouped["test"],
         run.info.run_id,
         grouped["spread"],
+        grouped[CONFIRMED],
+        tags.get(VERDICT, ""),
     )

@@ -1,7 +1,7 @@
 """Judges generated rows by all scores at once, each relative to what two real samples score against each other."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, prod
 from typing import TypeAlias, final
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from objectives.problems import Problem
 from objectives.scores import SCORES, STANDARD
-from objectives.scores.score import Array, Reference, Score
+from objectives.scores.score import Array, Reference, Score, real_rows
 
 Pair: TypeAlias = Callable[[int, int, np.random.Generator], tuple[Array, Array]]
 
@@ -72,7 +72,17 @@ class Judge:
         self.ranking = tuple(name for name in serving if serving[name].ranking and floors[name].positive > 0.0)
         if not self.ranking:
             raise ValueError(f"no score to rank by among {', '.join(scores) or 'none'}")
+        self._reference = reference
         self._scores = {name: score(reference) for name, score in serving.items()}
+
+    def on(self, held: ArrayLike) -> "Judge":
+        """Judge of other held rows, as many, by the same scores, floors and ruler.
+
+        Raises:
+            ValueError: another number of rows, or rows that the scores don't serve.
+        """
+        reference = replace(self._reference, held=real_rows(held))
+        return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()})
 
     def __call__(self, generated: ArrayLike) -> Verdict:
         """Verdict on draws `[draws, m, d]`; rows that are not finite give nan values and infinite fit, not an error.

@@ -225,3 +225,15 @@ def test_every_problem_can_be_judged(name: str) -> None:
     rows = problem.rows(0)
     verdict = judge_for(problem, rows.train, rows.validation[:200], 200, repeats=30)(rows.test[np.newaxis, :200])
     assert 0 < verdict.fit < 4
+
+
+def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
+    problem = Gaussian2D(train=80, validation=60, test=60)
+    rows = problem.rows(0)
+    judge = judge_for(problem, rows.train, rows.validation, 60, repeats=10)
+    other = Judge(Reference.of(rows.train, rows.test, 0), judge.floors)
+    drawn = np.random.default_rng(0).normal(size=(2, 60, 2))
+    assert judge.on(rows.test)(drawn) == other(drawn)
+    assert judge.on(rows.validation)(drawn) == judge(drawn) != other(drawn)
+    with pytest.raises(ValueError, match="expected a floor for 59 held rows"):
+        judge.on(rows.test[1:])

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from search import Store
+from search import Store, load_study, plan_search, with_overrides
 from search.events import Ended, Reported, Started
 from search.journal import JOURNAL, Journal, told
+from search.study_json import study_json
 
 STUDY = """
 trials = 8
@@ -232,6 +233,44 @@ def test_a_tracking_server_killed_on_the_way(
 
 
 Genseek = Callable[..., tuple[int, str, str]]
+
+
+def test_cut_off_before_it_began(genseek: Genseek, store_folder: Path) -> None:
+    store = Store(store_folder)
+    journal = store_folder / "ray" / "cut" / JOURNAL
+    journal.parent.mkdir(parents=True)
+    journal.write_text('{"search": {"study"')
+    code, _, error = genseek("resume", "cut", "--store", store_folder)
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert "search 'cut' was cut off before it began: run it again" in error
+    assert plan_search(load_study("gaussian_2d"), store, "cut").name == "cut"
+
+
+@pytest.mark.slow
+def test_a_parent_run_without_its_parameters_gets_them(store_folder: Path, study: Callable[..., Path]) -> None:
+    plan = plan_search(load_study(str(study())), Store(store_folder), "cut")
+    with Journal(plan.folder / JOURNAL) as journal:
+        rows = plan.task.rows.digest()
+        journal.begin({"study": study_json(plan.study), "data_sha256": rows, "params": {"trials": "8", "problem": "x"}})
+    plan.store.begin("cut", {}, {})
+    finished(store_folder, "resume", "cut")
+    check_whole(store_folder, "cut", 8)
+    (found,) = Store(store_folder).searches()
+    assert (found.problem, found.trials) == ("x", 8)
+
+
+@pytest.mark.slow
+def test_other_rows_are_refused(store_folder: Path, tmp_path: Path, genseek: Genseek) -> None:
+    table = tmp_path / "rows.csv"
+    rows = np.random.default_rng(0).normal(size=(200, 2))
+    np.savetxt(table, rows, delimiter=",", header="a,b", comments="")
+    plan = plan_search(with_overrides(load_study("table"), data=str(table)), Store(store_folder), "cut")
+    with Journal(plan.folder / JOURNAL) as journal:
+        journal.begin({"study": study_json(plan.study), "data_sha256": plan.task.rows.digest(), "params": {}})
+    np.savetxt(table, rows + 1, delimiter=",", header="a,b", comments="")
+    code, _, error = genseek("resume", "cut", "--store", store_folder)
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert "search 'cut' can't go on: the rows of problem 'table' are not what they were" in error
 
 
 @pytest.mark.parametrize(

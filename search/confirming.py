@@ -1,0 +1,216 @@
+"""Confirmation: the best of a search, trained again with fresh seeds and judged on test rows that decided nothing.
+
+The best of many noisy scores is an extreme value. Fresh seeds show what a configuration is worth; a bootstrap over
+seeds and test rows says how well that is known, and of configurations that can't be told apart the smallest wins.
+Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap, section 13.3; Good 2005, Permutation, Parametric and
+Bootstrap Tests of Hypotheses, section 3.2.
+"""
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.noise import hashed_seed
+from search.configuration import Configuration
+from search.draws import draws
+from search.errors import InputError
+from search.events import Listener
+from search.exporting import opened
+from search.intervals import advantage, interval, resampled
+from search.journal import JOURNAL, Journal, told
+from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
+from search.planning import Plan
+from search.proposer import Proposer
+from search.store import VERDICT
+from search.trial import WORST
+from search.tuning import tune_trials
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration as its fresh networks confirm it, on test rows.
+
+    Args:
+        trial: its number in the search.
+        configuration: what was trained.
+        searched: fit on validation rows that the search chose it by.
+        fits: of each fresh network; infinite where one could not be judged.
+        scores: means over the networks.
+        low, high: 95 % interval of the fit.
+        p_value: that the winner is better by chance alone; 1 for the winner.
+        parameters: of one network.
+        verdict: "winner", "tie" with the winner, or "".
+        checkpoint: folder of the network that judged best on validation rows.
+        run_id: of the trial in the store.
+    """
+
+    trial: int
+    configuration: Configuration
+    searched: float
+    fits: tuple[float, ...]
+    scores: dict[str, float]
+    low: float
+    high: float
+    p_value: float
+    parameters: float
+    verdict: str
+    checkpoint: Path
+    run_id: str
+
+    @property
+    def fit(self) -> float:
+        """Geometric mean over the networks, since a fit is a ratio."""
+        return float(np.exp(np.mean(np.log(self.fits))))
+
+    @property
+    def optimism(self) -> float:
+        """How much worse the configuration is than the search showed it: confirmed over searched fit, less 1."""
+        return self.fit / self.searched - 1
+
+    def described(self) -> dict[str, Any]:
+        """JSON of all of it."""
+        plain = {key: value for key, value in vars(self).items() if key not in ("configuration", "checkpoint")}
+        return plain | {"configuration": self.configuration.flat(), "fit": self.fit, "optimism": self.optimism}
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What the fresh networks of one candidate are: checkpoints, validation fits, seeds."""
+
+    entry: Entry
+    checkpoints: Sequence[Path]
+    validated: Sequence[float]
+    seeds: Sequence[int]
+
+
+def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
+    """The `top` best of those trained at full budget, and the study's first point, which is the published one.
+
+    Raises:
+        InputError: no trial was trained at full budget.
+    """
+    board.winner()
+    best = board.ranked()[: min(top, len(board.finished()))]
+    published = bool(plan.study.points) and plan.study.sampler != "grid"
+    first = [entry for entry in board.entries if published and entry.trial == 0]
+    return best + [entry for entry in first if entry not in best]
+
+
+def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()) -> list[Finalist]:
+    """Train the best of a finished search again, and judge them; best first, none if it was interrupted.
+
+    Interrupted, or cut off, it goes on where it was when called with the same numbers.
+
+    Raises:
+        InputError: no trial was trained at full budget, or the cluster can't do what is asked.
+    """
+    chosen = candidates(plan, board, top)
+    folder = plan.folder / f"finalists-{top}x{seeds}"
+    trained = _trained(plan, chosen, seeds, folder, listeners)
+    if not trained:
+        return []
+    rows, judge = plan.task.rows.test, plan.test_judge
+    samples = np.stack([np.stack([_drawn(plan, *each) for each in _networks(own)]) for own in trained])
+    verdicts = judge.each(samples.reshape(-1, *samples.shape[2:]))
+    verdicts_of = [verdicts[start : start + seeds] for start in range(0, len(verdicts), seeds)]
+    fits = np.array([[verdict.fit for verdict in own] for own in verdicts_of])
+    repeats = resampled(judge, rows, samples[:, :, 0], plan.study.budget.seed)
+    spans = [interval(own, again) for own, again in zip(fits, repeats, strict=True)]
+    means = np.log(fits).mean(1)
+    best = int(np.argmin(means))
+    equal = [place for place, (low, _) in enumerate(spans) if low <= spans[best][1]]
+    sizes = [own.entry.facts.get("parameters", math.inf) for own in trained]
+    winner = min(equal, key=lambda place: (sizes[place], means[place]))
+    return [
+        Finalist(
+            own.entry.trial,
+            own.entry.configuration,
+            own.entry.fit,
+            tuple(fits[place].tolist()),
+            {name: float(np.mean([each.values[name] for each in verdicts_of[place]])) for name in judge.floors},
+            *spans[place],
+            1.0 if place == winner else advantage(fits[winner], fits[place]),
+            sizes[place],
+            "winner" if place == winner else "tie" if place in equal else "",
+            own.checkpoints[int(np.argmin(own.validated))],
+            own.entry.run_id,
+        )
+        for place, own in sorted(enumerate(trained), key=lambda pair: means[pair[0]])
+    ]
+
+
+def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], time: float) -> None:
+    """Write what was confirmed into the runs of the search, instead of what was before, and clear up."""
+    for entry in board.entries:
+        if entry.verdict and entry.trial not in [finalist.trial for finalist in finalists]:
+            plan.store.log(entry.run_id, tags={VERDICT: ""})
+    for finalist in finalists:
+        values = finalist.scores | {
+            "fit": finalist.fit,
+            "low": finalist.low,
+            "high": finalist.high,
+            "p_value": finalist.p_value,
+            "optimism": finalist.optimism,
+        }
+        points = [(f"confirmed/{name}", value, 0, time) for name, value in values.items() if math.isfinite(value)]
+        if finalist.checkpoint.exists():
+            plan.store.save(finalist.run_id, finalist.checkpoint, CONFIRMED)
+        plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
+    winner = next(each for each in finalists if each.verdict == "winner")
+    parent = plan.store.search_run(plan.name)
+    if parent is None:
+        raise InputError(f"search {plan.name!r} is gone from {plan.store.where()}")
+    plan.store.log(
+        parent,
+        [("best_confirmed_fit", winner.fit, 0, time)],
+        tags={"genseek.winner": winner.run_id},
+    )
+    shutil.rmtree(plan.folder, ignore_errors=True)
+
+
+def _trained(
+    plan: Plan, chosen: Sequence[Entry], seeds: int, folder: Path, listeners: Sequence[Listener]
+) -> list[_Trained]:
+    """The candidates' fresh networks; none if training was interrupted."""
+    budget = plan.study.budget
+    points = [entry.configuration.flat() for entry in chosen for _ in range(seeds)]
+    fresh = [hashed_seed(budget.seed, "finalist", entry.trial, number) for entry in chosen for number in range(seeds)]
+    listed = replace(plan.study, points=points, sampler="points")
+    whole = replace(budget, trials=len(points), grace=budget.epochs, replicas=1)
+    task, entries = replace(plan.task, replicas=1), Entries()
+    with Journal(folder / JOURNAL) as journal:
+        past = told(journal.read()[1])
+        heard: list[Listener] = [entries, *listeners]
+        for event in past:
+            for listener in heard:
+                listener(event)
+        proposer = Proposer(listed, budget.seed)
+        if not tune_trials(proposer, task, whole, fresh, folder, [journal, *heard], plan.study.fuse, past=past):
+            return []
+    ended = sorted(entries.entries({}, {}), key=lambda entry: entry.trial)
+    paths = [folder / f"{number:05d}" for number in range(len(points))]
+    fits = [entry.fit if entry.outcome == "finished" else WORST for entry in ended]
+    return [
+        _Trained(entry, paths[start : start + seeds], fits[start : start + seeds], fresh[start : start + seeds])
+        for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
+    ]
+
+
+def _networks(own: _Trained) -> list[tuple[Path, float, int]]:
+    return list(zip(own.checkpoints, own.validated, own.seeds, strict=True))
+
+
+def _drawn(
+    plan: Plan, checkpoint: Path, validated: float, seed: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Samples `[draws, m, columns]` of a fresh network; what could not be trained draws nothing that can be judged."""
+    rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.draws
+    if validated >= WORST:
+        return np.full((count, rows, columns), np.nan)
+    generator = opened(checkpoint)
+    return np.asarray(draws(generator.model, [generator.features], count, rows, [seed])[0])

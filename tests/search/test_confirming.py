@@ -1,0 +1,178 @@
+"""Confirmation: fresh seeds, rows that decided nothing, ties to the smaller model, and a record that is read back."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from search import Store, confirming, opened, plan_resume
+from search.configuration import Configuration
+from search.confirming import Finalist, _Trained, candidates, confirm
+from search.errors import InputError
+from search.leaderboard import Entry, Leaderboard
+
+Genseek = Callable[..., tuple[int, str, str]]
+CONFIGURATION = Configuration("pushforward", "mmd")
+
+
+def entry(trial: int, fit: float, outcome: str = "finished", parameters: float = 10.0) -> Entry:
+    return Entry(trial, CONFIGURATION, outcome, 9, 9, fit, {}, {"parameters": parameters}, run_id=f"run{trial}")
+
+
+def board(*entries: Entry) -> Leaderboard:
+    return Leaderboard("s", list(entries), {}, {"validation": {}, "test": {}}, {})
+
+
+class Named:
+    """A plan with no more than what choosing needs."""
+
+    def __init__(self, points: int) -> None:
+        self.study = type("Study", (), {"points": [{}] * points, "sampler": "tpe"})
+
+
+def test_the_best_and_the_published_take_part() -> None:
+    found = board(entry(0, 9.0, "stopped"), entry(1, 2.0), entry(2, 1.0), entry(3, 3.0), entry(4, 0.5, "stopped"))
+    plan: Any = Named(points=1)
+    assert [each.trial for each in candidates(plan, found, 2)] == [2, 1, 0]
+    assert [each.trial for each in candidates(plan, found, 9)] == [2, 1, 3, 0]
+    plan = Named(points=0)
+    assert [each.trial for each in candidates(plan, found, 2)] == [2, 1]
+    plan = Named(points=1)
+    assert [each.trial for each in candidates(plan, board(entry(0, 1.0), entry(1, 2.0)), 1)] == [0]
+    with pytest.raises(InputError, match="no trial was trained at full budget"):
+        candidates(plan, board(entry(0, 1.0, "stopped")), 3)
+
+
+def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, parameters: Any) -> list[Finalist]:
+    """What three fresh networks of each candidate confirm, drawn as real rows moved by so much."""
+    plan = finished.plan
+    problem, rows = plan.problem, len(plan.task.rows.test)
+    chosen = [entry(trial, 1.0, parameters=size) for trial, size in enumerate(parameters)]
+    made = [
+        _Trained(each, [Path(f"{each.trial}/{number}") for number in range(3)], [3.0, 1.0, 2.0], [5, 6, 7])
+        for each in chosen
+    ]
+
+    def drawn(plan: Any, checkpoint: Path, validated: float, seed: int) -> Any:
+        trial, number = int(checkpoint.parent.name), int(checkpoint.name)
+        moved = noises[trial]
+        if moved is None:
+            return np.full((2, rows, 2), np.nan)
+        dice = np.random.default_rng([trial, number])
+        return np.stack([problem.pair(2, rows, dice)[1] + moved for _ in range(2)])
+
+    monkeypatch.setattr(confirming, "_trained", lambda *given: made)
+    monkeypatch.setattr(confirming, "_drawn", drawn)
+    return confirm(plan, board(*chosen), 9, 3)
+
+
+def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = finalists(finished, monkeypatch, [2.0, 0.0, 4.0], [1.0, 99.0, 1.0])
+    assert [each.trial for each in found] == [1, 0, 2]
+    assert [each.verdict for each in found] == ["winner", "", ""]
+    assert found[0].p_value == 1
+    assert [each.p_value for each in found[1:]] == pytest.approx([1 / 20] * 2)  # one way to deal of 20
+    for each in found:
+        assert each.low < each.fit < each.high
+        assert each.optimism == pytest.approx(each.fit - 1)
+        assert each.checkpoint.name == "1"  # the best on validation rows
+        assert each.fit == pytest.approx(math.prod(each.fits) ** (1 / 3))
+    assert found[0].high < found[1].low
+
+
+def test_ties_go_to_the_smaller_and_are_called_ties(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = finalists(finished, monkeypatch, [0.0, 0.0, 0.0, 4.0], [30.0, 10.0, 20.0, 1.0])
+    verdicts = {each.trial: each.verdict for each in found}
+    assert verdicts == {0: "tie", 1: "winner", 2: "tie", 3: ""}
+    assert found[-1].trial == 3
+
+
+def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = finalists(finished, monkeypatch, [None, 1.0], [1.0, 50.0])
+    assert [(each.trial, each.verdict) for each in found] == [(1, "winner"), (0, "")]
+    assert found[1].fit == math.inf
+    json.dumps([each.described() for each in found])
+
+
+@pytest.mark.slow
+def test_from_a_search_to_its_confirmed_winner(
+    genseek: Genseek, ray_cluster: None, store_folder: Path, tiny_study: Path, tmp_path: Path
+) -> None:
+    where = ("--store", store_folder)
+    assert genseek("run", tiny_study, "--name", "first", *where)[0] == 0
+    code, out, error = genseek("confirm", "first", "--top", 2, "--seeds", 3, "--json", *where)
+    assert code == 0, error
+    assert "fresh networks on test rows" in error
+    assert "gaussian copula" in error
+    found = json.loads(out)
+    assert len(found) in (2, 3)
+    (winner,) = [each for each in found if each["verdict"] == "winner"]
+    assert all(len(each["fits"]) == 3 and len(set(each["fits"])) == 3 for each in found)
+    assert not (store_folder / "ray" / "first").exists()
+
+    code, out, _ = genseek("best", "first", "--json", *where)
+    best = json.loads(out)
+    assert (best["trial"], best["verdict"]) == (winner["trial"], "winner")
+    assert best["confirmed"]["fit"] == pytest.approx(winner["fit"])
+    assert best["confirmed"]["low"] == pytest.approx(winner["low"])
+    assert genseek("best", "first", "--by", "ad", "--json", *where)[0] == 0
+    store = Store(store_folder)
+    parent = store.search_run("first")
+    assert parent is not None
+    run = MlflowClient(store.uri).get_run(parent)
+    assert run.data.tags["genseek.winner"] == best["run_id"]
+    assert run.info.status == "FINISHED"
+
+    out_folder = tmp_path / "winner"
+    assert genseek("export", "first", "--out", out_folder, *where)[0] == 0
+    scores = json.loads((out_folder / "scores.json").read_text())
+    assert scores["confirmed"]["fit"] == best["confirmed"]["fit"]
+    searched = store.fetch(best["run_id"], "checkpoint", tmp_path)
+    sample = opened(out_folder).sample(20, 0)
+    assert sample.shape == (20, 2)
+    assert not np.allclose(sample.numpy(), opened(searched).sample(20, 0).numpy())  # fresh networks
+
+    one = json.loads(genseek("confirm", "first", "--top", 1, "--seeds", 2, "--json", *where)[1])
+    tagged = MlflowClient(store.uri).search_runs([store.experiment], "tags.`genseek.finalist` = 'winner'")
+    assert [int(run.data.tags["genseek.trial"]) for run in tagged] == [
+        each["trial"] for each in one if each["verdict"] == "winner"
+    ]
+    again = json.loads(genseek("confirm", "first", "--top", 2, "--seeds", 3, "--json", *where)[1])
+    assert [each["trial"] for each in again] == [each["trial"] for each in found]
+    for first, second in zip(found, again, strict=True):
+        assert second["fits"] == pytest.approx(first["fits"], rel=0.03)
+
+
+@pytest.mark.slow
+def test_a_confirmation_that_was_cut_off_goes_on(
+    finished: Any, ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = finished.plan.store
+    plan = replace(plan_resume(store, "first"), store=store)
+    found = store.leaderboard("first")
+
+    def cut(*given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(confirming, "resampled", cut)
+        with pytest.raises(KeyboardInterrupt):
+            confirm(plan, found, 1, 2)
+    trained: list[Any] = []
+    whole = confirm(plan, found, 1, 2, [trained.append])
+    assert whole[0].fit > 0
+    assert not [event for event in trained if type(event).__name__ == "Trained"]  # nothing was trained again
+
+
+def test_what_cannot_be_confirmed(genseek: Genseek, store_folder: Path) -> None:
+    Store(store_folder)
+    for words in (("nothing",), ("nothing", "--seeds", "1")):
+        code, _, error = genseek("confirm", *words, "--store", store_folder)
+        assert code == 2
+        assert "nothing" in error or "seeds" in error

@@ -1,0 +1,106 @@
+"""Intervals and p-values: they cover what they should as often as they should."""
+
+import math
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from objectives import judge_for
+from objectives.problems import Gaussian2D
+from search.intervals import advantage, interval, resampled
+
+
+def test_p_values_are_those_of_every_way_to_deal() -> None:
+    better, other = [1.0, 1.2, 0.9, 1.1, 1.05], [1.15, 1.3, 1.0, 1.4, 1.25]
+
+    def gap(first: Any, second: Any, axis: int) -> Any:
+        return first.mean(axis) - second.mean(axis)
+
+    expected = stats.permutation_test(
+        (np.log(better), np.log(other)), gap, alternative="less", n_resamples=10**6, vectorized=True
+    ).pvalue
+    assert advantage(better, other) == pytest.approx(expected)
+    assert advantage(other, better) > 0.95
+
+
+def test_the_extremes() -> None:
+    ways = len(list(combinations(range(10), 5)))
+    assert advantage([1.0] * 5, [2.0] * 5) == pytest.approx(1 / ways)
+    assert advantage([2.0] * 5, [2.0] * 5) == 1.0
+    assert advantage([1.0, 1.1], [math.inf, math.inf]) == pytest.approx(1 / 6)
+
+
+def test_p_values_of_equals_are_even() -> None:
+    dice = np.random.default_rng(0)
+    found = [advantage(*np.exp(dice.normal(size=(2, 4)))) for _ in range(400)]
+    for level in (0.1, 0.3, 0.5):
+        assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.06)
+
+
+def test_an_interval_lies_around_the_fit_however_the_bootstrap_is_shifted() -> None:
+    dice = np.random.default_rng(1)
+    fits = np.array([1.0, 1.1, 0.9, 1.05])
+    again = fits[:, None] * np.exp(dice.normal(0, 0.1, size=(1, 400)))
+    low, high = interval(fits, again)
+    middle = np.exp(np.log(fits).mean())
+    assert low < middle < high
+    assert interval(fits, again * 3) == pytest.approx((low, high))
+    narrow = interval(fits, fits[:, None] * np.exp(dice.normal(0, 0.01, size=(1, 400))))
+    assert narrow[0] > low
+    assert narrow[1] < high
+
+
+def test_both_seeds_and_rows_widen_it() -> None:
+    dice = np.random.default_rng(2)
+    rows = np.exp(dice.normal(0, 0.1, size=(1, 2000)))
+    alike, unlike = np.ones(5), np.exp(dice.normal(0, 0.3, size=5))
+    widths = []
+    for fits, again in ((alike, alike[:, None] * rows), (unlike, unlike[:, None] * np.ones((1, 2000)))):
+        low, high = interval(fits, again)
+        widths.append(math.log(high / low))
+    assert widths[0] == pytest.approx(2 * 1.96 * 0.1, rel=0.1)
+    assert widths[1] == pytest.approx(2 * 1.96 * np.log(unlike).std() / math.sqrt(5), rel=0.15)
+
+
+def test_what_could_not_be_judged_has_no_interval() -> None:
+    assert interval([1.0, math.inf], np.ones((2, 10))) == (math.inf, math.inf)
+    assert interval([1.0, 1.0], np.array([[1.0, math.inf], [1.0, 1.0]])) == (math.inf, math.inf)
+
+
+def test_it_covers_the_truth() -> None:
+    # The fit that a generator of real rows has on average over test rows, against intervals from single test sets.
+    problem = Gaussian2D(train=200, validation=100, test=100)
+    rows = problem.rows(0)
+    dice = np.random.default_rng(3)
+    judge = judge_for(problem, rows.train, rows.test, 100, repeats=40)
+    shift = np.array([0.35, 0.0])
+
+    def drawn(count: int) -> Any:
+        return problem.pair(2, count, dice)[1]
+
+    truth = math.exp(np.mean([math.log(judge.on(drawn(100))((drawn(100) + shift)[None]).fit) for _ in range(200)]))
+    inside = 0
+    for _ in range(30):
+        held = drawn(100)
+        samples = np.stack([drawn(100) + shift for _ in range(3)])[None]
+        own = judge.on(held)
+        fits = [own(sample[None]).fit for sample in samples[0]]
+        low, high = interval(fits, resampled(own, held, samples, 0, repeats=60)[0])
+        inside += low <= truth <= high
+    assert 24 <= inside <= 30
+
+
+def test_all_are_judged_on_the_same_rows() -> None:
+    problem = Gaussian2D(train=100, validation=50, test=50)
+    rows = problem.rows(0)
+    judge = judge_for(problem, rows.train, rows.test, 50, repeats=10)
+    sample = problem.pair(2, 50, np.random.default_rng(0))[1]
+    fits = resampled(judge, rows.test, np.stack([[sample, sample], [sample, sample + 1]]), 0, repeats=5)
+    assert fits.shape == (2, 2, 5)
+    np.testing.assert_array_equal(fits[0, 0], fits[0, 1])
+    np.testing.assert_array_equal(fits[0, 0], fits[1, 0])
+    assert (fits[1, 1] > fits[1, 0]).all()
+    assert len(set(fits[0, 0])) == 5
