@@ -39,7 +39,8 @@ class Finalist:
         trial: its number in the search.
         configuration: what was trained.
         searched: fit on validation rows that the search chose it by.
-        fits: of each fresh network; infinite where one could not be judged.
+        validated: the same of each fresh network.
+        fits: of each fresh network on test rows; infinite where one could not be judged.
         scores: means over the networks.
         low, high: 95 % interval of the fit.
         p_value: that the winner is better by chance alone; 1 for the winner.
@@ -52,6 +53,7 @@ class Finalist:
     trial: int
     configuration: Configuration
     searched: float
+    validated: tuple[float, ...]
     fits: tuple[float, ...]
     scores: dict[str, float]
     low: float
@@ -65,12 +67,12 @@ class Finalist:
     @property
     def fit(self) -> float:
         """Geometric mean over the networks, since a fit is a ratio."""
-        return float(np.exp(np.mean(np.log(self.fits))))
+        return _mean(self.fits)
 
     @property
     def optimism(self) -> float:
-        """How much worse the configuration is than the search showed it: confirmed over searched fit, less 1."""
-        return self.fit / self.searched - 1
+        """How much worse fresh networks are on the rows that the search chose by: their fit over its, less 1."""
+        return _mean(self.validated) / self.searched - 1
 
     def described(self) -> dict[str, Any]:
         """JSON of all of it."""
@@ -131,6 +133,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
             own.entry.trial,
             own.entry.configuration,
             own.entry.fit,
+            tuple(own.validated),
             tuple(fits[place].tolist()),
             {name: float(np.mean([each.values[name] for each in verdicts_of[place]])) for name in judge.floors},
             *spans[place],
@@ -199,6 +202,10 @@ def _trained(
         _Trained(entry, paths[start : start + seeds], fits[start : start + seeds], fresh[start : start + seeds])
         for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
     ]
+
+
+def _mean(fits: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(fits))))
 
 
 def _networks(own: _Trained) -> list[tuple[Path, float, int]]:

@@ -126,32 +126,30 @@ def show_finalists(
     console: Console, name: str, finalists: Sequence["Finalist"], references: dict[str, dict[str, float]]
 ) -> None:
     """Print what fresh networks scored on test rows, and who won."""
-    table = Table(
-        title=f"{name}: fresh networks on test rows",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-    )
-    for heading in ("", "generator", "parameters", "searched", "fit", "95 % interval", "optimism", "p", ""):
+    title = f"{name}: fresh networks on test rows"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    for heading in ("", "generator", "size", "fit", "95 %", "p", "gap", ""):
         table.add_column(heading, justify="left" if heading in ("", "generator") else "right", no_wrap=True)
     for each in finalists:
         table.add_row(
             f"trial {each.trial}",
             pair_shown(each.configuration),
             f"{each.parameters:.0f}",
-            f"{each.searched:.2f}",
             f"{each.fit:.2f}",
-            f"{each.low:.2f} to {each.high:.2f}",
-            f"{each.optimism:+.0%}",
+            f"{each.low:.2f}-{each.high:.2f}",
             f"{each.p_value:.3f}",
+            f"{each.optimism:+.0%}",
             each.verdict,
             style="bold" if each.verdict == "winner" else "",
         )
     for reference, scores in references.items():
-        table.add_row(reference, "reference", "", "", f"{scores['fit']:.2f}", style="blue")
+        table.add_row("reference", reference, "", f"{scores['fit']:.2f}", style="blue")
     console.print(table)
+    console.print(
+        "size: parameters; p: that the winner is better by chance; gap, the search's optimism: how much worse fresh "
+        "networks are on validation rows than the one that it found",
+        style="dim",
+    )
 
 
 def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
