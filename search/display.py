@@ -117,9 +117,9 @@ def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
     console.print(_ranking(board, by, names))
     counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
-    if board.finished() and board.ranked(by)[0].test:
+    if board.finished() and board.winner(by).test:
         console.print()
-        console.print(_test(board, board.ranked(by)[0], names))
+        console.print(_test(board, board.winner(by), names))
 
 
 def show_finalists(

@@ -119,6 +119,8 @@ def test_from_a_search_to_its_confirmed_winner(
     code, out, _ = genseek("best", "first", "--json", *where)
     best = json.loads(out)
     assert (best["trial"], best["verdict"]) == (winner["trial"], "winner")
+    shown = genseek("best", "first", *where)[1].partition("the winner on test rows")[2].splitlines()
+    assert best["test"] is None or shown[2].split()[:2] == ["trial", str(winner["trial"])]
     assert best["confirmed"]["fit"] == pytest.approx(winner["fit"])
     assert best["confirmed"]["low"] == pytest.approx(winner["low"])
     assert genseek("best", "first", "--by", "ad", "--json", *where)[0] == 0
