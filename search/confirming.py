@@ -26,7 +26,7 @@ from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import Plan
 from search.proposer import Proposer
-from search.store import VERDICT
+from search.recorded import VERDICT
 from search.trial import WORST
 from search.tuning import tune_trials
 

@@ -7,6 +7,7 @@ lose, it holds. The first line says what the search is; a line that a crash cut 
 import fcntl
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Self, final
@@ -76,6 +77,13 @@ class Journal:
     def _append(self, written: dict[str, Any]) -> None:
         self._file.write(f"{json.dumps(written)}\n")
         self._file.flush()
+
+
+def begun(path: Path) -> bool:
+    """Whether a journal says what its search is: a crash may come before."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.readline().endswith(b"\n")
+    return False
 
 
 def told(events: Sequence[Event]) -> list[Event]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
 from search.folder import writable
-from search.journal import JOURNAL, Journal
+from search.journal import JOURNAL, Journal, begun
 from search.keys import LISTED
 from search.preparation import check, judge_of, problem_of, task_of
 from search.store import TUNE, Store
@@ -68,8 +68,6 @@ def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
         _fetch(store, name, path)
     with Journal(path) as journal:
         header, _ = journal.read()
-    if not header:
-        raise InputError(f"search {name!r} was cut off before it began: run it again")
     study = study_from(header["study"])
     if more and study.sampler in LISTED:
         raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")
@@ -83,6 +81,8 @@ def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
 def _fetch(store: Store, name: str, path: Path) -> None:
     """Get the journal of a search that has ended from the store."""
     run_id = store.search_run(name)
+    if run_id is None and path.exists():
+        raise InputError(f"search {name!r} was cut off before it began: run it again")
     if run_id is None:
         names = [found.name for found in store.searches()]
         raise InputError(f"{unknown('search', name, names)} (in {store.where()})")
@@ -109,4 +109,4 @@ def _folder(store: Store, name: str) -> Path:
 
 def _begun(store: Store) -> set[str]:
     """Names of the searches that the store's folder has a journal of: they run, or were cut off."""
-    return {path.parent.name for path in (store.folder / TUNE).glob(f"*/{JOURNAL}") if path.stat().st_size}
+    return {path.parent.name for path in (store.folder / TUNE).glob(f"*/{JOURNAL}") if begun(path)}

@@ -24,8 +24,9 @@ from search.keys import FUSE, LEARNING
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.planning import Plan
 from search.proposer import Proposer
+from search.recorded import TRIALS
 from search.recorder import Recorder
-from search.store import SUMMARY, TRIALS
+from search.store import SUMMARY
 from search.study import Study
 from search.study_json import study_json
 from search.tuning import tune_trials

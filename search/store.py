@@ -9,7 +9,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -18,19 +17,16 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from search import view
-from search.configuration import Configuration
+from search.embedded import make_database
 from search.errors import InputError, unknown
 from search.events import Started
-from search.folder import use_write_ahead, writable
-from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
-from search.trial import WORST
+from search.folder import writable
+from search.leaderboard import Leaderboard, floors_from
+from search.recorded import Found, entry, found, whole
 
 EXPERIMENT = "genseek"
-NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
-VERDICT = "genseek.finalist"
-TRIALS = "genseek.trials"  # tag of a search that was extended
 STATUS = {
     "finished": "FINISHED",
     "stopped": "FINISHED",
@@ -39,18 +35,6 @@ STATUS = {
     "failed": "FAILED",
 }
 MOST_METRICS = 800  # MLflow takes 1,000 metrics, parameters and tags in one batch
-
-
-@dataclass(frozen=True)
-class Found:
-    """A search in the store: its name, parent run, problem, number of trials, and state."""
-
-    name: str
-    run_id: str
-    problem: str
-    trials: int
-    status: str
-    best_fit: float | None
 
 
 @final
@@ -77,7 +61,8 @@ class Store:
             if not create and not (self.folder / DATABASE).exists():
                 raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
-            use_write_ahead(self.folder / DATABASE)
+            with _told(self.uri):
+                make_database(self.folder / DATABASE)
         with _told(self.uri):
             self._client = MlflowClient(self.uri)
             self.experiment = self._experiment()
@@ -115,7 +100,7 @@ class Store:
     def trial_runs(self, parent: str) -> dict[int, tuple[str, bool]]:
         """Run id of every trial's child run, by its number, and whether all of the trial is recorded there."""
         return {
-            int(run.data.tags["genseek.trial"]): (str(run.info.run_id), _whole(run))
+            int(run.data.tags["genseek.trial"]): (str(run.info.run_id), whole(run))
             for run in self._runs(_children(parent))
         }
 
@@ -180,7 +165,7 @@ class Store:
 
     def searches(self) -> list[Found]:
         """All searches, newest first."""
-        return [_found(run) for run in self._searches()]
+        return [found(run) for run in self._searches()]
 
     def leaderboard(self, name: str) -> Leaderboard:
         """Leaderboard of a search that has ended.
@@ -190,7 +175,7 @@ class Store:
         """
         runs = self._searches(name)
         if not runs:
-            names = [found.name for found in self.searches()]
+            names = [search.name for search in self.searches()]
             raise InputError(f"{unknown('search', name, names)} (in {self.where()})")
         parent = runs[0].info.run_id
         children = self._runs(_children(parent))
@@ -201,7 +186,7 @@ class Store:
                 raise InputError(
                     f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
                 ) from error
-        entries = sorted((_entry(run) for run in children), key=lambda entry: entry.trial)
+        entries = sorted((entry(run) for run in children), key=lambda each: each.trial)
         return Leaderboard(name, entries, summary["references"], floors_from(summary["floors"]), summary["provenance"])
 
     def where(self) -> str:
@@ -226,20 +211,15 @@ class Store:
                     return runs
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
         return str(self._client.create_experiment(EXPERIMENT, location, {view.TAG: view.state_tag()}))
 
 
 def _children(parent: str) -> str:
     return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
-
-
-def _whole(run: Run) -> bool:
-    # A run is ended last, when all else of its trial is written.
-    return run.info.status != "RUNNING" and run.data.tags.get("genseek.outcome") != "interrupted"
 
 
 @contextmanager
@@ -249,33 +229,3 @@ def _told(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, OSError, sqlite3.Error) as error:
         raise InputError(f"store {uri}: {str(error).splitlines()[0]}") from error
-
-
-def _found(run: Run) -> Found:
-    tags, metrics = run.data.tags, run.data.metrics
-    trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
-    problem = run.data.params.get("problem", "")
-    return Found(tags["mlflow.runName"], run.info.run_id, problem, trials, run.info.status, metrics.get("best_fit"))
-
-
-def _entry(run: Run) -> Entry:
-    tags, metrics = run.data.tags, run.data.metrics
-    grouped: dict[str, dict[str, float]] = {"": {}, "test": {}, "network": {}, "spread": {}, CONFIRMED: {}}
-    for key, value in metrics.items():
-        group, _, name = key.rpartition("/")
-        grouped.setdefault(group, {})[name] = value
-    return Entry(
-        int(tags["genseek.trial"]),
-        Configuration.from_nested(json.loads(tags["genseek.configuration"])),
-        tags.get("genseek.outcome", "interrupted"),
-        int(metrics.get("epoch", 0)),
-        int(metrics.get("best_epoch", 0)),
-        metrics.get("fit", WORST),
-        {name: value for name, value in grouped[""].items() if name not in NOT_SCORES},
-        grouped["network"],
-        grouped["test"],
-        run.info.run_id,
-        grouped["spread"],
-        grouped[CONFIRMED],
-        tags.get(VERDICT, ""),
-    )

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOMES = {
     "ray": {"tuning.py", "halving.py", "desk.py", "worker.py"},
     "optuna": {"proposer.py"},
-    "mlflow": {"store.py"},
+    "mlflow": {"store.py", "embedded.py", "recorded.py"},
     "matplotlib": {"plots.py"},
     "typer": {"cli.py", "cli_run.py", "options.py"},
     "cloudpickle": {"plugins.py"},

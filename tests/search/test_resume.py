@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from search import Store, load_study, plan_search, with_overrides
 from search.events import Ended, Reported, Started
 from search.journal import JOURNAL, Journal, told
+from search.journal import begun as begun_journal
 from search.study_json import study_json
 
 STUDY = """
@@ -134,7 +135,10 @@ def test_killed_at_twenty_moments(store_folder: Path, study: Callable[..., Path]
             words = ("resume", name) if begun else ("run", study(), "--name", name)
             over = killed(store_folder, float(dice.uniform(1, 14)), *words)
             kills += not over
-            begun = (store_folder / "ray" / name / JOURNAL).exists() or over
+            # Once a search has ended its journal is in the store, and its driver may still be killed on its way out.
+            journal = store_folder / "ray" / name / JOURNAL
+            known = begun_journal(journal) or name in {found.name for found in Store(store_folder).searches()}
+            begun = begun or known
         if not over and begun:
             finished(store_folder, "resume", name)
         searches += 1

@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written(below: str, tmp_path: Path) -> None:
 
 def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database" * 100)
-    with pytest.raises(InputError, match=r"store .*mlflow\.db: can't open the database \(file is not a database\)"):
+    with pytest.raises(InputError, match=r"store .*mlflow\.db: file is not a database"):
         Store(tmp_path)
 
 
@@ -144,3 +144,17 @@ def test_a_search_on_a_server(
     parent = Store(tmp_path / "any", server).searches()[0].run_id
     client = MlflowClient(server)
     assert {entry.path for entry in client.list_artifacts(parent)} >= {"search.json", "samples.png"}
+
+
+def test_a_crash_while_the_database_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "store"
+
+    def crash(*paths: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.link", crash)
+        with pytest.raises(KeyboardInterrupt):
+            Store(folder)
+    assert list(folder.iterdir()) == []
+    assert Store(folder).searches() == []
