@@ -11,6 +11,7 @@ import numpy as np
 from search.director import Director
 from search.events import Listener
 from search.fusing import key_of
+from search.halving import Halving
 from search.orders import Assignment, Message, News
 from search.proposer import Proposer
 from search.recorder import Recorder
@@ -82,7 +83,9 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
     recorder = Recorder(store, store.begin("driver", {}, {}), "driver")
     listeners: list[Listener] = [recorder]
     ahead = max(1, trials // 2)
-    director = Director(Proposer(study, 0), budget, list(range(trials)), folder / "best", ahead, listeners)
+    director = Director(
+        Proposer(study, 0), budget, list(range(trials)), folder / "best", ahead, listeners, Halving(budget), study.goals
+    )
     fleet = [ScriptedTrainer(f"{number}", budget.evaluations(), folder / "best") for number in range(trainers)]
     every, heard, messages = time.process_time(), 0.0, 0
     while not director.done:

@@ -9,17 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search import cli_run
+from search import cli_results, cli_run
 from search.cli_output import print_json, store_of, tell
 from search.errors import InputError, unknown
 from search.options import (
-    By,
     Columns,
     Data,
     DropMissing,
     Json,
     ProblemName,
-    SearchName,
     StoreFolder,
     StudyName,
     Tracking,
@@ -39,6 +37,8 @@ app = typer.Typer(
 app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(cli_run.run)
 app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(cli_run.resume)
 app.command(epilog="Example: genseek confirm returns_4d-1 --top 5")(cli_run.confirm)
+app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
+app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")
@@ -115,45 +115,6 @@ def list_(
     for row in rows:
         table.add_row(*[_cell(row[heading]) for heading in headings])
     Console().print(table)
-
-
-@app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")
-def best(
-    name: SearchName, by: By = "fit", store: StoreFolder = None, tracking_uri: Tracking = None, as_json: Json = False
-) -> None:
-    """Show the best trial of a search, among those trained at full budget."""
-    board = store_of(store, tracking_uri).leaderboard(name)
-    winner = board.described(board.winner(by))
-    if as_json:
-        print_json(winner)
-        return
-    from search.display import show
-
-    console = Console()
-    show(console, board, by)
-    console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
-    for key, value in winner["configuration"].items():
-        console.print(f"  {key} = {value}", highlight=False)
-
-
-@app.command(epilog="Example: genseek export returns_4d-1 --out winner")
-def export(
-    name: SearchName,
-    out: Annotated[Path, typer.Option(help="New folder to write.")],
-    by: By = "fit",
-    trial: Annotated[int | None, typer.Option(help="Another trial than the best.")] = None,
-    store: StoreFolder = None,
-    tracking_uri: Tracking = None,
-) -> None:
-    """Write the best trial's generator into a folder that samples with torch alone."""
-    from search.exporting import export as write
-
-    opened = store_of(store, tracking_uri)
-    board = opened.leaderboard(name)
-    number = board.winner(by).trial if trial is None else trial
-    write(opened, board, number, out)
-    line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
-    Console().print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")

@@ -86,8 +86,9 @@ def confirm(
     """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
     from search.confirming import candidates, record
     from search.confirming import confirm as confirmed
-    from search.display import LiveTable, show_finalists
+    from search.display import LiveTable
     from search.planning import plan_resume
+    from search.tables import show_finalists
 
     console, opened = Console(stderr=as_json), store_of(store, tracking_uri)
     board = opened.leaderboard(name)
@@ -109,8 +110,9 @@ def confirm(
 
 def _search(plan: Any, store: Any, as_json: bool) -> None:
     """Run what is planned, and show how it ends."""
-    from search.display import LiveTable, show
+    from search.display import LiveTable
     from search.running import run_search
+    from search.tables import show
 
     console, study, rows = Console(stderr=as_json), plan.study, plan.task.rows
     dropped = getattr(plan.problem, "dropped", 0)
@@ -131,7 +133,7 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     show(console, result.board)
     for line in result.unrecorded:
         tell(f"not all is recorded: {line}; genseek resume {plan.name}{where} writes the rest")
-    if result.interrupted and not result.board.finished():
+    if result.interrupted and not result.board.eligible():
         raise typer.Exit(130)
     winner = result.board.winner()
     if as_json:

@@ -21,13 +21,13 @@ from search.draws import draws
 from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened
+from search.goals import WORST
 from search.intervals import advantage, interval, resampled
 from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import Plan
 from search.proposer import Proposer
 from search.recorded import VERDICT
-from search.trial import WORST
 from search.tuning import tune_trials
 
 
@@ -91,13 +91,15 @@ class _Trained:
 
 
 def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
-    """The `top` best of those trained at full budget, and the study's first point, which is the published one.
+    """The `top` best, those of the front, and the study's first point, which is the published one.
 
     Raises:
-        InputError: no trial was trained at full budget.
+        InputError: no trial was trained at full budget within the bounds.
     """
     board.winner()
-    best = board.ranked()[: min(top, len(board.finished()))]
+    best = board.ranked()[: min(top, len(board.eligible()))]
+    if len(board.goals.rank) > 1:
+        best += [entry for entry in board.front() if entry not in best]
     published = bool(plan.study.points) and plan.study.sampler != "grid"
     first = [entry for entry in board.entries if published and entry.trial == 0]
     return best + [entry for entry in first if entry not in best]

@@ -7,19 +7,19 @@ judged by ASHA on its own, whatever company it trains in.
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Protocol, final
 
 from search.budget import Budget
 from search.configuration import Configuration
 from search.errors import InputError
 from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained
 from search.fusing import Key, key_of
-from search.halving import Halving
+from search.goals import Goals, Standing
 from search.orders import Assignment, Message, News, Orders
 from search.proposer import Proposer
-from search.trial import WORST, Report
+from search.trial import Report
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
 LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
@@ -27,12 +27,20 @@ LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
 
 @dataclass
 class _Open:
-    """A trial that has not ended: who trains it (nobody: ""), its last report, and how many trainers it has lost."""
+    """A trial that has not ended: who trains it (nobody: ""), what it reported, and how many trainers it has lost."""
 
     configuration: Configuration
     trainer: str = ""
-    report: Report | None = None
+    report: Report = field(default_factory=Report)
+    facts: dict[str, float] = field(default_factory=dict)
     lost: int = 0
+
+
+class Halving(Protocol):
+    """Decides which trials aren't worth more training."""
+
+    def stops(self, number: int, epoch: int, standing: Standing) -> bool:
+        """Whether a trial that stands there by this epoch ends here."""
 
 
 @final
@@ -41,11 +49,13 @@ class Director:
 
     Args:
         proposer: of configurations.
-        budget: trials, and ASHA's parameters.
+        budget: trials and epochs.
         seeds: one a trial.
         folder: where trainers leave the best checkpoint of finished trials.
         ahead: trials that may be proposed before earlier ones have ended.
         listeners: told of each event; they must return at once.
+        halving: which trials stop.
+        goals: what trials are ranked by, and the bounds that they must keep.
     """
 
     def __init__(
@@ -56,10 +66,12 @@ class Director:
         folder: Path,
         ahead: int,
         listeners: Sequence[Listener],
+        halving: Halving,
+        goals: Goals,
     ) -> None:
         self._proposer, self._budget, self._seeds, self._folder = proposer, budget, seeds, folder
         self._ahead, self._listeners = ahead, listeners
-        self._halving = Halving(budget)
+        self._halving, self._goals = halving, goals
         self._open: dict[int, _Open] = {}
         self._kinds: dict[str, frozenset[Key]] = {}
         self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
@@ -93,12 +105,11 @@ class Director:
                 self._asked += 1
                 self._open[number] = _Open(configuration)
             elif isinstance(event, Reported):
-                self._open[event.trial].report = event.report
-                outcomes[event.trial] = self._judged(event.trial, event.report)
+                self._open[event.trial].report, self._open[event.trial].facts = event.report, event.facts
+                outcomes[event.trial] = self._judged(event.trial)
             elif isinstance(event, Ended):
                 outcomes.pop(event.trial, None)
-                trial = self._open.pop(event.trial)
-                self._proposer.tell(event.trial, event.outcome, WORST if trial.report is None else trial.report.fit)
+                self._teach(event.trial, event.outcome)
         for number, outcome in outcomes.items():
             if outcome is not None:
                 self._end(number, outcome)
@@ -145,24 +156,25 @@ class Director:
         if news.error:
             self._end(number, "failed", error=news.error)
             return
-        if trial.report is not None and report.epoch <= trial.report.epoch:
+        if report.epoch <= trial.report.epoch:
             return  # it says again what it said before its trainer was lost
-        trial.report, trial.lost = report, 0
+        trial.report, trial.facts, trial.lost = report, news.facts, 0
         self._tell(Reported(number, report, news.facts, time.time()))
-        outcome = self._judged(number, report)
+        outcome = self._judged(number)
         if outcome is not None:
             self._end(number, outcome)
 
-    def _judged(self, number: int, report: Report) -> Outcome | None:
-        """How a trial ends with this report; None if it goes on."""
-        fit = WORST if report.diverged else report.fit
-        self._proposer.report(number, report.epoch, fit)
+    def _judged(self, number: int) -> Outcome | None:
+        """How a trial ends with its last report; None if it goes on."""
+        report, facts = self._open[number].report, self._open[number].facts
         if report.diverged:
             return "diverged"
-        stops = self._halving.stops(number, report.epoch, fit)
+        standing = self._goals.standing(report.fit, report.scores, facts)
+        self._proposer.report(number, report.epoch, standing.fit)
+        stops = self._halving.stops(number, report.epoch, standing)
         if report.epoch >= self._budget.epochs:
             return "finished"
-        return "stopped" if stops else None
+        return "stopped" if stops or self._goals.hopeless(facts) else None
 
     def _handed(self, message: Message, held: set[int], room: int) -> list[Assignment]:
         """Trials that a trainer gets: rather such as no other device is faster at, and of kinds that it has already."""
@@ -198,11 +210,16 @@ class Director:
         return slow, 0 if key in message.kinds else 1 if key not in theirs else 2
 
     def _end(self, number: int, outcome: Outcome, error: str = "") -> None:
-        trial = self._open.pop(number)
         checkpoint = self._folder / f"{number:05d}" if outcome == "finished" else None
-        fit = WORST if trial.report is None else trial.report.fit
-        self._proposer.tell(number, outcome, fit)
+        self._teach(number, outcome)
         self._tell(Ended(number, outcome, time.time(), checkpoint, error))
+
+    def _teach(self, number: int, outcome: Outcome) -> None:
+        """Let the sampler learn from a trial that has ended."""
+        trial = self._open.pop(number)
+        fit, scores = trial.report.fit, trial.report.scores
+        values = self._goals.standing(fit, scores, trial.facts).values
+        self._proposer.tell(number, outcome, values, self._goals.excess(scores, trial.facts))
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -10,6 +10,7 @@ from typing import Any, final
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from search.budget import Budget
+from search.goals import Standing
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ class Halving:
         self._epochs = budget.epochs
         self._known: dict[int, Any] = {}
 
-    def stops(self, number: int, epoch: int, fit: float) -> bool:
-        """Whether a trial that has reached this fit by this epoch ends here."""
+    def stops(self, number: int, epoch: int, standing: Standing) -> bool:
+        """Whether a trial that stands there by this epoch ends here."""
         controller: Any = None  # ASHA asks it for nothing
         if number not in self._known:
             self._known[number] = _Named(f"{number:05d}")
             self._asha.on_trial_add(controller, self._known[number])
-        result = {"epoch": epoch, "fit": fit}
+        result = {"epoch": epoch, "fit": standing.fit}
         if epoch >= self._epochs:
             # Tune's class would stop it without noting it down; others are measured by it.
             self._asha.on_trial_complete(controller, self._known[number], result)

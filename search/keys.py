@@ -1,15 +1,31 @@
 """The keys at the top of a study that aren't numbers, each read and checked; every mistake is an `InputError`."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from objectives import SCORES, STANDARD
 from search.errors import InputError, unknown
+from search.goals import FACTS
 from search.plugins import merge_installed, merge_module
 
 Sampler = Literal["tpe", "gp", "nsga2", "quasi-random", "random", "grid", "points"]
 FUSE = {"auto": None, "off": 1}
 LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
+OTHERS = (
+    "problem",
+    "training",
+    "models",
+    "objectives",
+    "points",
+    "sampler",
+    "scores",
+    "plugins",
+    "fuse",
+    "rank",
+    "constraints",
+)
 LEARNING = ("tpe", "gp", "nsga2")  # those that learn from how trials end
 
 
@@ -65,6 +81,40 @@ def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:
         ranking = ", ".join(name for name, score in SCORES.items() if score.ranking)
         raise InputError(f"scores = {scores}: expected at least one that ranks: {ranking}")
     return tuple(dict.fromkeys(scores))
+
+
+def rank(written: dict[str, Any], scores: Sequence[str]) -> tuple[str, ...]:
+    """What trials are ranked by: fit where the study doesn't say, or else several goals.
+
+    Raises:
+        InputError: a name that isn't a score judged, a score of which less isn't better, one name alone, or no score.
+    """
+    names = written.get("rank", ["fit"])
+    lower = ["fit", *(name for name in scores if SCORES[name].limit == 0)]
+    if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
+        raise InputError(f"rank = {names!r}: expected a list of names, each once")
+    for name in names:
+        if name not in (*lower, *FACTS):
+            raise InputError(f"rank: {unknown('goal', str(name), [*lower, *FACTS])}")
+    if names != ["fit"] and len(names) < 2:
+        raise InputError(f"rank = {names}: expected two at least; to rank by one score, name no other in scores")
+    if not set(names) & set(lower):
+        raise InputError(f"rank = {names}: expected at least one of {', '.join(lower)}")
+    return tuple(names)
+
+
+def constraints(written: dict[str, Any], scores: Sequence[str]) -> dict[str, float]:
+    """Upper bounds of table [constraints].
+
+    Raises:
+        InputError: a name that isn't a score judged or a fact of a network, or a bound that isn't above 0.
+    """
+    bounds = table(written, "constraints")
+    refuse_others(bounds, [*scores, *FACTS], "[constraints]")
+    for name, bound in bounds.items():
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not 0 < bound < math.inf:
+            raise InputError(f"[constraints] {name} = {bound!r}: expected a number above 0, the largest value allowed")
+    return {name: float(bound) for name, bound in bounds.items()}
 
 
 def plugins_merged(written: dict[str, Any], folder: Path) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from objectives import SCORES, Floor
 from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Ended, Event, Reported, Started, Trained
-from search.trial import WORST
+from search.front import front
+from search.goals import WORST, Goals, Standing
 
 CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
 UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  # lower isn't better
@@ -53,31 +54,58 @@ class Leaderboard:
     references: dict[str, dict[str, dict[str, float]]]
     floors: dict[str, dict[str, Floor]]
     provenance: dict[str, Any]
+    goals: Goals = field(default_factory=Goals)
 
     def finished(self) -> list[Entry]:
         """Trials trained at full budget that could be judged, in no order."""
         return [entry for entry in self.entries if entry.outcome == "finished" and entry.fit < WORST]
 
+    def eligible(self) -> list[Entry]:
+        """Those of them that keep the bounds."""
+        return [entry for entry in self.finished() if self.standing(entry).violation == 0]
+
+    def standing(self, entry: Entry) -> Standing:
+        """Where a trial stands by the goals of the search."""
+        return self.goals.standing(entry.fit, entry.scores, entry.facts)
+
     def ranked(self, by: str = "fit") -> list[Entry]:
-        """Trials trained at full budget, best first, then the others by how far they came; never mixed."""
+        """Trials trained at full budget, best first by fit or a score; never mixed with others.
+
+        Behind them stand those that break bounds, by how much, and then the others by how far they came.
+        """
         finished = self.finished()
         others = [entry for entry in self.entries if entry not in finished]
-        return sorted(finished, key=lambda e: _value(e, by)) + sorted(others, key=lambda e: (-e.epoch, e.fit, e.trial))
+        return sorted(finished, key=lambda e: (self.standing(e).violation, _value(e, by))) + sorted(
+            others, key=lambda e: (-e.epoch, e.fit, e.trial)
+        )
+
+    def front(self) -> list[Entry]:
+        """Trials at full budget within the bounds that no other such trial beats in all goals, by the first goal."""
+        eligible = self.eligible()
+        places = front([self.standing(entry).values for entry in eligible])
+        return sorted((eligible[place] for place in places), key=lambda entry: self.standing(entry).values)
 
     def winner(self, by: str = "fit") -> Entry:
-        """Best trial at full budget; where finalists were confirmed and fit decides, the winner among these.
+        """Best trial at full budget; where finalists were confirmed and their fit decides, the winner among these.
 
         Raises:
-            InputError: no trial was trained at full budget, or `by` isn't a score that ranks.
+            InputError: no trial was trained at full budget within the bounds, or `by` isn't a score that ranks.
         """
         known = ["fit", *(name for name in self.floors["validation"] if name not in UNRANKABLE)]
         if by not in known:
             raise InputError(f"--by: {unknown('score', by, known)}")
-        finished = self.finished()
-        if not finished:
+        if not self.finished():
             raise InputError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
+        best = self.ranked(by)[0]
+        excess = {name: over for name, over in self.goals.excess(best.scores, best.facts).items() if over > 0}
+        if excess:
+            said = ", ".join(f"{name} by {over:.0%}" for name, over in excess.items())
+            raise InputError(
+                f"search {self.name!r}: no trial at full budget keeps the constraints; "
+                f"the nearest, trial {best.trial}, exceeds {said}"
+            )
         confirmed = [entry for entry in self.entries if entry.verdict == "winner"] if by == "fit" else []
-        return confirmed[0] if confirmed else min(finished, key=lambda entry: _value(entry, by))
+        return confirmed[0] if confirmed else best
 
     def entry(self, trial: int) -> Entry:
         """Entry of a trial's number.
@@ -106,6 +134,7 @@ class Leaderboard:
             "confirmed": entry.confirmed or None,
             "verdict": entry.verdict or None,
             "facts": entry.facts,
+            "violation": self.standing(entry).violation,
             "epoch": entry.epoch,
             "best_epoch": entry.best_epoch,
             "outcome": entry.outcome,
@@ -189,5 +218,5 @@ class Entries:
 
 
 def _value(entry: Entry, by: str) -> float:
-    value = entry.fit if by == "fit" else entry.scores.get(by, math.inf)
+    value = (entry.scores | {"fit": entry.fit}).get(by, math.inf)
     return value if math.isfinite(value) else math.inf

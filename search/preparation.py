@@ -16,6 +16,7 @@ from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.draws import draws
 from search.errors import InputError, unknown
+from search.goals import FACTS
 from search.keys import LISTED
 from search.keys import fuse as fused
 from search.plugins import packed, source_of
@@ -63,6 +64,7 @@ def task_of(study: Study, problem: Problem) -> Task:
         objectives,
         sources,
         budget.replicas,
+        study.goals,
     )
 
 
@@ -87,6 +89,7 @@ def check(study: Study, task: Task) -> int:
     """
     _check_resources(study)
     _check_transport(task)
+    _check_goals(study, task)
     some = Rows(*(part[: _batch(study)] for part in (task.rows.train, task.rows.validation, task.rows.test)))
     for name in study.training.get("features", Fixed(Training().features)).corners():
         try:
@@ -144,6 +147,13 @@ def _check_transport(task: Task) -> None:
     except Exception as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError(f"a plug-in can't be sent to the workers ({said})") from error
+
+
+def _check_goals(study: Study, task: Task) -> None:
+    for key, names in (("rank", study.goals.rank), ("[constraints]", study.goals.bounds)):
+        for name in names:
+            if name not in (*task.judge.floors, *FACTS, "fit"):
+                raise InputError(f"{key}: score {name!r} doesn't serve the rows of problem {study.problem!r}")
 
 
 def _batch(study: Study) -> int:

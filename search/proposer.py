@@ -6,6 +6,7 @@ pruned with every judged epoch, so that the estimator ranks them behind the fini
 """
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import optuna
@@ -38,9 +39,11 @@ class Proposer:
 
     def __init__(self, study: Study, seed: int) -> None:
         self._study, self._seed = study, seed
-        self._optuna = optuna.create_study(sampler=_sampler(study.sampler, seed, 0))
+        self._several = len(study.goals.rank) > 1
+        directions = [optuna.study.StudyDirection.MINIMIZE for _ in study.goals.rank]
+        self._optuna = optuna.create_study(directions=directions, sampler=_sampler(study.sampler, seed, 0))
         self._running: dict[int, optuna.Trial] = {}
-        self._reached: dict[int, int] = {}
+        self._reached: dict[int, tuple[int, float]] = {}
         self._sequence = QuasiRandom(_all_keys(study), seed)
         for point in study.points:
             self._optuna.enqueue_trial(self._named(check_point(study, point)))
@@ -63,18 +66,40 @@ class Proposer:
         return self.ask()
 
     def report(self, number: int, epoch: int, fit: float) -> None:
-        """Tell the fit that a running trial has reached by `epoch`; a restarted trial tells its first epochs again."""
-        if epoch > self._reached.get(number, 0):
+        """Tell the fit that a running trial has reached by `epoch`; a restarted trial tells its first again."""
+        if epoch <= self._reached.get(number, (0, 0.0))[0]:
+            return
+        self._reached[number] = epoch, fit
+        if not self._several:  # Optuna takes no reports where there are several
             self._running[number].report(fit, epoch)
-            self._reached[number] = epoch
 
-    def tell(self, number: int, outcome: str, fit: float) -> None:
-        """Tell how a trial ended; neither finished nor stopped counts as failed, and teaches nothing but its end."""
+    def tell(
+        self, number: int, outcome: str, values: Sequence[float] = (), excess: Mapping[str, float] | None = None
+    ) -> None:
+        """Tell how a trial ended, with the value of each goal and what it exceeds bounds by.
+
+        Neither finished nor stopped counts as failed, and teaches nothing but its end.
+        """
         trial = self._running.pop(number, None)
         if trial is None:
             return
         state = STATES.get(outcome, TrialState.FAIL)
-        self._optuna.tell(trial, fit if state == TrialState.COMPLETE else None, state=state)
+        if state != TrialState.FAIL:
+            for name, over in (excess or {}).items():
+                trial.set_constraint(name, over)
+        if state == TrialState.PRUNED and self._several:
+            trial.set_constraint("epochs", self._missing(number))
+        self._optuna.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+
+    def _missing(self, number: int) -> float:
+        """Share of the budget that a stopped trial lacks; of those that lack as much, the worse lack a little more.
+
+        Optuna ranks stopped trials by what they reported, which it takes for one goal alone. As a bound that they broke
+        this ranks them alike for several.
+        """
+        epoch, fit = self._reached[number]
+        epochs = self._study.budget.epochs
+        return (epochs - epoch + fit / (1 + fit)) / epochs
 
     def _waiting(self) -> bool:
         return bool(self._optuna.get_trials(deepcopy=False, states=[TrialState.WAITING]))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from mlflow.entities import Run
 
 from search.configuration import Configuration
+from search.goals import WORST
 from search.leaderboard import CONFIRMED, Entry
-from search.trial import WORST
 
 NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
 VERDICT = "genseek.finalist"
+FRONT = "genseek.front"  # tag of trials at full budget, where a search has several goals
 TRIALS = "genseek.trials"  # tag of a search that was extended
 
 

@@ -24,11 +24,11 @@ from search.keys import FUSE, LEARNING
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.planning import Plan
 from search.proposer import Proposer
-from search.recorded import TRIALS
+from search.recorded import FRONT, TRIALS
 from search.recorder import Recorder
 from search.store import SUMMARY
 from search.study import Study
-from search.study_json import study_json
+from search.study_json import goals_json, study_json
 from search.tuning import tune_trials
 
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
@@ -104,6 +104,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         _references(plan),
         {"validation": task.judge.floors, "test": plan.test_judge.floors},
         provenance,
+        study.goals,
     )
     try:
         _conclude(plan, parent, board)
@@ -123,8 +124,18 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
 def _params(study: Study) -> dict[str, str]:
     """Parameters of the parent run, as MLflow keeps them."""
     fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
-    settings = {"study": study.name, "problem": study.problem, "fuse": fuse}
-    return {key: str(value) for key, value in (settings | asdict(study.budget) | study.problem_arguments).items()}
+    bounds = {f"{name}_most": bound for name, bound in study.goals.bounds.items()}
+    settings = {
+        "study": study.name,
+        "problem": study.problem,
+        "fuse": fuse,
+        "sampler": study.sampler,
+        "rank": ", ".join(study.goals.rank),
+        **bounds,
+        **asdict(study.budget),
+        **study.problem_arguments,
+    }
+    return {key: str(value) for key, value in settings.items()}
 
 
 def _parent(plan: Plan, params: dict[str, str]) -> str:
@@ -183,16 +194,21 @@ def _conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
         "references": board.references,
         "floors": floors_json(board.floors),
         "provenance": board.provenance,
+        "goals": goals_json(board.goals),
         "leaderboard": [board.described(entry) for entry in board.ranked()],
     }
     store.save_json(parent, SUMMARY, summary)
-    for entry in board.entries:
-        if entry.test and entry.run_id:
-            store.log(entry.run_id, [(f"test/{name}", value, entry.epoch, now) for name, value in entry.test.items()])
+    best = {entry.trial for entry in board.front()} if len(board.goals.rank) > 1 else set()
+    for entry in board.finished():
+        values = {f"test/{name}": value for name, value in entry.test.items()}
+        values |= {"violation": board.standing(entry).violation} if board.goals.bounds else {}
+        tags = {FRONT: str(entry.trial in best).lower()} if len(board.goals.rank) > 1 else {}
+        if entry.run_id and values | tags:
+            store.log(entry.run_id, [(name, value, entry.epoch, now) for name, value in values.items()], tags=tags)
     try:
         winner = board.winner()
     except InputError:
-        return  # nothing was trained at full budget
+        return  # nothing was trained at full budget within the bounds
     store.log(parent, [("best_fit", winner.fit, 0, now)], tags={"genseek.winner": winner.run_id})
     with tempfile.TemporaryDirectory() as pictures:
         generator = opened(store.fetch(winner.run_id, "checkpoint", Path(pictures)))

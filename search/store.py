@@ -23,6 +23,7 @@ from search.events import Started
 from search.folder import writable
 from search.leaderboard import Leaderboard, floors_from
 from search.recorded import Found, entry, found, whole
+from search.study_json import goals_from
 
 EXPERIMENT = "genseek"
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
@@ -187,7 +188,14 @@ class Store:
                     f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
                 ) from error
         entries = sorted((entry(run) for run in children), key=lambda each: each.trial)
-        return Leaderboard(name, entries, summary["references"], floors_from(summary["floors"]), summary["provenance"])
+        return Leaderboard(
+            name,
+            entries,
+            summary["references"],
+            floors_from(summary["floors"]),
+            summary["provenance"],
+            goals_from(summary["goals"]),
+        )
 
     def where(self) -> str:
         """The store, as a user knows it."""

@@ -13,13 +13,17 @@ from search.budget import Budget
 from search.configuration import Configuration, Training
 from search.domain import Domain, domain_of
 from search.errors import InputError, unknown
+from search.goals import Goals
 from search.grid import grid
 from search.keys import (
     LISTED,
+    OTHERS,
     Sampler,
+    constraints,
     fuse,
     plugins_merged,
     points_written,
+    rank,
     refuse_others,
     sampler,
     scores_judged,
@@ -46,6 +50,7 @@ class Study:
         scores: names of the scores that trials are judged by.
         plugins: modules that hold models, objectives, scores and problems of the user's own; files by whole paths.
         fuse: trials that train stacked in one process; None where their measured steps decide.
+        goals: what trials are ranked by, and the bounds that they must keep.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Study:
     scores: tuple[str, ...] = STANDARD
     plugins: tuple[str, ...] = ()
     fuse: int | None = None
+    goals: Goals = field(default_factory=Goals)
 
     def pairs(self) -> dict[str, list[str]]:
         """For each model of the study, the objectives of the study that can train it."""
@@ -115,17 +121,14 @@ def parse_study(text: str, name: str, where: str) -> Study:
 def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     plugins = plugins_merged(written, folder)
     budget_keys = [entry.name for entry in fields(Budget)]
-    refuse_others(
-        written,
-        [*budget_keys, "problem", "training", "models", "objectives", "points", "sampler", "scores", "plugins", "fuse"],
-        "",
-    )
+    refuse_others(written, [*budget_keys, *OTHERS], "")
     problem = dict(table(written, "problem"))
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
         raise InputError(f"[problem] name: {unknown('problem', str(problem_name), PROBLEMS)}")
     with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
     budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
+    scores = scores_judged(written)
     study = Study(
         name,
         problem_name,
@@ -136,9 +139,10 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         _registered(written, "objectives", OBJECTIVES),
         points_written(written),
         sampler(written),
-        scores_judged(written),
+        scores,
         plugins,
         fuse(written),
+        Goals(rank(written, scores), constraints(written, scores)),
     )
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):

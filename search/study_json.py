@@ -6,6 +6,7 @@ from typing import Any
 
 from search.budget import Budget
 from search.domain import Choice, Domain, Fixed, Range
+from search.goals import Goals
 from search.keys import plugins_merged
 from search.study import Domains, Study
 
@@ -26,6 +27,7 @@ def study_json(study: Study) -> dict[str, Any]:
         "objectives": {name: _written(domains) for name, domains in study.objectives.items()},
         "scores": list(study.scores),
         "plugins": list(study.plugins),
+        "goals": goals_json(study.goals),
     }
 
 
@@ -45,8 +47,19 @@ def study_from(written: dict[str, Any]) -> Study:
             "objectives": {name: _read(domains) for name, domains in written["objectives"].items()},
             "scores": tuple(written["scores"]),
             "plugins": plugins,
+            "goals": goals_from(written["goals"]),
         }
     )
+
+
+def goals_json(goals: Goals) -> dict[str, Any]:
+    """JSON form of goals."""
+    return {"rank": list(goals.rank), "bounds": dict(goals.bounds)}
+
+
+def goals_from(written: dict[str, Any]) -> Goals:
+    """Goals of their JSON form."""
+    return Goals(tuple(written["rank"]), written["bounds"])
 
 
 def _written(domains: Domains) -> dict[str, Any]:

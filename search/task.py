@@ -12,6 +12,7 @@ from models import MODELS, Model, Shape
 from models.features import FEATURES, FeatureName, Features
 from objectives import OBJECTIVES, Judge, Rows
 from objectives.losses import Objective
+from search.goals import Goals
 from search.plugins import packed
 
 
@@ -39,6 +40,7 @@ class Task:
         models, objectives: the classes to choose from by name; a worker's own registries may lack them.
         sources: for each model that is a plug-in, the text of its module, or "" where there is none.
         replicas: networks of each trial, of different seeds.
+        goals: of the search.
     """
 
     rows: Rows
@@ -52,6 +54,7 @@ class Task:
     objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
     sources: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 1
+    goals: Goals = field(default_factory=Goals)
     _featured: dict[tuple[str, str], Featured] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def featured(self, name: FeatureName, device: str) -> Featured:

@@ -15,10 +15,10 @@ from models.noise import hashed_seed
 from models.pack import keep
 from objectives import Verdict
 from search.configuration import Configuration
+from search.draws import sample_seconds
+from search.goals import WORST
 from search.pack import Pack
 from search.task import Task
-
-WORST = 1e6  # stands for the fit of what can't be judged: the scheduler and Optuna want a finite number
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class Trial:
         packs = [self._built(seed) for seed in self.seeds]
         model = packs[0].model
         self.facts = model.facts()[0]
+        if self.task.goals.timed:
+            self.facts["sample_seconds"] = sample_seconds(model, self.featured.features, self.seed)
         self.weights = sum(value.numel() for name, value in model.named_parameters() if name.endswith("weight"))
         return packs[0] if len(packs) == 1 else Pack.join(packs)
 
@@ -97,7 +99,7 @@ class Trial:
         fits = [each.verdict.fit if math.isfinite(each.verdict.fit) else WORST for each in replicas]
         scores = {name: fmean(each.verdict.values[name] for each in replicas) for name in replicas[0].verdict.values}
         best, fit = self.report, fmean(fits)
-        better = fit < best.fit
+        better = self._rank(fit, scores) < self._rank(best.fit, best.scores)
         if better:
             # Of several replicas the one that judged best is kept.
             place = places[fits.index(min(fits))]
@@ -155,6 +157,10 @@ class Trial:
     def restore(self, report: Report, best: dict[str, Tensor]) -> None:
         """Go on from what a checkpoint holds."""
         self.report, self._best = report, best
+
+    def _rank(self, fit: float, scores: dict[str, float]) -> tuple[float, float]:
+        """Of two checkpoints that one counts which keeps the bounds, or else breaks them less, and then fits better."""
+        return self.task.goals.violation(scores, self.facts) if fit < WORST else math.inf, fit
 
     def _built(self, seed: int) -> Pack:
         chosen, train = self.configuration, self.featured.train

@@ -24,6 +24,7 @@ from search.desk import new_desk
 from search.director import Director
 from search.errors import InputError
 from search.events import Event, Listener
+from search.halving import Halving
 from search.proposer import Proposer
 from search.task import Task
 from search.worker import TuneTrainer
@@ -163,7 +164,8 @@ def tune_trials(
     Raises:
         InputError: the cluster can't give what one trainer takes, or the study has changed.
     """
-    director = Director(proposer, budget, seeds, folder, ahead or budget.trials, listeners)
+    halving, most_open = Halving(budget), ahead or budget.trials
+    director = Director(proposer, budget, seeds, folder, most_open, listeners, halving, task.goals)
     director.recall(past)
     if director.done:
         return True

@@ -12,7 +12,7 @@ HOMES = {
     "optuna": {"proposer.py"},
     "mlflow": {"store.py", "embedded.py", "recorded.py"},
     "matplotlib": {"plots.py"},
-    "typer": {"cli.py", "cli_run.py", "options.py"},
+    "typer": {"cli.py", "cli_run.py", "cli_results.py", "options.py"},
     "cloudpickle": {"plugins.py"},
     "safetensors": {"checkpoint.py"},
 }

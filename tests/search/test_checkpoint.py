@@ -12,8 +12,9 @@ import torch
 from search.checkpoint import BEST, REPORT, STATE, Checkpoint, save_best
 from search.configuration import Configuration, Training
 from search.exporting import opened
+from search.goals import WORST
 from search.group import Group
-from search.trial import WORST, Trial, rebuilt
+from search.trial import Trial, rebuilt
 
 TRAINING = Training(batch=20, learning_rate=0.01)
 PAIRS = {

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from search.director import LOSSES, SLOWER, Director
 from search.errors import InputError
 from search.events import Ended, Event, Reported, Started, Trained
 from search.fusing import key_of
+from search.goals import WORST, Goals
+from search.halving import Halving
 from search.orders import Assignment, Message, News, Orders
-from search.trial import WORST, Report
+from search.trial import Report
 
+FIT = Goals()
 A, B, C = (Configuration("vae", "elbo", training=Training(batch=batch)) for batch in (10, 20, 30))
 
 
@@ -29,7 +32,8 @@ class Scripted:
         self.left = list(configurations)
         self.asked = 0
         self.reports: list[tuple[int, int, float]] = []
-        self.told: dict[int, tuple[str, float]] = {}
+        self.told: dict[int, tuple[str, *tuple[float, ...]]] = {}
+        self.excess: dict[int, dict[str, float]] = {}
 
     def ask(self) -> tuple[int, Configuration]:
         self.asked += 1
@@ -42,9 +46,10 @@ class Scripted:
     def report(self, number: int, epoch: int, fit: float) -> None:
         self.reports.append((number, epoch, fit))
 
-    def tell(self, number: int, outcome: str, fit: float) -> None:
+    def tell(self, number: int, outcome: str, values: Sequence[float], excess: Mapping[str, float]) -> None:
         assert number not in self.told
-        self.told[number] = (outcome, fit)
+        self.told[number] = (outcome, *values)
+        self.excess[number] = dict(excess)
 
 
 def report(epoch: int, fit: float, diverged: bool = False) -> Report:
@@ -54,12 +59,16 @@ def report(epoch: int, fit: float, diverged: bool = False) -> Report:
 class Stage:
     """A director, its proposer, and all events; trainers are what the test says they are."""
 
-    def __init__(self, configurations: Sequence[Configuration], ahead: int = 99, **budget: Any) -> None:
+    def __init__(
+        self, configurations: Sequence[Configuration], ahead: int = 99, goals: Goals = FIT, **budget: Any
+    ) -> None:
         self.proposer: Any = Scripted(configurations)
         self.events: list[Event] = []
         self.budget = Budget(**{"trials": len(configurations), "epochs": 9, "grace": 9, **budget})
         seeds = [100 + number for number in range(len(configurations))]
-        self.director = Director(self.proposer, self.budget, seeds, Path("/kept"), ahead, [self.events.append])
+        self.director = Director(
+            self.proposer, self.budget, seeds, Path("/kept"), ahead, [self.events.append], Halving(self.budget), goals
+        )
         self.kinds = dict(enumerate(map(key_of, configurations)))
 
     def hear(
@@ -211,11 +220,11 @@ def test_how_a_trial_ends(said: News, outcome: str, fit: float) -> None:
     assert stage.ended() == {0: outcome, 1: "finished"}
 
 
-def test_a_diverged_trial_is_the_worst_to_the_proposer() -> None:
+def test_a_diverged_trial_teaches_the_proposer_nothing_but_its_end() -> None:
     stage = Stage([A])
     stage.begins("x", 1)
     stage.hear("x", 0, [0], [news(0, 3, 2.0, diverged=True)])
-    assert stage.proposer.reports == [(0, 3, WORST)]
+    assert not stage.proposer.reports
 
 
 def test_a_failed_trial_keeps_its_last_fit() -> None:
@@ -505,3 +514,29 @@ def test_a_study_that_proposes_something_else_is_refused() -> None:
     stage.proposer.ask_again = lambda configuration: (0, B)
     with pytest.raises(InputError, match="trial 0 is not in this study's space any more"):
         stage.director.recall([Started(0, A, 100, 0.0)])
+
+
+def test_a_trial_that_breaks_a_bound_stops_before_a_worse_one_that_keeps_it() -> None:
+    stage = Stage([A, A], goals=Goals(bounds={"overfit": 0.6}), grace=2)
+    stage.begins("x", 2)
+    kept = News(0, Report(2, fit=9.0, scores={"overfit": 0.5}), {})
+    breaks = News(1, Report(2, fit=1.0, scores={"overfit": 0.9}), {})
+    assert stage.hear("x", 0, [0, 1], [kept, breaks]).stop == [1]
+    assert stage.proposer.told == {1: ("stopped", 1.0)}
+    assert stage.proposer.excess == {1: {"overfit": pytest.approx(0.5)}}
+
+
+def test_a_network_too_large_stops_at_its_first_report() -> None:
+    stage = Stage([A, A], goals=Goals(bounds={"parameters": 100.0}))
+    stage.begins("x", 2)
+    said = [News(number, Report(1, fit=1.0), {"parameters": 100.0 + number}) for number in range(2)]
+    assert stage.hear("x", 0, [0, 1], said).stop == [1]
+    assert stage.ended() == {1: "stopped"}
+
+
+def test_the_proposer_hears_of_all_goals() -> None:
+    stage = Stage([A], goals=Goals(("parameters", "ad")))
+    stage.begins("x", 1)
+    stage.hear("x", 0, [], [News(0, Report(9, fit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
+    assert stage.proposer.told == {0: ("finished", 7.0, 3.0)}
+    assert stage.proposer.reports == [(0, 9, 1.0)]

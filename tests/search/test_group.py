@@ -13,8 +13,9 @@ from search import group as group_module
 from search.checkpoint import Checkpoint
 from search.configuration import Configuration, Training
 from search.draws import draws
+from search.goals import WORST
 from search.group import Group
-from search.trial import WORST, Report, Trial, rebuilt
+from search.trial import Report, Trial, rebuilt
 
 
 def configuration(model: str, objective: str, training: dict[str, Any], **arguments: Any) -> Configuration:

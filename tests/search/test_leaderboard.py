@@ -10,14 +10,17 @@ from objectives import Floor
 from search.configuration import Configuration
 from search.errors import InputError
 from search.events import Ended, Reported, Started
+from search.goals import WORST, Goals
 from search.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
-from search.trial import WORST, Report
+from search.trial import Report
 
 FLOORS = {
     "ad": Floor(0.7, 1.9, 0.8, 100, 100),
     "kendall": Floor(0.02, 0.05, 0.02, 100, 100),
     "overfit": Floor(0.5, 0.6, 0.5, 100, 100),
 }
+
+FIT = Goals()
 
 
 def entry(trial: int, fit: float, outcome: Any = "finished", epoch: int = 9, **scores: float) -> Entry:
@@ -28,8 +31,8 @@ def entry(trial: int, fit: float, outcome: Any = "finished", epoch: int = 9, **s
     )
 
 
-def board(*entries: Entry) -> Leaderboard:
-    return Leaderboard("first", list(entries), {}, {"validation": FLOORS, "test": FLOORS}, {})
+def board(*entries: Entry, goals: Goals = FIT) -> Leaderboard:
+    return Leaderboard("first", list(entries), {}, {"validation": FLOORS, "test": FLOORS}, {}, goals)
 
 
 @pytest.mark.parametrize("outcome", ["stopped", "diverged", "failed", "interrupted"])
@@ -137,3 +140,29 @@ def test_events_become_entries() -> None:
     )
     assert (second.outcome, second.epoch, second.fit, second.test, second.run_id) == ("stopped", 2, 6.0, {}, "")
     assert (third.outcome, third.epoch, third.fit, third.scores) == ("failed", 0, WORST, {})
+
+
+def test_what_breaks_a_bound_neither_wins_nor_stands_before_what_keeps_it() -> None:
+    goals = Goals(bounds={"overfit": 0.6})
+    worse, copy, slightly = entry(0, 2.0, overfit=0.5), entry(1, 0.5, overfit=0.9), entry(2, 0.7, overfit=0.61)
+    found = board(copy, slightly, worse, entry(3, 0.1, "stopped"), goals=goals)
+    assert [e.trial for e in found.ranked()] == [0, 2, 1, 3]
+    assert found.winner() == found.winner("ad") == worse
+    assert found.eligible() == [worse]
+    assert found.described(copy)["violation"] == pytest.approx(0.5)
+    with pytest.raises(InputError, match=r"no trial at full budget keeps the constraints; the nearest, trial 2, exc"):
+        board(copy, slightly, goals=goals).winner()
+
+
+def test_the_front_holds_only_trials_of_full_budget_within_the_bounds() -> None:
+    found = board(
+        entry(0, 1.0, ad=9.0, overfit=0.5),
+        entry(1, 2.0, ad=5.0, overfit=0.5),
+        entry(2, 3.0, ad=6.0, overfit=0.5),  # trial 1 beats it in both
+        entry(3, 4.0, ad=1.0, overfit=0.5),
+        entry(4, 0.1, "stopped", ad=0.1, overfit=0.5),
+        entry(5, 0.2, ad=0.2, overfit=0.9),
+        entry(6, WORST, ad=0.0, overfit=0.5),
+        goals=Goals(("fit", "ad"), {"overfit": 0.6}),
+    )
+    assert [e.trial for e in found.front()] == [0, 1, 3]

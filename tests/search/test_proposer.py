@@ -11,6 +11,7 @@ from models import MODELS
 from objectives import OBJECTIVES
 from search.configuration import Configuration, Training
 from search.domain import Domain, Fixed
+from search.goals import Goals
 from search.proposer import Proposer
 from search.schema import arguments_of
 from search.study import Study, check_point, load_study, parse_study, shipped
@@ -48,7 +49,7 @@ def searched(proposer: Proposer, trials: int, fit: Any = bowl, outcome: str = "f
     for _ in range(trials):
         number, configuration = proposer.ask()
         proposer.report(number, 1, fit(configuration))
-        proposer.tell(number, outcome, fit(configuration))
+        proposer.tell(number, outcome, [fit(configuration)])
         found.append(configuration)
     return found
 
@@ -130,9 +131,9 @@ def test_trials_without_a_result_do_no_harm(outcome: str) -> None:
     for trial in range(40):
         number, configuration = proposer.ask()
         if trial % 2:
-            proposer.tell(number, outcome, 1e6)
+            proposer.tell(number, outcome, [1e6])
         else:
-            proposer.tell(number, "finished", bowl(configuration))
+            proposer.tell(number, "finished", [bowl(configuration)])
     fits = [bowl(configuration) for configuration in searched(proposer, 20)]
     assert statistics.mean(fits) < 4
 
@@ -142,8 +143,8 @@ def test_a_trial_may_be_told_twice_or_retried() -> None:
     number, configuration = proposer.ask()
     proposer.report(number, 1, 5.0)
     proposer.report(number, 1, 5.0)  # a restarted worker reports its first epochs once more
-    proposer.tell(number, "finished", bowl(configuration))
-    proposer.tell(number, "finished", bowl(configuration))
+    proposer.tell(number, "finished", [bowl(configuration)])
+    proposer.tell(number, "finished", [bowl(configuration)])
     assert proposer.ask()[0] == number + 1
 
 
@@ -156,11 +157,11 @@ def test_a_search_that_goes_on_proposes_as_if_it_had_not_been_cut_off(sampler: A
         number, configuration = whole.ask()
         asked.append(configuration)
         whole.report(number, 1, bowl(configuration))
-        whole.tell(number, "finished", bowl(configuration))
+        whole.tell(number, "finished", [bowl(configuration)])
     for number, configuration in enumerate(asked):
         assert cut.ask_again(configuration) == (number, configuration)
         cut.report(number, 1, bowl(configuration))
-        cut.tell(number, "finished", bowl(configuration))
+        cut.tell(number, "finished", [bowl(configuration)])
     following = [whole.ask() for _ in range(4)]
     assert [cut.ask() for _ in range(4)] == following
     assert len({str(configuration) for configuration in [*asked, *(each for _, each in following)]}) > 8
@@ -191,3 +192,61 @@ def test_other_samplers_learn_too(sampler: Any, trials: int) -> None:
         for name in (sampler, "random")
     )
     assert learned < by_chance
+
+
+def two_goals(sampler: str, **bounds: float) -> Study:
+    return replace(toy(), sampler=sampler, goals=Goals(("ad", "kendall"), bounds))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random", "quasi-random"])
+def test_several_goals_with_every_sampler(sampler: str) -> None:
+    proposer = Proposer(two_goals(sampler, overfit=0.6), 0)
+    outcomes = ["finished", "stopped", "diverged", "failed", "interrupted"]
+    for place in range(25):
+        number, configuration = proposer.ask()
+        value, outcome = bowl(configuration), outcomes[place % 5]
+        if outcome != "failed":
+            proposer.report(number, 1, value)
+        proposer.tell(number, outcome, [value, 1 / value], {"overfit": value - 2})
+
+
+def test_with_several_goals_both_ends_of_the_front_are_searched() -> None:
+    def goals(configuration: Configuration) -> list[float]:
+        rate = math.log10(configuration.training.learning_rate)
+        return [(rate + 1) ** 2, (rate + 4) ** 2]
+
+    proposer = Proposer(two_goals("tpe"), 0)
+    for _ in range(60):
+        number, configuration = proposer.ask()
+        proposer.tell(number, "finished", goals(configuration))
+    late = [math.log10(proposer.ask()[1].training.learning_rate) for _ in range(30)]
+    within = [rate for rate in late if -4.3 < rate < -0.7]  # the front's rates; by chance 72 % would lie there
+    assert len(within) >= 26
+    assert min(late) < -3
+    assert max(late) > -2
+
+
+def test_of_stopped_trials_with_several_goals_those_that_came_further_teach_more() -> None:
+    def searched(good_goes_further: bool) -> float:
+        proposer = Proposer(two_goals("tpe"), 1)
+        for _ in range(60):
+            number, configuration = proposer.ask()
+            good = bowl(configuration) < 4
+            proposer.report(number, 9 if good == good_goes_further else 3, 5.0)
+            proposer.tell(number, "stopped")
+        return statistics.mean(bowl(proposer.ask()[1]) for _ in range(20))
+
+    assert searched(True) < searched(False) - 2
+
+
+def test_what_breaks_a_bound_is_proposed_less() -> None:
+    def rates(bound: bool) -> list[float]:
+        proposer = Proposer(toy(), 0)
+        for _ in range(60):
+            number, configuration = proposer.ask()
+            excess = math.log10(configuration.training.learning_rate) + 3  # above 0.001 it breaks the bound
+            proposer.tell(number, "finished", [bowl(configuration)], {"overfit": excess} if bound else {})
+        return [proposer.ask()[1].training.learning_rate for _ in range(30)]
+
+    assert statistics.median(rates(bound=False)) > 3e-3
+    assert statistics.median(rates(bound=True)) < 1.5e-3

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from search.goals import Goals
 from search.preparation import with_overrides
 from search.study import load_study, parse_study, shipped
 from search.study_json import study_from, study_json
@@ -33,11 +34,16 @@ def test_a_plugin_is_found_from_another_folder(tmp_path: Path, monkeypatch: pyte
 
     code = "from objectives.problems import Gaussian2D\nPROBLEMS = {'mine': Gaussian2D}\n"
     (tmp_path / "mine.py").write_text(code)
-    monkeypatch.delitem(PROBLEMS, "mine", raising=False)
     text = 'plugins = ["mine.py"]\n[problem]\nname = "mine"\n[models.pushforward]\n[objectives.mmd]\n'
     written = study_json(parse_study(text, "own", str(tmp_path / "own.toml")))
-    monkeypatch.delitem(PROBLEMS, "mine")
+    PROBLEMS.pop("mine")
     monkeypatch.chdir("/")
     assert study_from(written).problem == "mine"
-    assert "mine" in PROBLEMS
-    monkeypatch.delitem(PROBLEMS, "mine")
+    assert PROBLEMS.pop("mine")
+
+
+def test_goals_come_back() -> None:
+    text = 'rank = ["fit", "parameters"]\n[problem]\nname = "gaussian_2d"\n[models.pushforward]\n[objectives.mmd]\n'
+    study = parse_study(text + "[constraints]\noverfit = 0.6\n", "own", "own.toml")
+    assert study.goals == Goals(("fit", "parameters"), {"overfit": 0.6})
+    assert study_from(json.loads(json.dumps(study_json(study)))) == study

@@ -16,9 +16,10 @@ from objectives import Floor, Rows, Verdict, judge_for
 from objectives.problems import Gaussian2D
 from search.configuration import Configuration, Training
 from search.draws import draws
+from search.goals import WORST, Goals
 from search.group import Group
 from search.task import Task
-from search.trial import WORST, Report, Trial, rebuilt
+from search.trial import Report, Trial, rebuilt
 
 PROBLEM = Gaussian2D(train=100, validation=60, test=60)
 ROWS = PROBLEM.rows(0)
@@ -199,3 +200,37 @@ def test_the_squared_penalty_narrows_the_weights() -> None:
     for l2 in (0.0, 1.0, 10.0):
         deviations.append(reports(Trial(configuration(l2=l2), task(), seed=1))[-1].deviation)
     assert deviations[0] > 1.1 * deviations[1] > 1.1**2 * deviations[2] > 0
+
+
+def test_a_checkpoint_that_keeps_the_bounds_counts_before_one_that_fits_better() -> None:
+    judge: Any = Scripted([3.0, 2.0, 1.0, 2.5])
+    bounded = replace(task(judge), goals=Goals(bounds={"ad": 25.0}))  # ad is ten times fit
+    trial = Trial(configuration(), bounded, 0)
+    assert [report.best_epoch for report in reports(trial)] == [1, 2, 4, 4]
+    narrow = replace(task(Scripted([3.0, 2.0, 9.0, 2.5])), goals=Goals(bounds={"ad": 1.0}))
+    assert [report.best_epoch for report in reports(Trial(configuration(), narrow, 0))] == [
+        1,
+        2,
+        2,
+        2,
+    ]  # the least broken
+    copying = replace(task(Copies([0.5, 0.7, 0.9, 0.55])), goals=Goals(bounds={"overfit": 0.6}))
+    assert [report.best_epoch for report in reports(Trial(configuration(), copying, 0))] == [1, 1, 1, 6]
+
+
+class Copies(Scripted):
+    """A judge whose fit improves while `overfit` is as scripted."""
+
+    def each(self, generated: Any) -> list[Verdict]:
+        self.seen += [np.array(member) for member in generated]
+        overfit = next(self.fits)
+        return [Verdict({"overfit": overfit}, 9.0 - len(self.seen), {"overfit": FIT}) for _ in generated]
+
+
+def test_sampling_is_timed_where_it_counts() -> None:
+    trial = Trial(configuration(), replace(task(), goals=Goals(("fit", "sample_seconds"))), 0)
+    trial.untrained()
+    assert 0 < trial.facts["sample_seconds"] < 10
+    trial = Trial(configuration(), task(), 0)
+    trial.untrained()
+    assert "sample_seconds" not in trial.facts

@@ -1,0 +1,227 @@
+"""Searchers on a simulated clock: it counts the epochs that all trials have been trained for, whoever trains them.
+
+Each searcher has `WORKERS` places. A place trains its trial to the next evaluation, reports, and goes on or takes
+another. What a searcher would name as its best at a moment is noted each time that this changes.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from learning import Learning
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from search.configuration import Configuration
+from search.director import Director, Halving
+from search.fusing import key_of
+from search.goals import Goals
+from search.halving import Halving as Asha
+from search.orders import Message, News
+from search.proposer import Proposer
+from search.trial import Report
+
+WORKERS = 4
+MOST = 5000  # trials, more than any clock has time for
+
+
+class Searcher(Protocol):
+    """What proposes configurations and stops trials."""
+
+    def ask(self, place: int) -> tuple[int, Configuration]:
+        """Number and configuration of a new trial for a place."""
+
+    def report(self, place: int, number: int, at: int, value: float) -> bool:
+        """Take in a trial's value at its evaluation of number `at`; whether it goes on."""
+
+
+@dataclass
+class Told:
+    """A trial so far: its configuration, its evaluations, and the last value."""
+
+    configuration: Configuration
+    evaluations: int = 0
+    value: float = 0.0
+    seed: int = 0
+
+
+@dataclass
+class Run:
+    """What a searcher named as its best, when: (epochs trained in all, configuration); and all of its trials."""
+
+    named: list[tuple[float, Configuration]] = field(default_factory=list)
+    trials: dict[int, Told] = field(default_factory=dict)
+
+
+Best = Callable[[dict[int, Told], int], Told]
+
+
+def furthest(trials: dict[int, Told], evaluations: int) -> Told:
+    """Best of those that came furthest: as a leaderboard shows that never mixes budgets."""
+    return min(trials.values(), key=lambda told: (-told.evaluations, told.value))
+
+
+def lowest(trials: dict[int, Told], evaluations: int) -> Told:
+    """Lowest last value of all trials: as Tune's `get_best_result` names it."""
+    return min((told for told in trials.values() if told.evaluations), key=lambda told: told.value)
+
+
+def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, best: Best) -> Run:
+    """Let a searcher train `budget` epochs in all."""
+    run, clock = Run(), 0.0
+    epochs = learning.epochs
+    queue: list[tuple[float, int, int]] = []
+    order = itertools.count()
+    at: dict[int, int] = {}
+
+    def begin(place: int, now: float) -> None:
+        number, configuration = searcher.ask(place)
+        run.trials[number], at[place] = Told(configuration, seed=seed * MOST + number), number
+        heapq.heappush(queue, (now + epochs[0], next(order), place))
+
+    for place in range(WORKERS):
+        begin(place, 0.0)
+    while clock < budget / WORKERS:
+        clock, _, place = heapq.heappop(queue)
+        number = at[place]
+        told = run.trials[number]
+        told.value = float(learning.curve(told.configuration, told.seed)[told.evaluations])
+        told.evaluations += 1
+        goes_on = searcher.report(place, number, told.evaluations - 1, told.value)
+        chosen = best(run.trials, len(epochs)).configuration
+        if not run.named or run.named[-1][1] != chosen:
+            run.named.append((clock * WORKERS, chosen))
+        if goes_on:
+            more = epochs[told.evaluations] - epochs[told.evaluations - 1]
+            heapq.heappush(queue, (clock + more, next(order), place))
+        else:
+            begin(place, clock)
+    return run
+
+
+class Genseek:
+    """genseek's own proposer, halving and director; each place is a trainer of one trial."""
+
+    def __init__(self, learning: Learning, seed: int, sampler: Any = "tpe", halving: type[Any] = Asha) -> None:
+        budget = replace(learning.study.budget, trials=MOST, epochs=learning.epochs[-1], grace=_grace(learning))
+        points = [learning.configuration(flat).flat() for flat in learning.start(seed)]
+        study = replace(learning.study, sampler=sampler, budget=budget, points=points)
+        stopper: Halving = halving(budget)
+        seeds = range(MOST)
+        proposer, folder = Proposer(study, seed), Path("/nowhere")
+        self._director = Director(proposer, budget, seeds, folder, WORKERS, [], stopper, study.goals)
+        self._learning, self._seed = learning, seed
+        self._held: dict[int, Any] = {}
+
+    def ask(self, place: int) -> tuple[int, Configuration]:
+        """The trial that the place was handed with its last message, or by one without news."""
+        if place not in self._held:
+            self._say(place, [], None)
+        each = self._held[place]
+        return each.number, each.configuration
+
+    def report(self, place: int, number: int, at: int, value: float) -> bool:
+        """Tell the director; a trial goes on unless it says to stop it."""
+        each, known = self._held[place], {"fit": value}
+        if self._learning.facts is not None:
+            known = self._learning.facts(each.configuration, self._seed * MOST + number)[at]
+        facts = {"parameters": known.pop("parameters", 0.0)}
+        report = Report(self._learning.epochs[at], fit=known["fit"], scores=known)
+        over = at == len(self._learning.epochs) - 1
+        self._say(place, [News(number, report, facts)], None if over else number)
+        return place in self._held and self._held[place].number == number
+
+    def _say(self, place: int, news: list[News], number: int | None) -> None:
+        held = frozenset(() if number is None else {number})
+        kinds = frozenset(() if number is None else {key_of(self._held[place].configuration)})
+        orders = self._director.hear(Message(str(place), news, held, kinds, 1 - len(held), len(held), 1.0))
+        if number is None or number in orders.stop:
+            self._held.pop(place, None)
+        for each in orders.begin:
+            self._held[place] = each
+
+
+class PlainRay:
+    """Ray Tune's OptunaSearch and ASHAScheduler, called as its controller calls them."""
+
+    def __init__(self, learning: Learning, seed: int) -> None:
+        self._search = OptunaSearch(
+            learning.suggest, metric="value", mode="min", points_to_evaluate=learning.start(seed), seed=seed
+        )
+        self._asha = ASHAScheduler("epoch", "value", "min", learning.epochs[-1], _grace(learning), 3)
+        self._learning, self._count = learning, itertools.count()
+        self._trials: dict[int, Any] = {}
+
+    def ask(self, place: int) -> tuple[int, Configuration]:
+        """Next suggestion."""
+        number = next(self._count)
+        flat = self._search.suggest(str(number))
+        self._trials[number] = _Named(str(number))
+        self._asha.on_trial_add(None, self._trials[number])
+        return number, self._learning.configuration(flat or {})
+
+    def report(self, place: int, number: int, at: int, value: float) -> bool:
+        """Results go to the scheduler and the search algorithm; a trial that is stopped is told as complete."""
+        result = {"epoch": self._learning.epochs[at], "value": value, "training_iteration": at + 1}
+        decision = self._asha.on_trial_result(None, self._trials[number], result)
+        over = at == len(self._learning.epochs) - 1
+        if decision == TrialScheduler.STOP or over:
+            self._asha.on_trial_complete(None, self._trials[number], result)
+            self._search.on_trial_complete(str(number), result)
+            return False
+        self._search.on_trial_result(str(number), result)
+        return True
+
+
+@dataclass(frozen=True)
+class _Named:
+    trial_id: str
+
+
+class Alone:
+    """Optuna alone: its TPE sampler, or chance, and its own successive halving or none."""
+
+    def __init__(self, learning: Learning, seed: int, chance: bool = False) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        samplers, pruners = optuna.samplers, optuna.pruners
+        halving = pruners.SuccessiveHalvingPruner(min_resource=_grace(learning), reduction_factor=3)
+        self._study = optuna.create_study(
+            sampler=samplers.RandomSampler(seed) if chance else samplers.TPESampler(seed=seed),
+            pruner=pruners.NopPruner() if chance else halving,
+        )
+        for flat in learning.start(seed):
+            self._study.enqueue_trial(flat)
+        self._learning = learning
+        self._trials: dict[int, optuna.Trial] = {}
+
+    def ask(self, place: int) -> tuple[int, Configuration]:
+        """Next suggestion."""
+        trial = self._study.ask()
+        constants = self._learning.suggest(trial)
+        self._trials[trial.number] = trial
+        return trial.number, self._learning.configuration(trial.params | constants)
+
+    def report(self, place: int, number: int, at: int, value: float) -> bool:
+        """Report, and ask whether to prune."""
+        trial = self._trials[number]
+        trial.report(value, self._learning.epochs[at])
+        if at == len(self._learning.epochs) - 1:
+            self._study.tell(trial, value)
+            return False
+        if trial.should_prune():
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            return False
+        return True
+
+
+def _grace(learning: Learning) -> int:
+    return learning.epochs[0]
+
+
+def with_goals(learning: Learning, *rank: str) -> Learning:
+    """The same curves with several goals."""
+    return replace(learning, study=replace(learning.study, goals=Goals(rank)))

@@ -1,0 +1,57 @@
+"""The commands that read what a search has found: `best` shows it, `export` takes it out of the store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from search.cli_output import print_json, store_of
+from search.errors import InputError
+from search.options import By, Json, SearchName, StoreFolder, Tracking
+
+
+def best(
+    name: SearchName,
+    by: By = "fit",
+    pareto: Annotated[bool, typer.Option("--pareto", help="The trials that no other beats in all goals.")] = False,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Show the best trial of a search, or the Pareto front, among those trained at full budget."""
+    from search.tables import show, show_front
+
+    board, console = store_of(store, tracking_uri).leaderboard(name), Console()
+    if pareto and len(board.goals.rank) < 2:
+        raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
+    winner = board.described(board.winner(by))
+    if as_json:
+        print_json([board.described(entry) for entry in board.front()] if pareto else winner)
+        return
+    if pareto:
+        show_front(console, board)
+        return
+    show(console, board, by)
+    console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
+    for key, value in winner["configuration"].items():
+        console.print(f"  {key} = {value}", highlight=False)
+
+
+def export(
+    name: SearchName,
+    out: Annotated[Path, typer.Option(help="New folder to write.")],
+    by: By = "fit",
+    trial: Annotated[int | None, typer.Option(help="Another trial than the best.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+) -> None:
+    """Write the best trial's generator into a folder that samples with torch alone."""
+    from search.exporting import export as write
+
+    opened = store_of(store, tracking_uri)
+    board = opened.leaderboard(name)
+    number = board.winner(by).trial if trial is None else trial
+    write(opened, board, number, out)
+    line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
+    Console().print(line, soft_wrap=True, highlight=False)

@@ -1,0 +1,149 @@
+"""What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from search.configuration import Configuration
+from search.leaderboard import Entry, Leaderboard
+
+if TYPE_CHECKING:
+    from search.confirming import Finalist  # with Ray, which `best` doesn't need
+
+SHOWN = 10
+FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
+NARROW = 4  # scores that even a narrow terminal shows
+WIDTHS = {"fit": 4, "ad": 5, "mmd": 8}
+STYLES: dict[str, str] = {
+    "running": "cyan",
+    "finished": "green",
+    "stopped": "dim",
+    "diverged": "red",
+    "failed": "bold red",
+    "interrupted": "yellow",
+}
+
+
+def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
+    """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
+    names = fitting(list(board.floors["validation"]), console.width)
+    console.print(_ranking(board, by, names))
+    counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
+    console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
+    if len(board.goals.rank) > 1 and board.eligible():
+        console.print()
+        show_front(console, board)
+    if board.eligible() and board.winner(by).test:
+        console.print()
+        console.print(_test(board, board.winner(by), names))
+
+
+def show_front(console: Console, board: Leaderboard) -> None:
+    """Print the trials that no other beats in all goals."""
+    names = board.goals.rank
+    title = f"{board.name}: Pareto front of {', '.join(names)}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    for heading in ("", "generator", *names):
+        table.add_column(heading, justify="left" if heading in ("", "generator") else "right", no_wrap=True)
+    for entry in board.front():
+        values = zip(names, board.standing(entry).values, strict=True)
+        cells = [f"{value:{FORMATS.get(name, '.4f')}}" for name, value in values]
+        table.add_row(f"trial {entry.trial}", pair_shown(entry.configuration), *cells)
+    console.print(table)
+
+
+def show_finalists(
+    console: Console, name: str, finalists: Sequence["Finalist"], references: dict[str, dict[str, float]]
+) -> None:
+    """Print what fresh networks scored on test rows, and who won."""
+    title = f"{name}: fresh networks on test rows"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    for heading in ("", "generator", "size", "fit", "95 %", "p", "gap", ""):
+        table.add_column(heading, justify="left" if heading in ("", "generator") else "right", no_wrap=True)
+    for each in finalists:
+        table.add_row(
+            f"trial {each.trial}",
+            pair_shown(each.configuration),
+            f"{each.parameters:.0f}",
+            f"{each.fit:.2f}",
+            f"{each.low:.2f}-{each.high:.2f}",
+            f"{each.p_value:.3f}",
+            f"{each.optimism:+.0%}",
+            each.verdict,
+            style="bold" if each.verdict == "winner" else "",
+        )
+    for reference, scores in references.items():
+        table.add_row("reference", reference, "", f"{scores['fit']:.2f}", style="blue")
+    console.print(table)
+    console.print(
+        "size: parameters; p: that the winner is better by chance; gap, the search's optimism: how much worse fresh "
+        "networks are on validation rows than the one that it found",
+        style="dim",
+    )
+
+
+def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
+    """Cells of fit and the scores `names`; a dash where one doesn't exist."""
+    cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
+    return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
+
+
+def pair_shown(configuration: Configuration) -> str:
+    """Model and objective, or one name where both are called the same."""
+    return ", ".join(dict.fromkeys([configuration.model, configuration.objective]))
+
+
+def fitting(names: Sequence[str], width: int) -> list[str]:
+    """The first scores, as many as fit beside each other; the others are in MLflow and in `best --json`."""
+    return list(names)[: max(NARROW, (width - 40) // 10)]
+
+
+def _table(title: str, names: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("generator", no_wrap=True, max_width=18 if len(names) <= NARROW else None)
+    for heading in ("fit", *names):  # a long name gives way, and no figure does
+        table.add_column(heading, justify="right", no_wrap=True, min_width=WIDTHS.get(heading, 7))
+    return table
+
+
+def _ranking(board: Leaderboard, by: str, names: Sequence[str]) -> Table:
+    table = _table(f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else ""), names)
+    for entry in board.ranked(by)[:SHOWN]:
+        breaks = board.standing(entry).violation > 0
+        done = entry.outcome == "finished" and not breaks
+        why = "breaks a bound" if entry.outcome == "finished" else entry.outcome
+        label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
+        cells = scores_shown(entry.scores, entry.fit, names)
+        table.add_row(label, pair_shown(entry.configuration), *cells, style="" if done else "dim")
+    _add_real(table, board, "validation", names)
+    return table
+
+
+def _test(board: Leaderboard, winner: Entry, names: Sequence[str]) -> Table:
+    table = _table("the winner on test rows, which decided nothing", names)
+    cells = scores_shown(winner.test, winner.test["fit"], names)
+    table.add_row(f"trial {winner.trial}", pair_shown(winner.configuration), *cells)
+    floors = board.floors["test"]
+    marks = ["-" if name not in floors else _mark(winner, board, name) for name in names]
+    table.add_row("inside the 95 %", "", "", *marks)
+    _add_real(table, board, "test", names)
+    return table
+
+
+def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
+    return "[green]yes[/]" if winner.test[name] <= board.floors["test"][name].upper else "[red]no[/]"
+
+
+def _add_real(table: Table, board: Leaderboard, split: str, names: Sequence[str]) -> None:
+    """Rows of the reference generators, and of what one real sample scores against another."""
+    for name, scores in board.references[split].items():
+        table.add_row(name, "reference", *scores_shown(scores, scores["fit"], names), style="blue")
+    floors = board.floors[split]
+    for name, figures in (
+        ("real rows, median", {score: floor.median for score, floor in floors.items()}),
+        ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
+    ):
+        table.add_row(name, "floor", "", *scores_shown(figures, 1.0, names)[1:], style="magenta")
