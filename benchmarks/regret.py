@@ -40,7 +40,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def regrets(job: tuple[str, str, int]) -> list[float]:
-    """Regret of a system on a problem with a seed at each moment, and the mean over the clock from the first trial on."""
+    """Regret of a system on a problem with a seed at each moment, and its mean over the clock."""
     problem, system, seed = job
     learning = tabled() if problem == TABLE else shaped(problem)
     make, best = SYSTEMS[system]
@@ -132,10 +132,20 @@ def main() -> None:
         multi = [*WHOLE, *HALVINGS]
         tasks = [(goals, system, seed) for goals in PAIRS for system in multi for seed in range(seeds)]
         covered = np.array(pool.map(volumes, tasks, chunksize=1)).reshape(len(PAIRS), len(multi), seeds)
-    heads = ["regret", "searcher", *(f"{moment:.0%} of the clock" for moment in MOMENTS), "mean", "mean over plain's"]
+    heads = [
+        "regret",
+        "searcher",
+        *(f"{moment:.0%} of the clock" for moment in MOMENTS),
+        "mean",
+        "end over plain Ray Tune's",
+    ]
     rows = [
-        [problem if not place else "", system, *(mean_error(values) for values in found[number, place].T)]
-        + [ratio(found[number, place, :, -1], found[number, 1, :, -1])]
+        [
+            problem if not place else "",
+            system,
+            *(mean_error(values) for values in found[number, place].T),
+            ratio(found[number, place, :, -2], found[number, 1, :, -2]),
+        ]
         for number, problem in enumerate(problems)
         for place, system in enumerate(SYSTEMS)
     ]

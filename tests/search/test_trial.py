@@ -213,7 +213,7 @@ def test_a_checkpoint_that_keeps_the_bounds_counts_before_one_that_fits_better()
         2,
         2,
         2,
-    ]  # the least broken
+    ]
     copying = replace(task(Copies([0.5, 0.7, 0.9, 0.55])), goals=Goals(bounds={"overfit": 0.6}))
     assert [report.best_epoch for report in reports(Trial(configuration(), copying, 0))] == [1, 1, 1, 6]
 
