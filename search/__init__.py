@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from search.confirming import Finalist, confirm_search
     from search.errors import InputError
     from search.exporting import export, opened
     from search.leaderboard import Entry, Leaderboard
@@ -43,10 +44,12 @@ for _name, _value in {
 
 _HOMES = {
     "Entry": "leaderboard",
+    "Finalist": "confirming",
     "InputError": "errors",
     "Leaderboard": "leaderboard",
     "Store": "store",
     "Study": "study",
+    "confirm_search": "confirming",
     "export": "exporting",
     "load_study": "study",
     "opened": "exporting",
@@ -59,10 +62,12 @@ _HOMES = {
 
 __all__ = [
     "Entry",
+    "Finalist",
     "InputError",
     "Leaderboard",
     "Store",
     "Study",
+    "confirm_search",
     "export",
     "load_study",
     "opened",

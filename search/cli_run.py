@@ -1,6 +1,5 @@
 """The commands that train: `run` begins a search, `resume` goes on with it, and `confirm` tries its best again."""
 
-import time
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -11,6 +10,8 @@ from rich.markup import escape
 from search.cli_output import print_json, store_of, tell
 from search.errors import InputError
 from search.options import Columns, Data, DropMissing, Json, ProblemName, SearchName, StoreFolder, StudyName, Tracking
+
+SEEDS = 5  # fresh networks of each finalist
 
 
 def run(
@@ -27,6 +28,7 @@ def run(
     ] = None,
     replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
     device: Annotated[str | None, typer.Option(help="Where trials train: auto, cpu or gpu.")] = None,
+    finalists: Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0: none.")] = None,
     warm: Annotated[
         str | None, typer.Option("--from", metavar="NAME", help="A search in the store whose best to try first.")
     ] = None,
@@ -53,6 +55,7 @@ def run(
         fuse=fuse,
         replicas=replicas,
         device=device,
+        finalists=finalists,
     )
     opened = store_of(store, tracking_uri, create=True)
     if warm is not None:
@@ -77,18 +80,15 @@ def resume(
 
 def confirm(
     name: SearchName,
-    top: Annotated[int, typer.Option(help="Trials that take part, best first.", min=1)] = 3,
-    seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = 5,
+    top: Annotated[int | None, typer.Option(help="Trials that take part, best first.  [default: 3]", min=1)] = None,
+    seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = SEEDS,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
     """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
-    from search.confirming import candidates, record
-    from search.confirming import confirm as confirmed
-    from search.display import LiveTable
+    from search.budget import Budget
     from search.planning import plan_resume
-    from search.tables import show_finalists
 
     console, opened = Console(stderr=as_json), store_of(store, tracking_uri)
     board = opened.leaderboard(name)
@@ -96,23 +96,14 @@ def confirm(
     if status != "FINISHED":
         raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
     plan = plan_resume(opened, name)
-    budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
-    with LiveTable(console, f"{name}, confirmed", budget, list(plan.task.judge.floors)) as live:
-        finalists = confirmed(plan, board, top, seeds, [live])
-    if not finalists:
-        console.print(f"[yellow]interrupted[/]; the same command goes on: genseek confirm {name}")
-        raise typer.Exit(130)
-    record(plan, board, finalists, time.time())
-    show_finalists(console, name, finalists, board.references["test"])
+    finalists = _confirm(console, plan, board, top or plan.study.budget.finalists or Budget().finalists, seeds)
     if as_json:
         print_json([each.described() for each in finalists])
 
 
 def _search(plan: Any, store: Any, as_json: bool) -> None:
-    """Run what is planned, and show how it ends."""
-    from search.display import LiveTable
-    from search.running import run_search
-    from search.tables import show
+    """Run what is planned, try its best again, and show how it ends."""
+    from search.tuning import cluster
 
     console, study, rows = Console(stderr=as_json), plan.study, plan.task.rows
     dropped = getattr(plan.problem, "dropped", 0)
@@ -122,9 +113,27 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
         + (f", {dropped} rows with missing values dropped" if dropped else ""),
         soft_wrap=True,
     )
-    with LiveTable(console, plan.name, study.budget, list(plan.task.judge.floors)) as live:
-        result = run_search(plan, [live])
     where = f" --store {store}" if store is not None else ""
+    with cluster(study.budget):
+        board = _searched(console, plan, where)
+        confirmed = next(found.confirmed for found in plan.store.searches() if found.name == plan.name)
+        if study.budget.finalists and not confirmed:
+            _confirm(console, plan, board, study.budget.finalists, SEEDS, where)
+        board = plan.store.leaderboard(plan.name)
+    if as_json:
+        print_json(board.described(board.winner()))
+    following = (f"export {plan.name} --out DIR{where}", f"ui{where}")
+    console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
+
+
+def _searched(console: Console, plan: Any, where: str) -> Any:
+    """Leaderboard of a search that has come to its end with a winner, all of it recorded; anything else ends here."""
+    from search.display import LiveTable
+    from search.running import run_search
+    from search.tables import show
+
+    with LiveTable(console, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
+        result = run_search(plan, [live])
     for line in result.failures:
         console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
     if result.interrupted:
@@ -133,15 +142,27 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     show(console, result.board)
     for line in result.unrecorded:
         tell(f"not all is recorded: {line}; genseek resume {plan.name}{where} writes the rest")
-    if result.interrupted and not result.board.eligible():
-        raise typer.Exit(130)
-    winner = result.board.winner()
-    if as_json:
-        print_json(result.board.described(winner))
-    if not result.unrecorded:
-        following = (f"confirm {plan.name}{where}", f"export {plan.name} --out DIR{where}", f"ui{where}")
-        console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
     if result.interrupted:
         raise typer.Exit(130)
     if result.unrecorded:
         raise typer.Exit(2)
+    result.board.winner()  # tells why where there is none
+    return result.board
+
+
+def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, where: str = "") -> Any:
+    """Train the best again and show how they do; ends here if it is interrupted."""
+    from search.confirming import candidates, confirm_search
+    from search.display import LiveTable
+    from search.tables import show_finalists
+
+    budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
+    with LiveTable(console, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
+        finalists = confirm_search(plan, board, top, seeds, [live])
+    if not finalists:
+        again = f"genseek confirm {plan.name} --top {top} --seeds {seeds}{where}"
+        console.print(f"[yellow]interrupted[/]; the finalists go on with: {again}", soft_wrap=True, highlight=False)
+        raise typer.Exit(130)
+    console.print()
+    show_finalists(console, plan.name, finalists, board.references["test"])
+    return finalists

@@ -8,6 +8,7 @@ Bootstrap Tests of Hypotheses, section 3.2.
 
 import math
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,8 @@ from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import Plan
 from search.proposer import Proposer
-from search.recorded import VERDICT
+from search.recorded import CONFIRMED_OF, VERDICT
+from search.running import picture
 from search.tuning import tune_trials
 
 
@@ -105,6 +107,20 @@ def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
     return best + [entry for entry in first if entry not in best]
 
 
+def confirm_search(
+    plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()
+) -> list[Finalist]:
+    """Confirm the best of a finished search, and record which of them won; what `confirm` returns.
+
+    Raises:
+        InputError: as `confirm`, or the store can't be written.
+    """
+    finalists = confirm(plan, board, top, seeds, listeners)
+    if finalists:
+        record(plan, board, finalists, time.time())
+    return finalists
+
+
 def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()) -> list[Finalist]:
     """Train the best of a finished search again, and judge them; best first, none if it was interrupted.
 
@@ -149,7 +165,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     ]
 
 
-def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], time: float) -> None:
+def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: float) -> None:
     """Write what was confirmed into the runs of the search, instead of what was before, and clear up."""
     for entry in board.entries:
         if entry.verdict and entry.trial not in [finalist.trial for finalist in finalists]:
@@ -162,7 +178,7 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], time: 
             "p_value": finalist.p_value,
             "optimism": finalist.optimism,
         }
-        points = [(f"confirmed/{name}", value, 0, time) for name, value in values.items() if math.isfinite(value)]
+        points = [(f"confirmed/{name}", value, 0, now) for name, value in values.items() if math.isfinite(value)]
         if finalist.checkpoint.exists():
             plan.store.save(finalist.run_id, finalist.checkpoint, CONFIRMED)
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
@@ -172,9 +188,11 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], time: 
         raise InputError(f"search {plan.name!r} is gone from {plan.store.where()}")
     plan.store.log(
         parent,
-        [("best_confirmed_fit", winner.fit, 0, time)],
-        tags={"genseek.winner": winner.run_id},
+        [("best_confirmed_fit", winner.fit, 0, now)],
+        tags={"genseek.winner": winner.run_id, CONFIRMED_OF: str(plan.study.budget.trials)},
     )
+    if winner.checkpoint.exists():
+        picture(plan, winner.checkpoint, plan.task.rows.test, [parent, winner.run_id])
     shutil.rmtree(plan.folder, ignore_errors=True)
 
 

@@ -12,12 +12,13 @@ from search.leaderboard import CONFIRMED, Entry
 NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
 VERDICT = "genseek.finalist"
 FRONT = "genseek.front"  # tag of trials at full budget, where a search has several goals
+CONFIRMED_OF = "genseek.confirmed"  # tag: of how many trials the finalists were chosen
 TRIALS = "genseek.trials"  # tag of a search that was extended
 
 
 @dataclass(frozen=True)
 class Found:
-    """A search in the store: its name, parent run, problem, number of trials, and state."""
+    """A search in the store: its name, parent run, problem, trials, state, and whether its finalists were confirmed."""
 
     name: str
     run_id: str
@@ -25,6 +26,7 @@ class Found:
     trials: int
     status: str
     best_fit: float | None
+    confirmed: bool
 
 
 def found(run: Run) -> Found:
@@ -32,7 +34,8 @@ def found(run: Run) -> Found:
     tags, metrics = run.data.tags, run.data.metrics
     trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
     problem = run.data.params.get("problem", "")
-    return Found(tags["mlflow.runName"], run.info.run_id, problem, trials, run.info.status, metrics.get("best_fit"))
+    best, confirmed = metrics.get("best_fit"), tags.get(CONFIRMED_OF) == str(trials)
+    return Found(tags["mlflow.runName"], run.info.run_id, problem, trials, run.info.status, best, confirmed)
 
 
 def entry(run: Run) -> Entry:

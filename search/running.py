@@ -14,6 +14,7 @@ import numpy as np
 
 from models.noise import hashed_seed
 from objectives import REFERENCES
+from objectives.problems.problem import Array
 from search import plots
 from search.draws import draws
 from search.errors import InputError
@@ -100,7 +101,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     troubles = [recorder.close()]
     board = Leaderboard(
         plan.name,
-        entries.entries(_tests(plan, entries, seeds, recorder.run_ids), recorder.run_ids),
+        entries.entries({} if budget.finalists else _tests(plan, entries, seeds, recorder.run_ids), recorder.run_ids),
         _references(plan),
         {"validation": task.judge.floors, "test": plan.test_judge.floors},
         provenance,
@@ -211,12 +212,18 @@ def _conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
         return  # nothing was trained at full budget within the bounds
     store.log(parent, [("best_fit", winner.fit, 0, now)], tags={"genseek.winner": winner.run_id})
     with tempfile.TemporaryDirectory() as pictures:
-        generator = opened(store.fetch(winner.run_id, "checkpoint", Path(pictures)))
-        sample = generator.sample(len(plan.task.rows.test), plan.study.budget.seed).numpy()
-        path = Path(pictures) / "samples.png"
-        plots.samples_beside(plan.task.rows.test, sample, plan.task.columns, path)
-        for run_id in (parent, winner.run_id):
-            store.save(run_id, path)
+        checkpoint = store.fetch(winner.run_id, "checkpoint", Path(pictures))
+        picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])
         path = Path(pictures) / "asymmetry.png"
         if plots.asymmetry(board, path):
             store.save(parent, path)
+
+
+def picture(plan: Plan, checkpoint: Path, rows: Array, run_ids: Sequence[str]) -> None:
+    """Keep a picture of a generator's samples beside held-out rows `[n, columns]` with some runs."""
+    sample = opened(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "samples.png"
+        plots.samples_beside(rows, sample, plan.task.columns, path)
+        for run_id in run_ids:
+            plan.store.save(run_id, path)

@@ -171,7 +171,7 @@ def tune_trials(
         return True
     interrupt = _Interrupt()
     interrupt.director = director
-    with _signals(interrupt), _cluster(budget):
+    with _signals(interrupt), cluster(budget):
         desk = new_desk()
         shared = {"task": task, "desk": desk, "most": most, "cpus": budget.cpus, "folder": str(folder)}
         tuner = tune.Tuner(
@@ -201,7 +201,7 @@ def tune_trials(
 
 
 @contextmanager
-def _cluster(budget: Budget) -> Iterator[None]:
+def cluster(budget: Budget) -> Iterator[None]:
     """A Ray cluster: the one that RAY_ADDRESS names, or one on this machine."""
     own = not ray.is_initialized()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end

@@ -21,6 +21,7 @@ epochs = 6
 grace = 2
 reports = 3
 draws = 2
+finalists = 0
 
 [problem]
 name = "gaussian_2d"

@@ -178,3 +178,29 @@ def test_what_cannot_be_confirmed(genseek: Genseek, store_folder: Path) -> None:
         code, _, error = genseek("confirm", *words, "--store", store_folder)
         assert code == 2
         assert "nothing" in error or "seeds" in error
+
+
+@pytest.mark.slow
+def test_a_search_confirms_its_finalists_and_again_when_it_has_tried_more(
+    genseek: Genseek, ray_cluster: None, store_folder: Path, tiny_study: Path
+) -> None:
+    where = ("--store", store_folder)
+    code, out, error = genseek("run", tiny_study, "--name", "first", "--finalists", 2, "--json", *where)
+    assert code == 0, error
+    assert "fresh networks on test rows" in error
+    assert "the winner on test rows" not in error
+    winner = json.loads(out)
+    assert (winner["verdict"], winner["test"]) == ("winner", None)
+    assert winner["confirmed"]["low"] < winner["confirmed"]["fit"] < winner["confirmed"]["high"]
+    store = Store(store_folder)
+    assert [found.confirmed for found in store.searches()] == [True]
+    kept = [entry.path for entry in MlflowClient(store.uri).list_artifacts(winner["run_id"])]
+    assert {"checkpoint", "confirmed", "samples.png"} <= set(kept)
+    for entry in store.leaderboard("first").entries:
+        run = MlflowClient(store.uri).get_run(entry.run_id)
+        assert not [name for name in run.data.metrics if name.startswith("test/")]
+    assert "fresh networks" not in genseek("resume", "first", *where)[1]
+    said = genseek("resume", "first", "--trials", "+2", *where)[1]
+    assert "fresh networks on test rows" in said
+    assert [(found.trials, found.confirmed) for found in store.searches()] == [(8, True)]
+    assert len([entry for entry in store.leaderboard("first").entries if entry.verdict == "winner"]) == 1

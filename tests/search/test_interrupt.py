@@ -22,6 +22,7 @@ epochs = {epochs}
 grace = {epochs}
 draws = 1
 reports = 500
+finalists = 0
 
 [problem]
 name = "gaussian_2d"

@@ -238,7 +238,7 @@ def test_the_package_installs_and_its_model_is_searched(
     done = python(["-m", "pip", "install", *options, "--target", target, shown], tmp_path)
     assert done.returncode == 0, done.stderr
     command = ["-c", "from search.cli import main; main()"]
-    run = ["run", study(tmp_path, "sine_network"), "--name", "packed", "--store", store_folder]
+    run = ["run", study(tmp_path, "sine_network"), "--name", "packed", "--finalists", 0, "--store", store_folder]
     done = python([*command, *run], tmp_path, PYTHONPATH=str(target), RAY_ADDRESS=cluster_address)
     assert done.returncode == 0, done.stderr
     board = Store(store_folder).leaderboard("packed")

@@ -27,6 +27,7 @@ grace = {grace}
 reports = 8
 draws = 1
 sampler = "random"
+finalists = 0
 
 [problem]
 name = "gaussian_2d"

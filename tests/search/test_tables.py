@@ -21,7 +21,9 @@ def test_from_a_csv_to_samples(name: str, ray_cluster: None, store_folder: Path,
     data, out, made = tmp_path / f"{name}.csv", tmp_path / "winner", tmp_path / "made.csv"
     frame.to_csv(data, index=False)
     store = ("--store", store_folder)
-    code, _, err = genseek("run", "table", "--data", data, "--trials", 3, "--epochs", 20, "--name", name, *store)
+    code, _, err = genseek(
+        "run", "table", "--data", data, "--trials", 3, "--epochs", 20, "--name", name, "--finalists", 0, *store
+    )
     assert code == 0, err
     assert 0.2 < json.loads(genseek("best", name, *store, "--json")[1])["scores"]["fit"] < 1e5
     assert genseek("export", name, "--out", out, *store)[0] == 0
@@ -40,7 +42,22 @@ def test_some_columns_and_missing_values(ray_cluster: None, store_folder: Path, 
     frame.loc[[3, 5, 8], "width"] = np.nan
     data, out, made = tmp_path / "some.csv", tmp_path / "winner", tmp_path / "made.csv"
     frame.to_csv(data, index=False)
-    run = ("run", "table", "--data", data, "--trials", 2, "--epochs", 3, "--name", "some", "--store", store_folder)
+    run = (
+        "run",
+        "table",
+        "--data",
+        data,
+        "--trials",
+        2,
+        "--epochs",
+        3,
+        "--name",
+        "some",
+        "--finalists",
+        0,
+        "--store",
+        store_folder,
+    )
     for options, said in (
         ((), "no numbers in column name ('setosa' in row 1); keep the others with --columns length (cm),width,petal"),
         (("--columns", "width,petal"), "3 of 150 rows miss a value in column width"),
