@@ -33,7 +33,7 @@ from search.task import Task
 from search.tuning import tune_trials
 
 TRIALS = 96
-EPOCHS = {"f1": 40, "VAE": 80}
+EPOCHS = {"f1": 60, "VAE": 160}
 QUICK = 8  # a quick run has so many times fewer epochs and trials
 PLAIN, OPTUNA, FUSED = "plain Ray Tune", "Optuna, processes", "genseek"
 
