@@ -31,6 +31,7 @@ SYSTEMS: dict[str, tuple[Callable[[Learning, int], Any], Any]] = {
     "plain Ray Tune": (PlainRay, lowest),
     "Optuna alone": (Alone, furthest),
     "genseek": (Genseek, furthest),
+    "genseek, gp": (lambda learning, seed: Genseek(learning, seed, sampler="gp"), furthest),
 }
 QUICK = 3  # seeds of a quick run
 WHOLE = {"random": "random", "nsga2": "NSGA-II", "tpe": "TPE"}

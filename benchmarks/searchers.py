@@ -17,10 +17,10 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from search.configuration import Configuration
-from search.director import Director, Halving
+from search.director import Director, Stopper
 from search.fusing import key_of
 from search.goals import Goals
-from search.halving import Halving as Asha
+from search.halving import Halving
 from search.orders import Message, News
 from search.proposer import Proposer
 from search.trial import Report
@@ -106,11 +106,11 @@ def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, b
 class Genseek:
     """genseek's own proposer, halving and director; each place is a trainer of one trial."""
 
-    def __init__(self, learning: Learning, seed: int, sampler: Any = "tpe", halving: type[Any] = Asha) -> None:
+    def __init__(self, learning: Learning, seed: int, sampler: Any = "tpe", halving: type[Any] = Halving) -> None:
         budget = replace(learning.study.budget, trials=MOST, epochs=learning.epochs[-1], grace=_grace(learning))
         points = [learning.configuration(flat).flat() for flat in learning.start(seed)]
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)
-        stopper: Halving = halving(budget)
+        stopper: Stopper = halving(budget)
         seeds = range(MOST)
         proposer, folder = Proposer(study, seed), Path("/nowhere")
         self._director = Director(proposer, budget, seeds, folder, WORKERS, [], stopper, study.goals)

@@ -42,6 +42,7 @@ epochs = 270
 grace = 10
 reduction = 3
 reports = 3
+finalists = 0
 device = "cpu"
 [problem]
 name = "gaussian_to_uniform"

@@ -36,7 +36,7 @@ class _Open:
     lost: int = 0
 
 
-class Halving(Protocol):
+class Stopper(Protocol):
     """Decides which trials aren't worth more training."""
 
     def stops(self, number: int, epoch: int, standing: Standing) -> bool:
@@ -54,7 +54,7 @@ class Director:
         folder: where trainers leave the best checkpoint of finished trials.
         ahead: trials that may be proposed before earlier ones have ended.
         listeners: told of each event; they must return at once.
-        halving: which trials stop.
+        stopper: of trials that aren't worth more training.
         goals: what trials are ranked by, and the bounds that they must keep.
     """
 
@@ -66,12 +66,12 @@ class Director:
         folder: Path,
         ahead: int,
         listeners: Sequence[Listener],
-        halving: Halving,
+        stopper: Stopper,
         goals: Goals,
     ) -> None:
         self._proposer, self._budget, self._seeds, self._folder = proposer, budget, seeds, folder
         self._ahead, self._listeners = ahead, listeners
-        self._halving, self._goals = halving, goals
+        self._stopper, self._goals = stopper, goals
         self._open: dict[int, _Open] = {}
         self._kinds: dict[str, frozenset[Key]] = {}
         self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
@@ -171,7 +171,7 @@ class Director:
             return "diverged"
         standing = self._goals.standing(report.fit, report.scores, facts)
         self._proposer.report(number, report.epoch, standing.fit)
-        stops = self._halving.stops(number, report.epoch, standing)
+        stops = self._stopper.stops(number, report.epoch, standing)
         if report.epoch >= self._budget.epochs:
             return "finished"
         return "stopped" if stops or self._goals.hopeless(facts) else None

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.budget import Budget
-from search.events import Ended, Event, Outcome, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained
 from search.tables import SHOWN, STYLES, fitting, pair_shown, scores_shown
 
 SILENT = 30.0  # seconds after which a trainer no longer counts
@@ -40,7 +40,8 @@ class LiveTable:
         self._started: dict[int, Started] = {}
         self._reported: dict[int, Reported] = {}
         self._ended: dict[int, Outcome] = {}
-        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2, transient=True)
+        self._delayed = ""
+        self._live = Live(console=console, get_renderable=self.view, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "LiveTable":
         self._live.start()
@@ -58,6 +59,10 @@ class LiveTable:
             self._reported[event.trial] = event
         elif isinstance(event, Trained):
             self._trainers[event.trainer] = event
+        elif isinstance(event, Delayed):
+            self._delayed = f"the store doesn't answer, results wait on disk: {event.error}" if event.error else ""
+            if self._delayed and not self._live.console.is_terminal:  # where there is no live table to stand in
+                self._live.console.print(self._delayed, style="yellow", markup=False, highlight=False)
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._done += event.time >= self._began
@@ -67,7 +72,8 @@ class LiveTable:
         seconds = (time.time() - self._began) / max(1, self._done) * (self._budget.trials - len(self._ended))
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
-    def _view(self) -> Group:
+    def view(self) -> Group:
+        """What it shows now."""
         table = Table(box=None, header_style="bold", pad_edge=False)
         for heading in ("trial", "generator", "state", "epoch", "fit", *self._shown):
             table.add_column(heading, justify="left" if heading in ("generator", "state") else "right")
@@ -83,7 +89,8 @@ class LiveTable:
                 f"{report.epoch}/{self._budget.epochs}",
                 *scores_shown(report.scores, report.fit, self._shown),
             )
-        return Group(self._bar, Text(self._pace(), style="dim"), table)
+        delayed = [Text(self._delayed, style="yellow")] if self._delayed else []
+        return Group(self._bar, Text(self._pace(), style="dim"), *delayed, table)
 
     def _pace(self) -> str:
         """Trials a minute, networks in training, and how much of their time trainers spend on these."""

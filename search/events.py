@@ -55,5 +55,13 @@ class Trained:
     time: float
 
 
-Event = Started | Reported | Ended | Trained
+@dataclass(frozen=True)
+class Delayed:
+    """The store doesn't take what is recorded, for this reason; an empty one: it does again."""
+
+    error: str
+    time: float
+
+
+Event = Started | Reported | Ended | Trained | Delayed
 Listener = Callable[[Event], None]

@@ -14,7 +14,7 @@ from typing import IO, Any, Self, final
 
 from search.configuration import Configuration
 from search.errors import InputError
-from search.events import Ended, Event, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained
 from search.trial import Report
 
 JOURNAL = "journal.jsonl"
@@ -55,7 +55,7 @@ class Journal:
         self._file.close()
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Trained):
+        if not isinstance(event, Trained | Delayed):
             self._append(_written(event))
 
     def begin(self, header: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ def _sampler(name: str, seed: int, number: int) -> optuna.samplers.BaseSampler:
         if name == "tpe":
             return samplers.TPESampler(seed=own, multivariate=True, group=True, constant_liar=True)
         if name == "gp":
-            return samplers.GPSampler(seed=own, independent_sampler=by_chance)
+            return samplers.GPSampler(seed=own, independent_sampler=by_chance, warn_independent_sampling=False)
         if name == "nsga2":
             return samplers.NSGAIISampler(seed=own, population_size=POPULATION)
     return by_chance  # of a list of points, none is left to chance, nor of a sequence

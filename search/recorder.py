@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
-from search.events import Ended, Event, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained
 from search.store import Store
 
 Point = tuple[str, float, int, float]
@@ -43,12 +43,12 @@ class Recorder:
         self._points: dict[int, list[Point]] = {}
         self._params: dict[int, dict[str, Any]] = {}
         self.run_ids = {trial: run_id for trial, (run_id, _) in self._known.items()}
-        self.error = ""
+        self.error, self.waiting = "", ""  # the last error of the store; the same, while it doesn't take what is told
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Trained) and not self._known.get(event.trial, ("", False))[1]:
+        if not isinstance(event, Trained | Delayed) and not self._known.get(event.trial, ("", False))[1]:
             self._queue.put(event)
 
     def close(self) -> str:
@@ -66,8 +66,9 @@ class Recorder:
             # Whatever the store's client raises must not end this thread: it's tried again, and told at the end.
             try:
                 self._flush()
+                self.waiting = ""
             except Exception as error:
-                self.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self.error = self.waiting = str(error).splitlines()[0] if str(error) else type(error).__name__
                 time.sleep(1)
 
     def _take(self) -> bool:

@@ -18,7 +18,7 @@ from objectives.problems.problem import Array
 from search import plots
 from search.draws import draws
 from search.errors import InputError
-from search.events import Listener
+from search.events import Delayed, Event, Listener
 from search.exporting import opened, versions
 from search.journal import JOURNAL, Journal, told
 from search.keys import FUSE, LEARNING
@@ -76,7 +76,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     entries, recorder = Entries(), Recorder(store, parent, plan.name, store.trial_runs(parent))
     folder = plan.folder
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
-    heard: list[Listener] = [entries, recorder, *listeners]
+    heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners)]
     try:
         for event, listener in itertools.product(past, heard):
             listener(event)
@@ -120,6 +120,20 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         shutil.rmtree(folder, ignore_errors=True)
     failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
     return Result(board, not complete, failures, unrecorded)
+
+
+def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:
+    """Listener that tells others when the store ceases and begins again to take what is recorded."""
+    told = ""
+
+    def listen(event: Event) -> None:
+        nonlocal told
+        if recorder.waiting != told:
+            told = recorder.waiting
+            for listener in listeners:
+                listener(Delayed(told, time.time()))
+
+    return listen
 
 
 def _params(study: Study) -> dict[str, str]:

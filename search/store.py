@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, final
 
@@ -35,7 +36,8 @@ STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
-MOST_METRICS = 800  # MLflow takes 1,000 metrics, parameters and tags in one batch
+MOST_METRICS, MOST_PARAMS = 800, 100  # MLflow takes 100 parameters, 100 tags, and 1,000 of all in one batch
+MOST_LETTERS = 500  # of a parameter's value, in some stores
 
 
 @final
@@ -124,12 +126,12 @@ class Store:
     ) -> None:
         """Write metrics (name, value, step, time in seconds), parameters and tags of a run in few calls."""
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
-        settings = [Param(key, str(value)) for key, value in (params or {}).items()]
+        settings = [Param(key, _shortened(str(value))) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
+        parts = (_batches(points, MOST_METRICS), _batches(settings, MOST_PARAMS), _batches(labels, MOST_PARAMS))
         with _told(self.uri):
-            self._client.log_batch(run_id, points[:MOST_METRICS], settings, labels, synchronous=True)
-            for start in range(MOST_METRICS, len(points), MOST_METRICS):
-                self._client.log_batch(run_id, points[start : start + MOST_METRICS], synchronous=True)
+            for some_points, some_settings, some_labels in zip_longest(*parts, fillvalue=[]):
+                self._client.log_batch(run_id, some_points, some_settings, some_labels, synchronous=True)
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
         """Keep a file or a folder with a run."""
@@ -194,7 +196,7 @@ class Store:
             summary["references"],
             floors_from(summary["floors"]),
             summary["provenance"],
-            goals_from(summary["goals"]),
+            goals_from(summary.get("goals", {})),
         )
 
     def where(self) -> str:
@@ -224,6 +226,14 @@ class Store:
             return str(experiment.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
         return str(self._client.create_experiment(EXPERIMENT, location, {view.TAG: view.state_tag()}))
+
+
+def _batches(items: list[Any], most: int) -> list[list[Any]]:
+    return [items[start : start + most] for start in range(0, len(items), most)]
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= MOST_LETTERS else f"{value[: MOST_LETTERS - 3]}..."
 
 
 def _children(parent: str) -> str:

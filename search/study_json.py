@@ -47,7 +47,7 @@ def study_from(written: dict[str, Any]) -> Study:
             "objectives": {name: _read(domains) for name, domains in written["objectives"].items()},
             "scores": tuple(written["scores"]),
             "plugins": plugins,
-            "goals": goals_from(written["goals"]),
+            "goals": goals_from(written.get("goals", {})),
         }
     )
 
@@ -58,8 +58,8 @@ def goals_json(goals: Goals) -> dict[str, Any]:
 
 
 def goals_from(written: dict[str, Any]) -> Goals:
-    """Goals of their JSON form."""
-    return Goals(tuple(written["rank"]), written["bounds"])
+    """Goals of their JSON form; of one that is empty, as of searches from before there were any, the usual ones."""
+    return Goals(tuple(written["rank"]), written["bounds"]) if written else Goals()
 
 
 def _written(domains: Domains) -> dict[str, Any]:

@@ -21,11 +21,12 @@ from ray.tune.search import Searcher
 
 from search.budget import Budget
 from search.desk import new_desk
-from search.director import Director
+from search.director import Director, Stopper
 from search.errors import InputError
 from search.events import Event, Listener
 from search.halving import Halving
 from search.proposer import Proposer
+from search.rungs import Rungs
 from search.task import Task
 from search.worker import TuneTrainer
 
@@ -164,8 +165,8 @@ def tune_trials(
     Raises:
         InputError: the cluster can't give what one trainer takes, or the study has changed.
     """
-    halving, most_open = Halving(budget), ahead or budget.trials
-    director = Director(proposer, budget, seeds, folder, most_open, listeners, halving, task.goals)
+    stopper: Stopper = Rungs(budget) if len(task.goals.rank) > 1 else Halving(budget)
+    director = Director(proposer, budget, seeds, folder, ahead or budget.trials, listeners, stopper, task.goals)
     director.recall(past)
     if director.done:
         return True

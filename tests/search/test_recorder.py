@@ -276,3 +276,26 @@ def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint:
     run = client.get_run(run_id)
     assert (run.info.status, run.data.tags["genseek.outcome"]) == ("FINISHED", "finished")
     assert run.info.end_time == int((1e9 + 9) * 1000)
+
+
+def test_it_says_while_the_store_is_away(store_folder: Path) -> None:
+    away = threading.Event()
+    away.set()
+
+    def refuses(call: int) -> bool:
+        return away.is_set()
+
+    store = Store(store_folder)
+    writer: Any = Recorder(Watched(store, refuses), store.begin("first", {}, {}), "first")  # type: ignore[arg-type]
+    assert writer.waiting == ""
+    writer(Started(0, CONFIGURATION, 1, time.time()))
+    until = time.monotonic() + 30
+    while not writer.waiting:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    away.clear()
+    while writer.waiting:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    writer(Ended(0, "stopped", time.time()))
+    assert writer.close() == ""

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -158,3 +160,61 @@ def test_a_crash_while_the_database_is_made_leaves_none(tmp_path: Path, monkeypa
             Store(folder)
     assert list(folder.iterdir()) == []
     assert Store(folder).searches() == []
+
+
+def test_many_and_long_parameters_and_tags(store_folder: Path) -> None:
+    store = Store(store_folder)
+    params = {f"key_{number}": number for number in range(250)} | {"columns": "abc," * 400}
+    run_id = store.begin("first", params, {})
+    points, tags = [(f"m{number}", 1.0, 0, 1.0) for number in range(900)], {f"t{number}": "x" for number in range(150)}
+    store.log(run_id, points, {"late": 1}, tags)
+    run = MlflowClient(store.uri).get_run(run_id)
+    assert {key: run.data.params[key] for key in params if key != "columns"} == {
+        key: str(value) for key, value in params.items() if key != "columns"
+    }
+    shown = run.data.params["columns"]
+    assert (len(shown), shown[:8], shown[-3:]) == (500, "abc,abc,", "...")
+    assert len([name for name in run.data.metrics if name.startswith("m")]) == 900
+    assert len([name for name in run.data.tags if name.startswith("t")]) == 150
+
+
+WRITER = """
+import sys, time
+from search.configuration import Configuration
+from search.events import Ended, Reported, Started
+from search.recorder import Recorder
+from search.store import Store
+from search.trial import Report
+
+folder, name = sys.argv[1:]
+store = Store(folder)
+recorder = Recorder(store, store.begin(name, {"trials": "12"}, {}), name)
+for trial in range(12):
+    recorder(Started(trial, Configuration("vae", "elbo"), trial, time.time()))
+    for epoch in range(1, 31):
+        recorder(Reported(trial, Report(epoch, fit=trial + 1 / epoch), {}, time.time()))
+    recorder(Ended(trial, "stopped", time.time()))
+    time.sleep(0.3)
+said = recorder.close()
+assert not said, said
+"""
+
+
+@pytest.mark.slow
+def test_several_searches_write_at_once(store_folder: Path) -> None:
+    names = ("first", "second", "third")
+    command = [sys.executable, "-c", WRITER, str(store_folder)]
+    writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE) for name in names]
+    for writer in writers:
+        _, error = writer.communicate(timeout=120)
+        assert writer.returncode == 0, error.decode()
+    store, client = Store(store_folder), MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
+    for name in names:
+        parent = store.search_run(name)
+        assert parent is not None
+        runs = store.trial_runs(parent)
+        assert sorted(runs) == list(range(12))
+        for trial, (run_id, whole) in runs.items():
+            history = client.get_metric_history(run_id, "fit")
+            expected = [(epoch, float(f"{trial + 1 / epoch:.6g}")) for epoch in range(1, 31)]
+            assert ([(point.step, point.value) for point in history], whole) == (expected, True)
