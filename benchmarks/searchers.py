@@ -57,15 +57,15 @@ class Run:
     trials: dict[int, Told] = field(default_factory=dict)
 
 
-Best = Callable[[dict[int, Told], int], Told]
+Best = Callable[[dict[int, Told]], Told]
 
 
-def furthest(trials: dict[int, Told], evaluations: int) -> Told:
+def furthest(trials: dict[int, Told]) -> Told:
     """Best of those that came furthest: as a leaderboard shows that never mixes budgets."""
     return min(trials.values(), key=lambda told: (-told.evaluations, told.value))
 
 
-def lowest(trials: dict[int, Told], evaluations: int) -> Told:
+def lowest(trials: dict[int, Told]) -> Told:
     """Lowest last value of all trials: as Tune's `get_best_result` names it."""
     return min((told for told in trials.values() if told.evaluations), key=lambda told: told.value)
 
@@ -92,7 +92,7 @@ def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, b
         told.value = float(learning.curve(told.configuration, told.seed)[told.evaluations])
         told.evaluations += 1
         goes_on = searcher.report(place, number, told.evaluations - 1, told.value)
-        chosen = best(run.trials, len(epochs)).configuration
+        chosen = best(run.trials).configuration
         if not run.named or run.named[-1][1] != chosen:
             run.named.append((clock * WORKERS, chosen))
         if goes_on:

@@ -1,46 +1,56 @@
 """The simulated clock: what each searcher does by it, and the table of real curves."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-from curves import REPORTED, SEEDS, TABLE, space  # noqa: E402
-from learning import SHAPES, START, quality, shaped, tabled  # noqa: E402
-from regret import SYSTEMS, volume  # noqa: E402
-from searchers import WORKERS, furthest, lowest, simulate  # noqa: E402
+NAMES = ["random search", "plain Ray Tune", "Optuna alone", "genseek", "genseek, gp"]
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+@pytest.mark.parametrize("system", NAMES)
 def test_every_searcher_spends_the_clock_and_starts_alike(system: str) -> None:
+    from learning import START, shaped
+    from regret import SYSTEMS
+    from searchers import WORKERS, simulate
+
+    assert list(SYSTEMS) == NAMES
     learning = shaped("ordinary")
     make, best = SYSTEMS[system]
     run = simulate(make(learning, 3), learning, 810.0, 3, best)
     started = [told.configuration for told in run.trials.values()]
     assert started[:START] == [learning.configuration(flat) for flat in learning.start(3)]
     spent = sum(learning.epochs[told.evaluations - 1] for told in run.trials.values() if told.evaluations)
-    assert 810 - WORKERS * 54 <= spent <= 810  # what places were at work on when the clock ended isn't in it
+    assert 810 - WORKERS * 81 < spent <= 810 + 81
     whole = [told for told in run.trials.values() if told.evaluations == len(learning.epochs)]
     assert whole
     assert (len(whole) + WORKERS >= len(run.trials)) == (system == "random search")  # the others stop most trials
     moments = [moment for moment, _ in run.named]
     assert moments == sorted(moments)
-    assert run.named[-1][1] == best(run.trials, 0).configuration
+    assert run.named[-1][1] == best(run.trials).configuration
 
 
 def test_the_same_seed_is_the_same_search() -> None:
+    from learning import shaped
+    from regret import SYSTEMS
+    from searchers import simulate
+
     learning = shaped("crossing")
     make, best = SYSTEMS["genseek"]
-    first, second = (simulate(make(learning, 1), learning, 400.0, 1, best) for _ in range(2))
+    first, second, other = (simulate(make(learning, seed), learning, 400.0, seed, best) for seed in (1, 1, 2))
     assert first.named == second.named
-    assert simulate(make(learning, 2), learning, 400.0, 2, best).named != first.named
+    assert first.named != other.named
 
 
 def test_shapes_are_what_they_are_called() -> None:
+    from learning import SHAPES
+
     epochs = np.linspace(0.05, 1, 20)
     good, bad = (
         np.array([[shape(lack, share) for share in epochs] for shape in SHAPES.values()]) for lack in (0.1, 2.0)
@@ -53,8 +63,10 @@ def test_shapes_are_what_they_are_called() -> None:
     assert bad[2, 2] < good[2, -1]  # a bad one looks better early than a good one at its end
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", ["ordinary", "crossing", "rising, with a warm-up"])
 def test_the_best_value_is_the_least(name: str) -> None:
+    from learning import quality, shaped
+
     learning = shaped(name)
     some = [learning.configuration(flat) for seed in range(20) for flat in learning.start(seed)]
     assert min(map(quality, some)) > 0
@@ -62,6 +74,9 @@ def test_the_best_value_is_the_least(name: str) -> None:
 
 
 def test_the_table_is_whole() -> None:
+    from curves import REPORTED, SEEDS, TABLE, space
+    from learning import tabled
+
     learning = tabled()
     assert TABLE.stat().st_size < 500_000
     points = [learning.configuration(point) for point in space().points]
@@ -72,24 +87,27 @@ def test_the_table_is_whole() -> None:
     assert (np.diff(curves, axis=2) <= 1e-6).all()  # of the best checkpoint so far
     assert learning.best == min(map(learning.true, points)) > 0.8
     assert learning.facts is not None
-    narrow, wide = (
-        max(
-            learning.facts(point, 0)[0]["parameters"] for point in points if point.model_arguments.get("width") == width
-        )
-        for width in (8, 32)
-    )
-    assert narrow < wide
+    # Rows stand in the order of the grid: a network's size follows from its configuration.
+    for point in points:
+        if point.model == "pushforward" and point.model_arguments["depth"] == 1:
+            width, inputs = point.model_arguments["width"], 4 + point.model_arguments["noise"]
+            assert learning.facts(point, 0)[0]["parameters"] == (inputs + 1) * width + (width + 1) * 4
 
 
 def test_hypervolume_by_hand() -> None:
+    from regret import volume
+
     worst = np.array([4.0, 4.0])
     assert volume(np.array([[1.0, 3.0], [3.0, 1.0]]), worst) == pytest.approx(3 + 3 - 1)
     assert volume(np.array([[1.0, 3.0], [2.0, 3.5], [5.0, 0.0]]), worst) == pytest.approx(3)
 
 
 def test_who_is_named() -> None:
+    from learning import shaped
+    from regret import SYSTEMS
+    from searchers import furthest, lowest, simulate
+
     learning = shaped("rising, with a warm-up")
-    make, _ = SYSTEMS["random search"]
-    trials = simulate(make(learning, 0), learning, 300.0, 0, furthest).trials
-    assert furthest(trials, 0).evaluations == max(told.evaluations for told in trials.values())
-    assert lowest(trials, 0).value == min(told.value for told in trials.values() if told.evaluations)
+    trials = simulate(SYSTEMS["random search"][0](learning, 0), learning, 300.0, 0, furthest).trials
+    assert furthest(trials).evaluations == max(told.evaluations for told in trials.values())
+    assert lowest(trials).value == min(told.value for told in trials.values() if told.evaluations)
