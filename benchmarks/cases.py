@@ -8,7 +8,8 @@ import numpy as np
 from search.configuration import Configuration
 from search.pack import Pack
 from search.preparation import problem_of, task_of
-from search.study import Study, check_point, parse_study
+from search.study import Study, check_point
+from search.study_file import parse_study
 from search.task import Task
 from search.trial import Trial
 

@@ -19,7 +19,8 @@ import pandas as pd
 from search.events import Event, Reported
 from search.preparation import problem_of, task_of
 from search.proposer import Proposer
-from search.study import Study, load_study
+from search.study import Study
+from search.study_file import load_study
 from search.tuning import tune_trials
 
 HERE = Path(__file__).resolve().parent

@@ -16,7 +16,7 @@ from search.orders import Assignment, Message, News
 from search.proposer import Proposer
 from search.recorder import Recorder
 from search.store import Store
-from search.study import parse_study
+from search.study_file import parse_study
 from search.trial import Report
 
 STUDY = """

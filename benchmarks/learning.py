@@ -16,7 +16,8 @@ import pandas as pd
 from curves import GOALS, REPORTED, SEEDS, TABLE, space
 
 from search.configuration import Configuration
-from search.study import Study, check_point, parse_study
+from search.study import Study, check_point
+from search.study_file import parse_study
 
 EPOCHS, NOISE = 81, 0.1
 START = 10  # trials after which samplers begin to learn

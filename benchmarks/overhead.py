@@ -111,7 +111,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
     from search.proposer import Proposer
     from search.recorder import Recorder
     from search.store import Store
-    from search.study import parse_study
+    from search.study_file import parse_study
     from search.tuning import tune_trials
 
     times: list[float] = []

@@ -33,7 +33,8 @@ from search.planning import plan_search
 from search.preparation import judge_of, problem_of, task_of
 from search.running import run_search
 from search.store import Store
-from search.study import Study, parse_study
+from search.study import Study
+from search.study_file import parse_study
 
 PLAIN, OURS = "plain script", "genseek"
 SPACE = """

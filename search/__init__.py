@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from search.running import run_search
     from search.scoring import score_tables
     from search.store import Store
-    from search.study import Study, load_study
+    from search.study import Study
+    from search.study_file import load_study
 
 # Ray and MLflow read these when they are imported, so they stand here, before any module of this package is. No usage
 # reports or telemetry, none of Ray's own loggers and signal handler, no warnings about our pace, and short retries: a
@@ -51,7 +52,7 @@ _HOMES = {
     "Study": "study",
     "confirm_search": "confirming",
     "export": "exporting",
-    "load_study": "study",
+    "load_study": "study_file",
     "opened": "exporting",
     "plan_resume": "planning",
     "plan_search": "planning",

@@ -55,7 +55,7 @@ def check(
     from search.folder import writable
     from search.preparation import check as check_study
     from search.preparation import problem_of, task_of, with_overrides
-    from search.study import load_study
+    from search.study_file import load_study
 
     loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)
     made = problem_of(loaded)

@@ -34,6 +34,12 @@ def best(
         return
     show(console, board, by)
     console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
+    if winner["confirmed"]:
+        fit, low, high, optimism = (winner["confirmed"][key] for key in ("fit", "low", "high", "optimism"))
+        line = (
+            f"confirmed by fresh networks on test rows: fit {fit:.2f}, 95 % {low:.2f}-{high:.2f}, gap {optimism:+.0%}"
+        )
+        console.print(line, highlight=False)
     for key, value in winner["configuration"].items():
         console.print(f"  {key} = {value}", highlight=False)
 

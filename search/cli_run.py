@@ -40,7 +40,7 @@ def run(
     """Search for the best generator, and print the leaderboard."""
     from search.planning import plan_search
     from search.preparation import with_overrides
-    from search.study import load_study
+    from search.study_file import load_study
     from search.warming import warmed
 
     loaded = with_overrides(

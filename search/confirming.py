@@ -26,7 +26,7 @@ from search.goals import WORST
 from search.intervals import advantage, interval, resampled
 from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
-from search.planning import Plan
+from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
 from search.running import picture
@@ -47,7 +47,7 @@ class Finalist:
         low, high: 95 % interval of the fit.
         p_value: that the winner is better by chance alone; 1 for the winner.
         parameters: of one network.
-        verdict: "winner", "tie" with the winner, or "".
+        verdict: "winner", "tie" with the winner, "breaks a bound", or "".
         checkpoint: folder of the network that judged best on validation rows.
         run_id: of the trial in the store.
     """
@@ -130,7 +130,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
         InputError: no trial was trained at full budget, or the cluster can't do what is asked.
     """
     chosen = candidates(plan, board, top)
-    folder = plan.folder / f"finalists-{top}x{seeds}"
+    folder = plan.folder / f"{FINALISTS}{top}x{seeds}"
     trained = _trained(plan, chosen, seeds, folder, listeners)
     if not trained:
         return []
@@ -142,8 +142,14 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     repeats = resampled(judge, rows, samples[:, :, 0], plan.study.budget.seed)
     spans = [interval(own, again) for own, again in zip(fits, repeats, strict=True)]
     means = np.log(fits).mean(1)
-    best = int(np.argmin(means))
-    equal = [place for place, (low, _) in enumerate(spans) if low <= spans[best][1]]
+    scores = [
+        {name: float(np.mean([each.values[name] for each in own])) for name in judge.floors} for own in verdicts_of
+    ]
+    goals = plan.study.goals
+    broken = [goals.violation(values, own.entry.facts) > 0 for values, own in zip(scores, trained, strict=True)]
+    able = [place for place, breaks in enumerate(broken) if not breaks] or list(range(len(trained)))
+    best = min(able, key=lambda place: means[place])
+    equal = [place for place in able if spans[place][0] <= spans[best][1]]
     sizes = [own.entry.facts.get("parameters", math.inf) for own in trained]
     winner = min(equal, key=lambda place: (sizes[place], means[place]))
     return [
@@ -153,11 +159,11 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
             own.entry.fit,
             tuple(own.validated),
             tuple(fits[place].tolist()),
-            {name: float(np.mean([each.values[name] for each in verdicts_of[place]])) for name in judge.floors},
+            scores[place],
             *spans[place],
             1.0 if place == winner else advantage(fits[winner], fits[place]),
             sizes[place],
-            "winner" if place == winner else "tie" if place in equal else "",
+            "winner" if place == winner else "tie" if place in equal else "breaks a bound" if broken[place] else "",
             own.checkpoints[int(np.argmin(own.validated))],
             own.entry.run_id,
         )

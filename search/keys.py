@@ -10,7 +10,7 @@ from search.errors import InputError, unknown
 from search.goals import FACTS
 from search.plugins import merge_installed, merge_module
 
-Sampler = Literal["tpe", "gp", "nsga2", "quasi-random", "random", "grid", "points"]
+Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random", "grid", "points"]
 FUSE = {"auto": None, "off": 1}
 LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
 OTHERS = (
@@ -26,7 +26,7 @@ OTHERS = (
     "rank",
     "constraints",
 )
-LEARNING = ("tpe", "gp", "nsga2")  # those that learn from how trials end
+LEARNING = ("tpe", "gp", "nsga2", "cmaes")  # those that learn from how trials end
 
 
 def table(written: dict[str, Any], key: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Entry:
     """How one trial ended; `scores` and `fit` are those of its best checkpoint on validation rows.
 
     `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their fit, where the trial was a
-    finalist, and `verdict` whether it was the "winner", a "tie" with it, or just a "finalist".
+    finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist".
     `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only, and
     `spread` the standard deviations of its fit and scores over the trial's replicas, where it has more than one.
     """

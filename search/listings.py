@@ -7,7 +7,8 @@ from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
 from search.plugins import merge_installed
 from search.schema import arguments_of
-from search.study import load_study, serving, shipped
+from search.study import serving
+from search.study_file import load_study, shipped
 
 Rows = list[dict[str, Any]]
 

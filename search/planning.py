@@ -17,6 +17,7 @@ from search.study import Study
 from search.study_json import study_from
 from search.task import Task
 
+FINALISTS = "finalists-"  # how folders of their training begin, below that of the search
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
 
 

@@ -23,7 +23,7 @@ from search.exporting import opened, versions
 from search.journal import JOURNAL, Journal, told
 from search.keys import FUSE, LEARNING
 from search.leaderboard import Entries, Leaderboard, floors_json
-from search.planning import Plan
+from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
 from search.recorded import FRONT, TRIALS
 from search.recorder import Recorder
@@ -117,9 +117,20 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         troubles.append(str(error))
     unrecorded = [trouble for trouble in troubles if trouble]
     if complete and not unrecorded:
-        shutil.rmtree(folder, ignore_errors=True)
+        _clear(folder)
     failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
     return Result(board, not complete, failures, unrecorded)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what the search kept there; finalists that were cut off stay, and go on."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.name.startswith(FINALISTS):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file():
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:

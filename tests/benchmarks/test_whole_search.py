@@ -43,7 +43,7 @@ def test_both_sides_search_one_space() -> None:
     from whole_search import SPACE, suggested
 
     from search.domain import Choice, Fixed, Range
-    from search.study import parse_study
+    from search.study_file import parse_study
 
     study = parse_study(SPACE, "whole_search", "whole_search")
     ours = study.training | study.models["pushforward"]

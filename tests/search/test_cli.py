@@ -105,7 +105,7 @@ def test_best_as_text(finished: Any, genseek: Any) -> None:
 def test_list(what: str, genseek: Any) -> None:
     import models
     import objectives
-    from search.study import shipped
+    from search.study_file import shipped
 
     names = {
         "problems": objectives.PROBLEMS,

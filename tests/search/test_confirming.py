@@ -15,6 +15,7 @@ from search import Store, confirming, opened, plan_resume
 from search.configuration import Configuration
 from search.confirming import Finalist, _Trained, candidates, confirm
 from search.errors import InputError
+from search.goals import Goals
 from search.leaderboard import Entry, Leaderboard
 
 Genseek = Callable[..., tuple[int, str, str]]
@@ -98,6 +99,17 @@ def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pyte
     assert [(each.trial, each.verdict) for each in found] == [(1, "winner"), (0, "")]
     assert found[1].fit == math.inf
     json.dumps([each.described() for each in found])
+
+
+def test_what_breaks_a_bound_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    goals = Goals(bounds={"parameters": 20.0})
+    bounded = replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, goals=goals)))
+    found = finalists(bounded, monkeypatch, [0.0, 0.3, 0.3], [21.0, 20.0, 19.0])
+    verdicts = {each.trial: each.verdict for each in found}
+    assert verdicts == {0: "breaks a bound", 1: "tie", 2: "winner"}
+    goals = Goals(bounds={"parameters": 1.0})  # where all do, the best wins all the same
+    bounded = replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, goals=goals)))
+    assert finalists(bounded, monkeypatch, [0.0, 4.0], [21.0, 20.0])[0].verdict == "winner"
 
 
 @pytest.mark.slow

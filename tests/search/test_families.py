@@ -12,7 +12,8 @@ from objectives import PROBLEMS
 from search.draws import draws
 from search.group import Group
 from search.preparation import check, problem_of, task_of, with_overrides
-from search.study import Study, check_point, load_study
+from search.study import Study, check_point
+from search.study_file import load_study
 from search.trial import Trial
 
 EPOCHS = 40

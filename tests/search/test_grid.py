@@ -9,7 +9,8 @@ from search.errors import InputError
 from search.grid import grid
 from search.preparation import with_overrides
 from search.proposer import Proposer
-from search.study import Study, parse_study
+from search.study import Study
+from search.study_file import parse_study
 
 GRID = """
 sampler = "grid"

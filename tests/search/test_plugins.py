@@ -20,7 +20,7 @@ import objectives
 from models import MODELS
 from search import InputError, Store, export, load_study, opened, plan_search, plugins, run_search
 from search.plugins import merge_installed, merge_module, source_of
-from search.study import parse_study
+from search.study_file import parse_study
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.S))

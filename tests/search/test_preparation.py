@@ -10,7 +10,8 @@ import pytest
 
 from search.errors import InputError
 from search.preparation import check, judge_of, problem_of, task_of, with_overrides
-from search.study import Study, parse_study
+from search.study import Study
+from search.study_file import parse_study
 
 
 def study(training: str = "", pushforward: str = "", top: str = "", problem: str = "") -> Study:

@@ -14,7 +14,8 @@ from search.domain import Domain, Fixed
 from search.goals import Goals
 from search.proposer import Proposer
 from search.schema import arguments_of
-from search.study import Study, check_point, load_study, parse_study, shipped
+from search.study import Study, check_point
+from search.study_file import load_study, parse_study, shipped
 
 TOY = """
 [problem]
@@ -148,7 +149,7 @@ def test_a_trial_may_be_told_twice_or_retried() -> None:
     assert proposer.ask()[0] == number + 1
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "quasi-random", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random"])
 def test_a_search_that_goes_on_proposes_as_if_it_had_not_been_cut_off(sampler: Any) -> None:
     study = replace(toy(), sampler=sampler)
     whole, cut = Proposer(study, 3), Proposer(study, 3)
@@ -184,7 +185,7 @@ def test_what_does_not_learn_proposes_one_list_whatever_happens(sampler: Any) ->
     assert searched(patient, 10, outcome="stopped") == at_once
 
 
-@pytest.mark.parametrize(("sampler", "trials"), [("gp", 30), ("nsga2", 80)])
+@pytest.mark.parametrize(("sampler", "trials"), [("gp", 30), ("nsga2", 80), ("cmaes", 80)])
 def test_other_samplers_learn_too(sampler: Any, trials: int) -> None:
     study = toy()
     learned, by_chance = (

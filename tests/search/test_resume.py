@@ -18,6 +18,7 @@ from search import Store, load_study, plan_search, with_overrides
 from search.events import Ended, Reported, Started
 from search.journal import JOURNAL, Journal, told
 from search.journal import begun as begun_journal
+from search.recorder import points_of
 from search.study_json import study_json
 
 STUDY = """
@@ -81,10 +82,12 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
     for run in runs:
         trial = int(run.data.tags["genseek.trial"])
         assert run.data.tags["genseek.outcome"] == ends[trial].outcome
-        history = client.get_metric_history(run.info.run_id, "fit")
         told_of = [event for event in events if isinstance(event, Reported) and event.trial == trial]
-        written = [(point.step, point.value) for point in history]
-        assert written == [(each.report.epoch, float(f"{each.report.fit:.6g}")) for each in told_of]
+        expected = sorted((name, step, value) for each in told_of for name, value, step, _ in points_of(each))
+        names = {name for name, _, _ in expected}
+        history = [point for name in names for point in client.get_metric_history(run.info.run_id, name)]
+        assert sorted((point.key, point.step, point.value) for point in history) == expected
+        assert {name for name in run.data.metrics if not name.startswith("test/")} == names
         fits[trial] = told_of[-1].report.fit
         kept = {entry.path for entry in client.list_artifacts(run.info.run_id)}
         assert ("checkpoint" in kept) == (ends[trial].outcome == "finished")
@@ -293,3 +296,29 @@ def test_what_cannot_go_on(words: Any, said: str, genseek: Genseek, store_folder
     assert code == 2
     assert said in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_killed_among_its_finalists(store_folder: Path, study: Callable[..., Path]) -> None:
+    path = study(grace=10)
+    path.write_text(path.read_text().replace("finalists = 0", "finalists = 1").replace("epochs = 40", "epochs = 400"))
+    journal = store_folder / "ray" / "cut" / "finalists-1x5" / JOURNAL
+    with (store_folder / "log").open("wb") as log:
+        words = command(store_folder, "run", path, "--name", "cut")
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+    wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 2, 120)
+    process.kill()
+    process.wait()
+    check_whole(store_folder, "cut", 8)
+    seen = journal.read_text().splitlines()
+    with (store_folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command(store_folder, "resume", "cut"), stdout=log, stderr=log, start_new_session=True
+        )
+    wait_for(lambda: len(journal.read_text().splitlines()) > len(seen) if journal.exists() else process.poll() == 0)
+    if journal.exists():
+        assert journal.read_text().splitlines()[: len(seen)] == seen
+    assert process.wait(120) == 0, (store_folder / "log").read_text()
+    assert "fresh networks on test rows" in (store_folder / "log").read_text()
+    assert check_whole(store_folder, "cut", 8)
+    assert not (store_folder / "ray" / "cut").exists()

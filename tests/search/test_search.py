@@ -16,7 +16,7 @@ from search import InputError, Store, plan_search, run_search
 from search.events import Ended, Started, Trained
 from search.group import Group
 from search.leaderboard import Leaderboard
-from search.study import load_study, parse_study
+from search.study_file import load_study, parse_study
 from search.trial import Trial
 
 

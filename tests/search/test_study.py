@@ -11,7 +11,8 @@ from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed, Range
 from search.errors import InputError
 from search.schema import arguments_of
-from search.study import Budget, check_point, load_study, parse_study, serving, shipped
+from search.study import Budget, check_point, serving
+from search.study_file import load_study, parse_study, shipped
 
 STUDY = """
 trials = 8
@@ -138,6 +139,7 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
             "[constraints] ad = 0: expected a number above 0, the ",
         ),
         ("[training]", "[constraints]\nad = true\n[training]", "[constraints] ad = True: expected a number above 0"),
+        ("trials = 8", 'sampler = "cmaes"\nrank = ["fit", "ad"]', 'sampler = "cmaes" takes one goal, and rank names 2'),
         ("trials = 8", "constraints = 3", "constraints = 3: expected a table, [constraints]"),
         ("trials = 8", "seed = -1", "seed must be from 0 to 4294967295, got -1"),
         ("trials = 8", "seed = 4294967296", "seed must be from 0 to 4294967295, got 4294967296"),

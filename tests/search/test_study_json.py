@@ -7,7 +7,7 @@ import pytest
 
 from search.goals import Goals
 from search.preparation import with_overrides
-from search.study import load_study, parse_study, shipped
+from search.study_file import load_study, parse_study, shipped
 from search.study_json import study_from, study_json
 
 

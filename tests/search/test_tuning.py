@@ -20,7 +20,8 @@ from search.exporting import opened
 from search.group import Group
 from search.orders import Message, Orders
 from search.proposer import Proposer
-from search.study import Study, parse_study
+from search.study import Study
+from search.study_file import parse_study
 from search.trial import Report, Trial
 from search.tuning import MOST_DEAD, _Post, _slots, tune_trials
 

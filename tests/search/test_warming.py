@@ -8,7 +8,8 @@ import pytest
 from search.configuration import Configuration
 from search.errors import InputError
 from search.leaderboard import Entry, Leaderboard
-from search.study import Study, check_point, parse_study
+from search.study import Study, check_point
+from search.study_file import parse_study
 from search.warming import MOST, warmed
 
 TEXT = """
