@@ -115,19 +115,18 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     )
     where = f" --store {store}" if store is not None else ""
     with cluster(study.budget):
-        board = _searched(console, plan, where)
-        confirmed = next(found.confirmed for found in plan.store.searches() if found.name == plan.name)
-        if study.budget.finalists and not confirmed:
-            _confirm(console, plan, board, study.budget.finalists, SEEDS, where)
-        board = plan.store.leaderboard(plan.name)
+        _searched(console, plan, where)
+        if study.budget.finalists and not plan.store.confirmed(plan.name):
+            _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
     if as_json:
+        board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))
     following = (f"export {plan.name} --out DIR{where}", f"ui{where}")
     console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
 
 
-def _searched(console: Console, plan: Any, where: str) -> Any:
-    """Leaderboard of a search that has come to its end with a winner, all of it recorded; anything else ends here."""
+def _searched(console: Console, plan: Any, where: str) -> None:
+    """Run a search to its end; what doesn't end with a winner and all of it recorded ends the command."""
     from search.display import LiveTable
     from search.running import run_search
     from search.tables import show
@@ -147,7 +146,6 @@ def _searched(console: Console, plan: Any, where: str) -> Any:
     if result.unrecorded:
         raise typer.Exit(2)
     result.board.winner()  # tells why where there is none
-    return result.board
 
 
 def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, where: str = "") -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from models.noise import hashed_seed
+from search.concluding import picture
 from search.configuration import Configuration
 from search.draws import draws
 from search.errors import InputError
@@ -29,7 +30,6 @@ from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
-from search.running import picture
 from search.tuning import tune_trials
 
 

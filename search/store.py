@@ -9,7 +9,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, final
 
@@ -23,6 +22,7 @@ from search.errors import InputError, unknown
 from search.events import Started
 from search.folder import writable
 from search.leaderboard import Leaderboard, floors_from
+from search.limits import batches, shortened
 from search.recorded import Found, entry, found, whole
 from search.study_json import goals_from
 
@@ -36,8 +36,6 @@ STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
-MOST_METRICS, MOST_PARAMS = 800, 100  # MLflow takes 100 parameters, 100 tags, and 1,000 of all in one batch
-MOST_LETTERS = 500  # of a parameter's value, in some stores
 
 
 @final
@@ -112,6 +110,10 @@ class Store:
         runs = self._searches(name)
         return str(runs[0].info.run_id) if runs else None
 
+    def confirmed(self, name: str) -> bool:
+        """Whether the finalists of a search, among all the trials that it has now, were confirmed."""
+        return any(found(run).confirmed for run in self._searches(name))
+
     def reopen(self, run_id: str) -> None:
         """Let a run that has ended go on."""
         with _told(self.uri):
@@ -126,12 +128,11 @@ class Store:
     ) -> None:
         """Write metrics (name, value, step, time in seconds), parameters and tags of a run in few calls."""
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
-        settings = [Param(key, _shortened(str(value))) for key, value in (params or {}).items()]
+        settings = [Param(key, shortened(str(value))) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
-        parts = (_batches(points, MOST_METRICS), _batches(settings, MOST_PARAMS), _batches(labels, MOST_PARAMS))
         with _told(self.uri):
-            for some_points, some_settings, some_labels in zip_longest(*parts, fillvalue=[]):
-                self._client.log_batch(run_id, some_points, some_settings, some_labels, synchronous=True)
+            for batch in batches(points, settings, labels):
+                self._client.log_batch(run_id, *batch, synchronous=True)
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
         """Keep a file or a folder with a run."""
@@ -226,14 +227,6 @@ class Store:
             return str(experiment.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
         return str(self._client.create_experiment(EXPERIMENT, location, {view.TAG: view.state_tag()}))
-
-
-def _batches(items: list[Any], most: int) -> list[list[Any]]:
-    return [items[start : start + most] for start in range(0, len(items), most)]
-
-
-def _shortened(value: str) -> str:
-    return value if len(value) <= MOST_LETTERS else f"{value[: MOST_LETTERS - 3]}..."
 
 
 def _children(parent: str) -> str:

@@ -212,6 +212,10 @@ def test_a_search_confirms_its_finalists_and_again_when_it_has_tried_more(
         run = MlflowClient(store.uri).get_run(entry.run_id)
         assert not [name for name in run.data.metrics if name.startswith("test/")]
     assert "fresh networks" not in genseek("resume", "first", *where)[1]
+    parent = store.search_run("first")
+    assert parent is not None
+    assert MlflowClient(store.uri).get_run(parent).data.tags["genseek.winner"] == winner["run_id"]
+    MlflowClient(store.uri).set_tag(store.leaderboard("first").ranked()[-1].run_id, "genseek.finalist", "winner")
     said = genseek("resume", "first", "--trials", "+2", *where)[1]
     assert "fresh networks on test rows" in said
     assert [(found.trials, found.confirmed) for found in store.searches()] == [(8, True)]

@@ -1,0 +1,96 @@
+"""The end of a search: scores on test rows, reference generators, and the record of what it has found."""
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from objectives import REFERENCES
+from objectives.problems.problem import Array
+from search import plots
+from search.draws import draws
+from search.errors import InputError
+from search.exporting import opened
+from search.leaderboard import Entries, Leaderboard, floors_json
+from search.planning import Plan
+from search.recorded import FRONT
+from search.store import SUMMARY
+from search.study_json import goals_json
+
+
+def tests(
+    plan: Plan, entries: Entries, seeds: Sequence[int], run_ids: Mapping[int, str]
+) -> dict[int, dict[str, float]]:
+    """Scores and fit on the test rows of every checkpoint that was trained at full budget, by trial."""
+    tests = {}
+    for ended in entries.finished():
+        # A checkpoint that a full disk cut short has no test scores.
+        with suppress(InputError), tempfile.TemporaryDirectory() as folder:
+            kept = ended.checkpoint or Path()
+            if not kept.exists():  # it is in the store since the search ended the last time
+                kept = plan.store.fetch(run_ids.get(ended.trial, ""), "checkpoint", Path(folder))
+            generator = opened(kept)
+            rows, seed = len(plan.task.rows.test), seeds[ended.trial]
+            drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
+            verdict = plan.test_judge(drawn[0])
+            tests[ended.trial] = verdict.values | {"fit": verdict.fit}
+    return tests
+
+
+def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores and fit of every reference generator on validation and on test rows."""
+    rows, seed = plan.task.rows, plan.study.budget.seed
+    judged: dict[str, dict[str, dict[str, float]]] = {"validation": {}, "test": {}}
+    for split, judge, held in (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, rows.test)):
+        for name, draw in REFERENCES.items():
+            generator = np.random.default_rng([seed, len(name)])
+            drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.draws)])
+            verdict = judge(drawn)
+            judged[split][name] = verdict.values | {"fit": verdict.fit}
+    return judged
+
+
+def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
+    """Record what the search as a whole has found: summary, test scores, pictures."""
+    store, now = plan.store, time.time()
+    summary = {
+        "references": board.references,
+        "floors": floors_json(board.floors),
+        "provenance": board.provenance,
+        "goals": goals_json(board.goals),
+        "leaderboard": [board.described(entry) for entry in board.ranked()],
+    }
+    store.save_json(parent, SUMMARY, summary)
+    best = {entry.trial for entry in board.front()} if len(board.goals.rank) > 1 else set()
+    for entry in board.finished():
+        values = {f"test/{name}": value for name, value in entry.test.items()}
+        values |= {"violation": board.standing(entry).violation} if board.goals.bounds else {}
+        tags = {FRONT: str(entry.trial in best).lower()} if len(board.goals.rank) > 1 else {}
+        if entry.run_id and values | tags:
+            store.log(entry.run_id, [(name, value, entry.epoch, now) for name, value in values.items()], tags=tags)
+    if store.confirmed(plan.name):
+        return  # its winner stands already
+    try:
+        winner = board.winner()
+    except InputError:
+        return  # nothing was trained at full budget within the bounds
+    store.log(parent, [("best_fit", winner.fit, 0, now)], tags={"genseek.winner": winner.run_id})
+    with tempfile.TemporaryDirectory() as pictures:
+        checkpoint = store.fetch(winner.run_id, "checkpoint", Path(pictures))
+        picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])
+        path = Path(pictures) / "asymmetry.png"
+        if plots.asymmetry(board, path):
+            store.save(parent, path)
+
+
+def picture(plan: Plan, checkpoint: Path, rows: Array, run_ids: Sequence[str]) -> None:
+    """Keep a picture of a generator's samples beside held-out rows `[n, columns]` with some runs."""
+    sample = opened(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "samples.png"
+        plots.samples_beside(rows, sample, plan.task.columns, path)
+        for run_id in run_ids:
+            plan.store.save(run_id, path)
