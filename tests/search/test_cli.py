@@ -12,9 +12,16 @@ import pytest
 from mlflow import MlflowClient
 
 from objectives import SCORES
+from search import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "check", "list", "best", "export", "sample", "score", "ui")
+GOALS = """
+rank = ["fit", "parameters", "sample_seconds"]
+[constraints]
+parameters = 600
+overfit = 0.99
+[problem]"""
+COMMANDS = ("run", "resume", "confirm", "check", "list", "best", "export", "sample", "score", "ui")
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +108,36 @@ def test_best_as_text(finished: Any, genseek: Any) -> None:
     assert f"learning_rate = {winner.configuration.training.learning_rate}" in out
 
 
+def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
+    study = tiny_study.with_name("goals.toml")
+    study.write_text(GOALS.join(tiny_study.read_text().replace("grace = 2", "grace = 6").split("[problem]")))
+    where = ("--store", store_folder)
+    code, out, err = genseek("run", study, "--name", "goals", "--json", *where)
+    assert code == 0, err
+    assert "goals: Pareto front of fit, parameters, sample_seconds" in err
+    front = json.loads(genseek("best", "goals", "--pareto", "--json", *where)[1])
+    found = Store(store_folder).leaderboard("goals")
+    assert found.goals.rank == ("fit", "parameters", "sample_seconds")
+    finished = found.finished()
+    assert [each["trial"] for each in front] == [entry.trial for entry in found.front()]
+    assert json.loads(out)["trial"] == found.winner().trial
+    assert json.loads(out)["violation"] == 0
+    for entry in finished:
+        assert entry.facts["parameters"] <= 600
+        assert 0 < entry.facts["sample_seconds"] < 10
+    stopped = [entry for entry in found.entries if entry.facts["parameters"] > 600]
+    assert stopped  # a wide encoder, at its first report
+    assert all((entry.outcome, entry.epoch) == ("stopped", 2) for entry in stopped)
+    client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
+    for entry in finished:
+        run = client.get_run(entry.run_id).data
+        assert run.tags["genseek.front"] == str(entry.trial in [each["trial"] for each in front]).lower()
+        assert run.metrics["violation"] == 0
+    text = genseek("best", "goals", "--pareto", *where)[1].splitlines()
+    assert len(text) == 2 + len(front)
+    assert [line.split()[1] for line in text[2:]] == [str(each["trial"]) for each in front]
+
+
 @pytest.mark.parametrize("what", ["problems", "models", "objectives", "scores", "studies"])
 def test_list(what: str, genseek: Any) -> None:
     import models
@@ -146,6 +183,8 @@ def test_mistakes_are_told_in_one_line(finished: Any, tmp_path: Path, genseek: A
         (("run", "gausian_2d"), "unknown study or problem 'gausian_2d'; did you mean 'gaussian_2d'?"),
         (("run", tmp_path / "no.toml"), "no.toml: can't read the study file"),
         (("run", "gaussian_2d", "--trials", "0"), "trials must be at least 1, got 0"),
+        (("run", "gaussian_2d", "--finalists", "-1"), "finalists must be at least 0, got -1"),
+        (("best", "first", "--pareto", *store), "--pareto: search 'first' has one goal, fit; a study names several"),
         (("run", "gaussian_2d", "--fuse", "of"), "fuse: unknown value 'of'; did you mean 'off'?"),
         (("run", "gaussian_2d", "--fuse", "0"), 'fuse = 0: expected "auto", "off" or a whole number of trials'),
         (("run", "gaussian_2d", "--replicas", "0"), "replicas must be at least 1, got 0"),
