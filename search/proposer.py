@@ -150,7 +150,7 @@ def _sampler(name: str, seed: int, number: int) -> optuna.samplers.BaseSampler:
             return samplers.GPSampler(seed=own, independent_sampler=by_chance, warn_independent_sampling=False)
         if name == "nsga2":
             return samplers.NSGAIISampler(seed=own, population_size=POPULATION)
-        if name == "cmaes":  # its state is in the trials, so a sampler of its own for each takes it up
+        if name == "cmaes":  # takes its state from the trials, but not from those that ask_again asked for
             return samplers.CmaEsSampler(seed=own, independent_sampler=by_chance, warn_independent_sampling=False)
     return by_chance  # of a list of points, none is left to chance, nor of a sequence
 

@@ -60,7 +60,7 @@ def test_shapes_are_what_they_are_called() -> None:
     assert good[1, 0] > bad[1, 0]  # the good one is behind,
     assert good[1, -1] < bad[1, -1]  # and ends before
     assert good[2, -1] > good[2, 2]
-    assert bad[2, 2] < good[2, -1]  # a bad one looks better early than a good one at its end
+    assert bad[2, 0] < good[2, -1]  # a bad one looks better early than a good one at its end
 
 
 @pytest.mark.parametrize("name", ["ordinary", "crossing", "rising, with a warm-up"])

@@ -8,33 +8,33 @@ from rich.console import Console
 from search.budget import Budget
 from search.configuration import Configuration
 from search.display import LiveTable
-from search.events import Delayed, Ended, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained
 from search.trial import Report
 
 
-def shown(terminal: bool, *events: object) -> str:
+def shown(terminal: bool, *events: Event) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
     with LiveTable(console, "first", Budget(trials=4, epochs=9), ["ad", "kendall"]) as live:
         for event in events:
-            live(event)  # type: ignore[arg-type]
+            live(event)
         console.print(live.view())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-NOW = time.time()
-SOME = (
-    Started(0, Configuration("vae", "elbo"), 1, NOW),
-    Started(1, Configuration("pushforward", "mmd"), 2, NOW),
-    Reported(0, Report(3, fit=2.5, scores={"ad": 1.25}), {}, NOW),
-    Reported(1, Report(9, fit=1.5, scores={"ad": 0.75, "kendall": 0.125}), {}, NOW),
-    Trained("x", 7, 0.5, NOW),
-    Ended(1, "finished", NOW + 1),
-)
+def some(now: float) -> list[Event]:
+    return [
+        Started(0, Configuration("vae", "elbo"), 1, now),
+        Started(1, Configuration("pushforward", "mmd"), 2, now),
+        Reported(0, Report(3, fit=2.5, scores={"ad": 1.25}), {}, now),
+        Reported(1, Report(9, fit=1.5, scores={"ad": 0.75, "kendall": 0.125}), {}, now),
+        Trained("x", 7, 0.5, now),
+        Ended(1, "finished", now + 1),
+    ]
 
 
 def test_trials_progress_and_pace() -> None:
-    said = shown(True, *SOME)
+    said = shown(True, *some(time.time()))
     assert "1/4" in said
     assert "7 networks in training on 1 trainers, 50% busy" in said
     for words in ("0 vae, elbo running 3/9 2.50 1.25 -", "1 pushforward, mmd finished 9/9 1.50 0.75 0.1250"):
@@ -42,7 +42,8 @@ def test_trials_progress_and_pace() -> None:
 
 
 def test_a_store_that_is_away_is_told_until_it_is_back() -> None:
-    away = Delayed("connection refused", NOW)
-    assert "the store doesn't answer, results wait on disk: connection refused" in shown(True, *SOME, away)
-    assert "connection refused" not in shown(True, *SOME, away, Delayed("", NOW)).splitlines()[-3]
-    assert "connection refused" in shown(False, *SOME, away, Delayed("", NOW))
+    now = time.time()
+    away, back = Delayed("connection refused", now), Delayed("", now)
+    assert "the store doesn't answer, results wait on disk: connection refused" in shown(True, *some(now), away)
+    assert "connection refused" not in shown(True, *some(now), away, back).splitlines()[-3]
+    assert "connection refused" in shown(False, *some(now), away, back)

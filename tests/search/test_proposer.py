@@ -149,7 +149,7 @@ def test_a_trial_may_be_told_twice_or_retried() -> None:
     assert proposer.ask()[0] == number + 1
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "quasi-random", "random"])
 def test_a_search_that_goes_on_proposes_as_if_it_had_not_been_cut_off(sampler: Any) -> None:
     study = replace(toy(), sampler=sampler)
     whole, cut = Proposer(study, 3), Proposer(study, 3)
