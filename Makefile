@@ -5,7 +5,7 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search reproduce test slow lint overhead bench clean
+.PHONY: help env search reproduce test coverage slow lint overhead bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ reproduce: env ## every published configuration, and what a search finds instead
 
 test: env ## the default tests
 	$(BIN)/python -m pytest
+
+coverage: env ## the default tests traced; Ray's workers are processes of their own, whose lines don't count
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
 
 slow: env ## the slower tests: whole searches, 100,000 rows, browser
 	$(BIN)/python -m pytest -m "slow or browser or cluster"

@@ -1,6 +1,6 @@
 """Anytime regret of genseek's searcher beside random search, plain Ray Tune with Optuna and ASHA, and Optuna alone.
 
-    python benchmarks/regret.py [--seeds 20] [--quick]
+    python benchmarks/regret.py [--seeds 30] [--quick]
 
 Nothing is trained: curves have one of three shapes, or are real ones from curves.parquet, and the clock counts epochs.
 The regret of what a searcher names as its best is its true value at full budget over the least there is. The tables go
@@ -31,7 +31,6 @@ SYSTEMS: dict[str, tuple[Callable[[Learning, int], Any], Any]] = {
     "plain Ray Tune": (PlainRay, lowest),
     "Optuna alone": (Alone, furthest),
     "genseek": (Genseek, furthest),
-    "genseek, gp": (lambda learning, seed: Genseek(learning, seed, sampler="gp"), furthest),
 }
 QUICK = 3  # seeds of a quick run
 WHOLE = {"random": "random", "nsga2": "NSGA-II", "tpe": "TPE"}
@@ -122,7 +121,7 @@ def mean_error(values: Array) -> str:
 def main() -> None:
     """Simulate all, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} seeds, printed and not written")
     given = parser.parse_args()
     seeds = QUICK if given.quick else given.seeds

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-NAMES = ["random search", "plain Ray Tune", "Optuna alone", "genseek", "genseek, gp"]
+NAMES = ["random search", "plain Ray Tune", "Optuna alone", "genseek"]
 
 
 @pytest.fixture(autouse=True)
