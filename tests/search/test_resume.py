@@ -140,7 +140,7 @@ def test_killed_at_twenty_moments(store_folder: Path, study: Callable[..., Path]
         over = False
         while not over and kills < KILLS:
             words = ("resume", name) if begun else ("run", study(), "--name", name)
-            over = killed(store_folder, whole * float(dice.uniform(0.1, 1.4)), *words)
+            over = killed(store_folder, whole * float(dice.uniform(0.2, 1.0)), *words)
             kills += not over
             # Once a search has ended its journal is in the store, and its driver may still be killed on its way out.
             journal = store_folder / "ray" / name / JOURNAL
