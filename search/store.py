@@ -22,7 +22,6 @@ from search.errors import InputError, unknown
 from search.events import Started
 from search.folder import writable
 from search.leaderboard import Leaderboard, floors_from
-from search.limits import batches, shortened
 from search.recorded import Found, entry, found, whole
 from search.study_json import goals_from
 
@@ -36,6 +35,9 @@ STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
+
+
+MOST_LETTERS = 500  # of a parameter's value, in some stores
 
 
 @final
@@ -128,11 +130,10 @@ class Store:
     ) -> None:
         """Write metrics (name, value, step, time in seconds), parameters and tags of a run in few calls."""
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
-        settings = [Param(key, shortened(str(value))) for key, value in (params or {}).items()]
+        settings = [Param(key, _shortened(str(value))) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
-        with _told(self.uri):
-            for batch in batches(points, settings, labels):
-                self._client.log_batch(run_id, *batch, synchronous=True)
+        with _told(self.uri):  # the client cuts them into batches of what a server takes at once
+            self._client.log_batch(run_id, points, settings, labels, synchronous=True)
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
         """Keep a file or a folder with a run."""
@@ -227,6 +228,10 @@ class Store:
             return str(experiment.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
         return str(self._client.create_experiment(EXPERIMENT, location, {view.TAG: view.state_tag()}))
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= MOST_LETTERS else f"{value[: MOST_LETTERS - 3]}..."
 
 
 def _children(parent: str) -> str:
