@@ -115,7 +115,7 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     )
     where = f" --store {store}" if store is not None else ""
     with cluster(study.budget):
-        _searched(console, plan, where)
+        _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
     if as_json:
@@ -125,7 +125,7 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
 
 
-def _searched(console: Console, plan: Any, where: str) -> None:
+def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
     """Run a search to its end; what doesn't end with a winner and all of it recorded ends the command."""
     from search.display import LiveTable
     from search.running import run_search
@@ -141,10 +141,10 @@ def _searched(console: Console, plan: Any, where: str) -> None:
     show(console, result.board)
     for line in result.unrecorded:
         tell(f"not all is recorded: {line}; genseek resume {plan.name}{where} writes the rest")
-    if result.interrupted:
-        raise typer.Exit(130)
-    if result.unrecorded:
-        raise typer.Exit(2)
+    if result.interrupted or result.unrecorded:
+        if as_json and result.board.eligible():
+            print_json(result.board.described(result.board.winner()))
+        raise typer.Exit(130 if result.interrupted else 2)
     result.board.winner()  # tells why where there is none
 
 
