@@ -96,7 +96,9 @@ def confirm(
     if status != "FINISHED":
         raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
     plan = plan_resume(opened, name)
-    finalists = _confirm(console, plan, board, top or plan.study.budget.finalists or Budget().finalists, seeds)
+    finalists = _confirm(
+        console, plan, board, top or plan.study.budget.finalists or Budget().finalists, seeds, _where(store)
+    )
     if as_json:
         print_json([each.described() for each in finalists])
 
@@ -113,7 +115,7 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
         + (f", {dropped} rows with missing values dropped" if dropped else ""),
         soft_wrap=True,
     )
-    where = f" --store {store}" if store is not None else ""
+    where = _where(store)
     with cluster(study.budget):
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
@@ -123,6 +125,10 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
         print_json(board.described(board.winner()))
     following = (f"export {plan.name} --out DIR{where}", f"ui{where}")
     console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
+
+
+def _where(store: Any) -> str:
+    return f" --store {store}" if store is not None else ""
 
 
 def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:

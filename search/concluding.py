@@ -25,7 +25,7 @@ def tests(
     plan: Plan, entries: Entries, seeds: Sequence[int], run_ids: Mapping[int, str]
 ) -> dict[int, dict[str, float]]:
     """Scores and fit on the test rows of every checkpoint that was trained at full budget, by trial."""
-    tests = {}
+    judged = {}
     for ended in entries.finished():
         # A checkpoint that a full disk cut short has no test scores.
         with suppress(InputError), tempfile.TemporaryDirectory() as folder:
@@ -36,8 +36,8 @@ def tests(
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
             drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
             verdict = plan.test_judge(drawn[0])
-            tests[ended.trial] = verdict.values | {"fit": verdict.fit}
-    return tests
+            judged[ended.trial] = verdict.values | {"fit": verdict.fit}
+    return judged
 
 
 def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:

@@ -124,13 +124,14 @@ def confirm_search(
 def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()) -> list[Finalist]:
     """Train the best of a finished search again, and judge them; best first, none if it was interrupted.
 
-    Interrupted, or cut off, it goes on where it was when called with the same numbers.
+    Interrupted, or cut off, it goes on where it was when called again for the same candidates and number of seeds.
 
     Raises:
         InputError: no trial was trained at full budget, or the cluster can't do what is asked.
     """
     chosen = candidates(plan, board, top)
-    folder = plan.folder / f"{FINALISTS}{top}x{seeds}"
+    # Named by who takes part: a search that tries more after a crash here may have other candidates.
+    folder = plan.folder / f"{FINALISTS}{hashed_seed(seeds, *(str(entry.trial) for entry in chosen)):x}"
     trained = _trained(plan, chosen, seeds, folder, listeners)
     if not trained:
         return []

@@ -9,7 +9,7 @@ from search.configuration import Configuration
 from search.goals import WORST
 from search.leaderboard import CONFIRMED, Entry
 
-NOT_SCORES = ("epoch", "best_epoch", "fit")  # metrics without a group that are no scores
+NOT_SCORES = ("epoch", "best_epoch", "fit", "violation")  # metrics without a group that are no scores
 VERDICT = "genseek.finalist"
 FRONT = "genseek.front"  # tag of trials at full budget, where a search has several goals
 CONFIRMED_OF = "genseek.confirmed"  # tag: of how many trials the finalists were chosen

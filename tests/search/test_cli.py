@@ -124,6 +124,7 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
     assert json.loads(out)["violation"] == 0
     for entry in finished:
         assert entry.facts["parameters"] <= 600
+        assert "violation" not in entry.scores
         assert 0 < entry.facts["sample_seconds"] < 10
     stopped = [entry for entry in found.entries if entry.facts["parameters"] > 600]
     assert stopped  # a wide encoder, at its first report

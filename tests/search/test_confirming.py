@@ -220,3 +220,18 @@ def test_a_search_confirms_its_finalists_and_again_when_it_has_tried_more(
     assert "fresh networks on test rows" in said
     assert [(found.trials, found.confirmed) for found in store.searches()] == [(8, True)]
     assert len([entry for entry in store.leaderboard("first").entries if entry.verdict == "winner"]) == 1
+
+
+def test_other_candidates_never_go_on_from_these(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[Path] = []
+
+    def trained(plan: Any, chosen: Any, seeds: int, folder: Path, listeners: Any) -> list[Any]:
+        folders.append(folder)
+        return []
+
+    monkeypatch.setattr(confirming, "_trained", trained)
+    first, better = board(entry(0, 1.0), entry(1, 2.0)), board(entry(0, 1.0), entry(1, 2.0), entry(2, 0.5))
+    for found, seeds in ((first, 3), (first, 3), (better, 3), (first, 4)):
+        assert confirm(finished.plan, found, 1, seeds) == []
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == 3
