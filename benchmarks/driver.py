@@ -15,6 +15,7 @@ from search.halving import Halving
 from search.orders import Assignment, Message, News
 from search.proposer import Proposer
 from search.recorder import Recorder
+from search.storage import Storage
 from search.store import Store
 from search.study_file import parse_study
 from search.trial import Report
@@ -84,7 +85,14 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
     listeners: list[Listener] = [recorder]
     ahead = max(1, trials // 2)
     director = Director(
-        Proposer(study, 0), budget, list(range(trials)), folder / "best", ahead, listeners, Halving(budget), study.goals
+        Proposer(study, 0),
+        budget,
+        list(range(trials)),
+        Storage(str(folder / "best")),
+        ahead,
+        listeners,
+        Halving(budget),
+        study.goals,
     )
     fleet = [ScriptedTrainer(f"{number}", budget.evaluations(), folder / "best") for number in range(trainers)]
     every, heard, messages = time.process_time(), 0.0, 0

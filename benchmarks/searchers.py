@@ -8,7 +8,6 @@ import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import optuna
@@ -23,6 +22,7 @@ from search.goals import Goals
 from search.halving import Halving
 from search.orders import Message, News
 from search.proposer import Proposer
+from search.storage import Storage
 from search.trial import Report
 
 WORKERS = 4
@@ -112,8 +112,8 @@ class Genseek:
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)
         stopper: Stopper = halving(budget)
         seeds = range(MOST)
-        proposer, folder = Proposer(study, seed), Path("/nowhere")
-        self._director = Director(proposer, budget, seeds, folder, WORKERS, [], stopper, study.goals)
+        proposer, nowhere = Proposer(study, seed), Storage("/nowhere")
+        self._director = Director(proposer, budget, seeds, nowhere, WORKERS, [], stopper, study.goals)
         self._learning, self._seed = learning, seed
         self._held: dict[int, Any] = {}
 

@@ -12,9 +12,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.confirming import Finalist, confirm_search
+    from search.confirming import confirm_search
     from search.errors import InputError
     from search.exporting import export, opened
+    from search.finalist import Finalist
     from search.leaderboard import Entry, Leaderboard
     from search.planning import plan_resume, plan_search
     from search.preparation import with_overrides
@@ -45,7 +46,7 @@ for _name, _value in {
 
 _HOMES = {
     "Entry": "leaderboard",
-    "Finalist": "confirming",
+    "Finalist": "finalist",
     "InputError": "errors",
     "Leaderboard": "leaderboard",
     "Store": "store",

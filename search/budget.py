@@ -20,6 +20,7 @@ class Budget:
         replicas: networks of each trial, of different seeds; the mean of their scores counts.
         device: where trials train: "cpu", "gpu", or "auto" for GPUs where there are any and the remaining cores.
         cpus, gpus: what a trainer takes of the cluster; one on cores takes no GPU. gpus may be a fraction.
+        trainers: how many there shall be, though some must wait for room; 0 for as many as there is room for.
         finalists: best trials that are trained again with fresh seeds when the search has ended; 0 for none.
         seed: of the splits, the suggestions and every trial.
 
@@ -37,6 +38,7 @@ class Budget:
     device: Device = "auto"
     cpus: float = 1.0
     gpus: float = 1.0
+    trainers: int = 0
     finalists: int = 3
     seed: int = 0
 
@@ -44,8 +46,9 @@ class Budget:
         for name in ("trials", "epochs", "grace", "reports", "draws", "replicas"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.finalists < 0:
-            raise ValueError(f"finalists must be at least 0, got {self.finalists}")
+        for name in ("trainers", "finalists"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.reduction < 2:
             raise ValueError(f"reduction must be at least 2, got {self.reduction}")
         if self.cpus <= 0 or self.gpus <= 0:

@@ -1,20 +1,21 @@
-"""What a trial leaves on disk: its best generator when it has finished, and all that it can go on from before that."""
+"""What a trial leaves in storage: its best generator when it has finished, and all that it can go on from before that.
+
+Both are read without unpickling anything.
+"""
 
 import json
-import shutil
-import uuid
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import final
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from search.group import Group
+from search.storage import Storage
 from search.trial import Report, Trial
 
 WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
-STATE, BEST, REPORT = "state.safetensors", "best.safetensors", "report.json"
+STATE, BEST, REPORT = "state/", "best/", "report"
 
 
 @final
@@ -38,34 +39,37 @@ class Checkpoint:
         trial.restore(self.report, self.best)
         return Group([trial], pack)
 
-    def save(self, folder: Path) -> None:
-        """Write it to a folder, whole or not at all, whoever else may write there."""
-        fresh = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
-        try:
-            fresh.mkdir(parents=True)
-            save_file(self.state, fresh / STATE)
-            save_file(self.best, fresh / BEST)
-            (fresh / REPORT).write_text(json.dumps(asdict(self.report)))
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    def save(self, place: Storage) -> None:
+        """Write it as one file, so that no reader meets half of it."""
+        groups = ((STATE, self.state), (BEST, self.best))
+        tensors = {prefix + name: tensor for prefix, group in groups for name, tensor in group.items()}
+        place.write(save(tensors, {REPORT: json.dumps(asdict(self.report))}))
 
     @classmethod
-    def load(cls, folder: Path) -> "Checkpoint | None":
-        """Checkpoint of a folder, if there is one."""
-        try:
-            report = Report(**json.loads((folder / REPORT).read_text()))
-            return cls(load_file(folder / STATE), report, load_file(folder / BEST))
-        except FileNotFoundError:
-            return None  # there is none, or a trainer that nobody hears any more replaces it just now
+    def load(cls, place: Storage) -> "Checkpoint | None":
+        """Checkpoint of a file, if there is one."""
+        content = place.read()
+        if content is None:
+            return None
+        tensors = load(content)
+        state, best = (
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            for prefix in (STATE, BEST)
+        )
+        return cls(state, Report(**json.loads(_metadata(content)[REPORT])), best)
 
 
-def save_best(trial: Trial, folder: Path) -> None:
+def save_best(trial: Trial, place: Storage) -> None:
     """Write the generator of a trial's best checkpoint: tensors, what makes it of them, and the code of a plug-in."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(trial.best(), folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(json.dumps(trial.described(), indent=2))
+    place.at(WEIGHTS).write(save(trial.best()))
+    place.at(DESCRIPTION).write(json.dumps(trial.described(), indent=2).encode())
     source = trial.task.sources.get(trial.configuration.model)
     if source:
-        (folder / PLUGIN).write_text(source, encoding="utf-8")
+        place.at(PLUGIN).write(source.encode())
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Text that stands beside the tensors: in the JSON header, whose length the first eight bytes are."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata

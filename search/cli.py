@@ -7,17 +7,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from search import cli_results, cli_run
+from search import cli_cluster, cli_results, cli_run
 from search.cli_output import print_json, store_of, tell
 from search.errors import InputError, unknown
 from search.options import (
+    Address,
     Columns,
     Data,
     DropMissing,
     Json,
     ProblemName,
+    StorageUri,
     StoreFolder,
     StudyName,
     Tracking,
@@ -37,6 +40,10 @@ app = typer.Typer(
 app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(cli_run.run)
 app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(cli_run.resume)
 app.command(epilog="Example: genseek confirm returns_4d-1 --top 5")(cli_run.confirm)
+app.command(epilog="Example: genseek submit table --data prices.csv --address http://10.0.0.5:8265")(cli_cluster.submit)
+app.command(epilog="Example: genseek attach prices --address http://10.0.0.5:8265")(cli_cluster.attach)
+app.command(epilog="Example: genseek status --address http://10.0.0.5:8265")(cli_cluster.status)
+app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265")(cli_cluster.stop)
 app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
 app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
 
@@ -48,13 +55,18 @@ def check(
     data: Data = None,
     columns: Columns = None,
     drop_missing: DropMissing = False,
+    address: Address = None,
+    storage: StorageUri = None,
     store: StoreFolder = None,
+    tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Check a study, its data, this machine and the store, without starting anything."""
+    """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
+    from search.cluster import room
     from search.folder import writable
     from search.preparation import check as check_study
     from search.preparation import problem_of, task_of, with_overrides
+    from search.storage import Storage
     from search.study_file import load_study
 
     loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)
@@ -63,6 +75,9 @@ def check(
     rows, count = task.rows, check_study(loaded, task)
     folder = store or Path("genseek-store")
     writable(folder)
+    if tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"):
+        store_of(store, tracking_uri)
+    trainers, warnings = room(loaded.budget, Storage.named(storage or str(folder)))
     pairs = [f"{model} with {objective}" for model, names in loaded.pairs().items() for objective in names]
     found = {
         "study": loaded.name,
@@ -71,7 +86,9 @@ def check(
         "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
         "pairs": pairs,
         "corners": count,
+        "trainers": trainers,
         "store": str(folder),
+        "warnings": warnings,
     }
     if as_json:
         print_json(found)
@@ -83,8 +100,10 @@ def check(
     )
     console.print(f"pairs: {', '.join(pairs)}")
     console.print(f"space: {count} corners built, and trained for one step each")
-    console.print(f"resources: {loaded.budget.cpus:g} CPUs a trainer can be had, device {loaded.budget.device}")
+    console.print(f"trainers: {' and '.join(f'{count} on a {device}' for device, count in trainers.items() if count)}")
     console.print(f"store: {folder} can be written")
+    for line in warnings:
+        console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
 
 
 @app.command("list", epilog="Example: genseek list searches --json")
@@ -122,7 +141,7 @@ def sample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder.")],
     rows: Annotated[int, typer.Option("-n", help="Rows to draw.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed draws the same rows.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file.  [default: CSV on standard output]")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file. Default: CSV on standard output.")] = None,
     plugins: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Code of a plug-in to run, such as DIR/plugin.py.")
     ] = None,

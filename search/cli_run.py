@@ -9,7 +9,19 @@ from rich.markup import escape
 
 from search.cli_output import print_json, store_of, tell
 from search.errors import InputError
-from search.options import Columns, Data, DropMissing, Json, ProblemName, SearchName, StoreFolder, StudyName, Tracking
+from search.options import (
+    Address,
+    Columns,
+    Data,
+    DropMissing,
+    Json,
+    ProblemName,
+    SearchName,
+    StorageUri,
+    StoreFolder,
+    StudyName,
+    Tracking,
+)
 
 SEEDS = 5  # fresh networks of each finalist
 
@@ -28,11 +40,16 @@ def run(
     ] = None,
     replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
     device: Annotated[str | None, typer.Option(help="Where trials train: auto, cpu or gpu.")] = None,
+    trainers: Annotated[
+        int | None, typer.Option(help="Trainers wanted, room or not, of a cluster that grows. Default: all that fit.")
+    ] = None,
     finalists: Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0: none.")] = None,
     warm: Annotated[
         str | None, typer.Option("--from", metavar="NAME", help="A search in the store whose best to try first.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the search.  [default: the study's, numbered]")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the search. Default: the study's, numbered.")] = None,
+    address: Address = None,
+    storage: StorageUri = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -55,17 +72,19 @@ def run(
         fuse=fuse,
         replicas=replicas,
         device=device,
+        trainers=trainers,
         finalists=finalists,
     )
     opened = store_of(store, tracking_uri, create=True)
     if warm is not None:
         loaded = warmed(loaded, opened.leaderboard(warm))
-    _search(plan_search(loaded, opened, name), store, as_json)
+    _search(plan_search(loaded, opened, name, storage), store, as_json)
 
 
 def resume(
     name: SearchName,
     trials: Annotated[str, typer.Option(metavar="+N", help="Configurations to try besides those of before.")] = "+0",
+    address: Address = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -75,13 +94,19 @@ def resume(
 
     if not (trials.startswith("+") and trials[1:].isdecimal()):
         raise InputError(f"--trials {trials}: expected how many more, such as +50")
+    if address is not None and address.startswith("http"):
+        from search.cli_cluster import resubmit
+
+        resubmit(name, trials, store, address)
+        return
     _search(plan_resume(store_of(store, tracking_uri), name, int(trials)), store, as_json)
 
 
 def confirm(
     name: SearchName,
-    top: Annotated[int | None, typer.Option(help="Trials that take part, best first.  [default: 3]", min=1)] = None,
+    top: Annotated[int | None, typer.Option(help="Trials that take part, best first. Default: 3.", min=1)] = None,
     seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = SEEDS,
+    address: Address = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -105,7 +130,7 @@ def confirm(
 
 def _search(plan: Any, store: Any, as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
-    from search.tuning import cluster
+    from search.cluster import cluster
 
     console, study, rows = Console(stderr=as_json), plan.study, plan.task.rows
     dropped = getattr(plan.problem, "dropped", 0)
@@ -116,7 +141,9 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
         soft_wrap=True,
     )
     where = _where(store)
-    with cluster(study.budget):
+    with cluster(study.budget, plan.storage) as warnings:
+        for line in warnings:
+            console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)

@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from objectives.problems.problem import Array
 from search import plots
 from search.draws import draws
 from search.errors import InputError
+from search.events import Ended
 from search.exporting import opened
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.planning import Plan
@@ -28,16 +29,24 @@ def tests(
     judged = {}
     for ended in entries.finished():
         # A checkpoint that a full disk cut short has no test scores.
-        with suppress(InputError), tempfile.TemporaryDirectory() as folder:
-            kept = ended.checkpoint or Path()
-            if not kept.exists():  # it is in the store since the search ended the last time
-                kept = plan.store.fetch(run_ids.get(ended.trial, ""), "checkpoint", Path(folder))
+        with suppress(InputError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
             generator = opened(kept)
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
             drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
             verdict = plan.test_judge(drawn[0])
             judged[ended.trial] = verdict.values | {"fit": verdict.fit}
     return judged
+
+
+@contextmanager
+def _kept(plan: Plan, ended: Ended, run_id: str) -> Iterator[Path]:
+    """A finished trial's checkpoint: in storage, or in the store since the search ended the last time."""
+    if ended.checkpoint is not None and ended.checkpoint.names():
+        with ended.checkpoint.fetched() as folder:
+            yield folder
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield plan.store.fetch(run_id, "checkpoint", Path(temporary))
 
 
 def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:

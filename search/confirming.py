@@ -10,19 +10,18 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.noise import hashed_seed
 from search.concluding import picture
-from search.configuration import Configuration
 from search.draws import draws
 from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened
+from search.finalist import Finalist
 from search.goals import WORST
 from search.intervals import advantage, interval, resampled
 from search.journal import JOURNAL, Journal, told
@@ -30,56 +29,8 @@ from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
+from search.storage import Storage
 from search.tuning import tune_trials
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """A configuration as its fresh networks confirm it, on test rows.
-
-    Args:
-        trial: its number in the search.
-        configuration: what was trained.
-        searched: fit on validation rows that the search chose it by.
-        validated: the same of each fresh network.
-        fits: of each fresh network on test rows; infinite where one could not be judged.
-        scores: means over the networks.
-        low, high: 95 % interval of the fit.
-        p_value: that the winner is better by chance alone; 1 for the winner.
-        parameters: of one network.
-        verdict: "winner", "tie" with the winner, "breaks a bound", or "".
-        checkpoint: folder of the network that judged best on validation rows.
-        run_id: of the trial in the store.
-    """
-
-    trial: int
-    configuration: Configuration
-    searched: float
-    validated: tuple[float, ...]
-    fits: tuple[float, ...]
-    scores: dict[str, float]
-    low: float
-    high: float
-    p_value: float
-    parameters: float
-    verdict: str
-    checkpoint: Path
-    run_id: str
-
-    @property
-    def fit(self) -> float:
-        """Geometric mean over the networks, since a fit is a ratio."""
-        return _mean(self.fits)
-
-    @property
-    def optimism(self) -> float:
-        """How much worse fresh networks are on the rows that the search chose by: their fit over its, less 1."""
-        return _mean(self.validated) / self.searched - 1
-
-    def described(self) -> dict[str, Any]:
-        """JSON of all of it."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("configuration", "checkpoint")}
-        return plain | {"configuration": self.configuration.flat(), "fit": self.fit, "optimism": self.optimism}
 
 
 @dataclass(frozen=True)
@@ -87,7 +38,7 @@ class _Trained:
     """What the fresh networks of one candidate are: checkpoints, validation fits, seeds."""
 
     entry: Entry
-    checkpoints: Sequence[Path]
+    checkpoints: Sequence[Storage]
     validated: Sequence[float]
     seeds: Sequence[int]
 
@@ -131,8 +82,8 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     """
     chosen = candidates(plan, board, top)
     # Named by who takes part: a search that tries more after a crash here may have other candidates.
-    folder = plan.folder / f"{FINALISTS}{hashed_seed(seeds, *(str(entry.trial) for entry in chosen)):x}"
-    trained = _trained(plan, chosen, seeds, folder, listeners)
+    name = f"{FINALISTS}{hashed_seed(seeds, *(str(entry.trial) for entry in chosen)):x}"
+    trained = _trained(plan, chosen, seeds, name, listeners)
     if not trained:
         return []
     rows, judge = plan.task.rows.test, plan.test_judge
@@ -186,8 +137,9 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: f
             "optimism": finalist.optimism,
         }
         points = [(f"confirmed/{name}", value, 0, now) for name, value in values.items() if math.isfinite(value)]
-        if finalist.checkpoint.exists():
-            plan.store.save(finalist.run_id, finalist.checkpoint, CONFIRMED)
+        if finalist.checkpoint.names():
+            with finalist.checkpoint.fetched() as folder:
+                plan.store.save(finalist.run_id, folder, CONFIRMED)
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
     winner = next(each for each in finalists if each.verdict == "winner")
     parent = plan.store.search_run(plan.name)
@@ -198,13 +150,16 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: f
         [("best_confirmed_fit", winner.fit, 0, now)],
         tags={"genseek.winner": winner.run_id, CONFIRMED_OF: str(plan.study.budget.trials)},
     )
-    if winner.checkpoint.exists():
-        picture(plan, winner.checkpoint, plan.task.rows.test, [parent, winner.run_id])
+    if winner.checkpoint.names():
+        with winner.checkpoint.fetched() as folder:
+            picture(plan, folder, plan.task.rows.test, [parent, winner.run_id])
     shutil.rmtree(plan.folder, ignore_errors=True)
+    with suppress(OSError):
+        plan.storage.remove()
 
 
 def _trained(
-    plan: Plan, chosen: Sequence[Entry], seeds: int, folder: Path, listeners: Sequence[Listener]
+    plan: Plan, chosen: Sequence[Entry], seeds: int, name: str, listeners: Sequence[Listener]
 ) -> list[_Trained]:
     """The candidates' fresh networks; none if training was interrupted."""
     budget = plan.study.budget
@@ -212,39 +167,47 @@ def _trained(
     fresh = [hashed_seed(budget.seed, "finalist", entry.trial, number) for entry in chosen for number in range(seeds)]
     listed = replace(plan.study, points=points, sampler="points")
     whole = replace(budget, trials=len(points), grace=budget.epochs, replicas=1)
-    task, entries = replace(plan.task, replicas=1), Entries()
-    with Journal(folder / JOURNAL) as journal:
+    task, entries, storage = replace(plan.task, replicas=1), Entries(), plan.storage.at(name)
+    with Journal(plan.folder / name / JOURNAL) as journal:
         past = told(journal.read()[1])
         heard: list[Listener] = [entries, *listeners]
         for event in past:
             for listener in heard:
                 listener(event)
         proposer = Proposer(listed, budget.seed)
-        if not tune_trials(proposer, task, whole, fresh, folder, [journal, *heard], plan.study.fuse, past=past):
-            return []
+        complete = tune_trials(
+            proposer,
+            task,
+            whole,
+            fresh,
+            journal.path.parent,
+            [journal, *heard],
+            plan.study.fuse,
+            past=past,
+            storage=storage,
+        )
+    if not complete:
+        return []
     ended = sorted(entries.entries({}, {}), key=lambda entry: entry.trial)
-    paths = [folder / f"{number:05d}" for number in range(len(points))]
+    places = [storage.at(f"{number:05d}") for number in range(len(points))]
     fits = [entry.fit if entry.outcome == "finished" else WORST for entry in ended]
     return [
-        _Trained(entry, paths[start : start + seeds], fits[start : start + seeds], fresh[start : start + seeds])
+        _Trained(entry, places[start : start + seeds], fits[start : start + seeds], fresh[start : start + seeds])
         for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
     ]
 
 
-def _mean(fits: Sequence[float]) -> float:
-    return float(np.exp(np.mean(np.log(fits))))
-
-
-def _networks(own: _Trained) -> list[tuple[Path, float, int]]:
+def _networks(own: _Trained) -> list[tuple[Storage, float, int]]:
     return list(zip(own.checkpoints, own.validated, own.seeds, strict=True))
 
 
 def _drawn(
-    plan: Plan, checkpoint: Path, validated: float, seed: int
+    plan: Plan, checkpoint: Storage, validated: float, seed: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Samples `[draws, m, columns]` of a fresh network; what could not be trained draws nothing that can be judged."""
     rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.draws
     if validated >= WORST:
         return np.full((count, rows, columns), np.nan)
-    generator = opened(checkpoint)
+    with checkpoint.fetched() as folder:
+        generator = opened(folder)
     return np.asarray(draws(generator.model, [generator.features], count, rows, [seed])[0])

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, final
 
 from search.budget import Budget
@@ -19,6 +18,7 @@ from search.fusing import Key, key_of
 from search.goals import Goals, Standing
 from search.orders import Assignment, Message, News, Orders
 from search.proposer import Proposer
+from search.storage import Storage
 from search.trial import Report
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
@@ -51,7 +51,7 @@ class Director:
         proposer: of configurations.
         budget: trials and epochs.
         seeds: one a trial.
-        folder: where trainers leave the best checkpoint of finished trials.
+        storage: where trainers leave the best checkpoint of finished trials.
         ahead: trials that may be proposed before earlier ones have ended.
         listeners: told of each event; they must return at once.
         stopper: of trials that aren't worth more training.
@@ -63,13 +63,13 @@ class Director:
         proposer: Proposer,
         budget: Budget,
         seeds: Sequence[int],
-        folder: Path,
+        storage: Storage,
         ahead: int,
         listeners: Sequence[Listener],
         stopper: Stopper,
         goals: Goals,
     ) -> None:
-        self._proposer, self._budget, self._seeds, self._folder = proposer, budget, seeds, folder
+        self._proposer, self._budget, self._seeds, self._storage = proposer, budget, seeds, storage
         self._ahead, self._listeners = ahead, listeners
         self._stopper, self._goals = stopper, goals
         self._open: dict[int, _Open] = {}
@@ -118,7 +118,7 @@ class Director:
         """Take in what a trainer says; what it shall do."""
         self.heard = True
         for news in message.news:
-            self._take(news)
+            self._take(news, message.node)
         self._kinds[message.trainer] = message.kinds
         self._seconds.update({(message.device, key): seconds for key, seconds in message.seconds.items()})
         self._tell(Trained(message.trainer, message.networks, message.busy, time.time()))
@@ -149,7 +149,7 @@ class Director:
         for number in list(self._open):
             self._end(number, "interrupted")
 
-    def _take(self, news: News) -> None:
+    def _take(self, news: News, node: str) -> None:
         trial, number, report = self._open.get(news.number), news.number, news.report
         if trial is None:
             return  # it has trained on past the rung where it was stopped
@@ -159,7 +159,7 @@ class Director:
         if report.epoch <= trial.report.epoch:
             return  # it says again what it said before its trainer was lost
         trial.report, trial.facts, trial.lost = report, news.facts, 0
-        self._tell(Reported(number, report, news.facts, time.time()))
+        self._tell(Reported(number, report, news.facts, time.time(), node))
         outcome = self._judged(number)
         if outcome is not None:
             self._end(number, outcome)
@@ -210,7 +210,7 @@ class Director:
         return slow, 0 if key in message.kinds else 1 if key not in theirs else 2
 
     def _end(self, number: int, outcome: Outcome, error: str = "") -> None:
-        checkpoint = self._folder / f"{number:05d}" if outcome == "finished" else None
+        checkpoint = self._storage.at(f"{number:05d}") if outcome == "finished" else None
         self._teach(number, outcome)
         self._tell(Ended(number, outcome, time.time(), checkpoint, error))
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from search.configuration import Configuration
+from search.storage import Storage
 from search.trial import Report
 
 Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]
@@ -23,17 +23,18 @@ class Started:
 
 @dataclass(frozen=True)
 class Reported:
-    """A trial was judged at an evaluation; `facts` are those of its architecture."""
+    """A trial was judged at an evaluation; `facts` are those of its architecture, `node` the one that trained it."""
 
     trial: int
     report: Report
     facts: dict[str, float]
     time: float
+    node: str = ""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial ended; `checkpoint` is the folder of its best checkpoint, if it was trained at full budget.
+    """A trial ended; `checkpoint` is where its best checkpoint is, if it was trained at full budget.
 
     Outcomes: finished (full budget), stopped (by ASHA), diverged (NaN or inf), failed (an error), interrupted.
     """
@@ -41,7 +42,7 @@ class Ended:
     trial: int
     outcome: Outcome
     time: float
-    checkpoint: Path | None = None
+    checkpoint: Storage | None = None
     error: str = ""
 
 

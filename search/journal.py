@@ -15,6 +15,7 @@ from typing import IO, Any, Self, final
 from search.configuration import Configuration
 from search.errors import InputError
 from search.events import Delayed, Ended, Event, Reported, Started, Trained
+from search.storage import Storage
 from search.trial import Report
 
 JOURNAL = "journal.jsonl"
@@ -98,7 +99,7 @@ def _written(event: Event) -> dict[str, Any]:
     elif isinstance(event, Reported):
         values["report"] = asdict(event.report)
     elif isinstance(event, Ended):
-        values["checkpoint"] = None if event.checkpoint is None else str(event.checkpoint)
+        values["checkpoint"] = None if event.checkpoint is None else event.checkpoint.uri
     return {"event": type(event).__name__, **values}
 
 
@@ -108,4 +109,4 @@ def _event(written: dict[str, Any]) -> Event:
         return Started(**{**values, "configuration": Configuration.from_nested(values["configuration"])})
     if written["event"] == "Reported":
         return Reported(**{**values, "report": Report(**values["report"])})
-    return Ended(**{**values, "checkpoint": None if values["checkpoint"] is None else Path(values["checkpoint"])})
+    return Ended(**{**values, "checkpoint": None if values["checkpoint"] is None else Storage(values["checkpoint"])})

@@ -48,6 +48,7 @@ class Message:
         busy: share of its time that it has spent training and judging lately.
         device: that it trains on, "cpu" or "gpu".
         seconds: that a step has taken lately for each network, by kind.
+        node: address of the node that it runs on.
     """
 
     trainer: str
@@ -59,3 +60,4 @@ class Message:
     busy: float
     device: str = "cpu"
     seconds: dict[Key, float] = field(default_factory=dict)
+    node: str = ""

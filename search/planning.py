@@ -3,6 +3,7 @@
 import itertools
 import re
 import shutil
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from search.folder import writable
 from search.journal import JOURNAL, Journal, begun
 from search.keys import LISTED
 from search.preparation import check, judge_of, problem_of, task_of
+from search.storage import Storage
 from search.store import TUNE, Store
 from search.study import Study
 from search.study_json import study_from
@@ -23,7 +25,7 @@ LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that can start: study, problem, task, the judge of test rows, and its name in the store."""
+    """A search that can start: study, problem, task, judge of test rows, its name in the store, and its storage."""
 
     study: Study
     problem: Problem
@@ -31,15 +33,22 @@ class Plan:
     test_judge: Judge
     name: str
     store: Store
+    storage: Storage
 
     @property
     def folder(self) -> Path:
-        """For Tune's own files, the journal, and the trials' checkpoints."""
+        """For Tune's own files and the journal; the driver's alone."""
         return _folder(self.store, self.name)
 
 
-def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
+def plan_search(study: Study, store: Store, name: str | None = None, storage: str | None = None) -> Plan:
     """Check everything, and settle the search's name: `name`, or the study's with the first free number.
+
+    Args:
+        study: what to search.
+        store: to record it in.
+        name: of the search.
+        storage: path or URI that every node of a cluster sees, for checkpoints; the store's folder if None.
 
     Raises:
         InputError: anything that a user could have got wrong.
@@ -48,14 +57,25 @@ def plan_search(study: Study, store: Store, name: str | None = None) -> Plan:
     if name is None:
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
         name = next(free for number in itertools.count(1) if (free := f"{stem}-{number}") not in taken)
-    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise InputError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
-    elif name in taken:
+    elif check_name(name) in taken:
         raise InputError(
             f"--name {name}: a search of that name exists already in {store.where()}; "
             f"choose another, or go on with it: genseek resume {name}"
         )
-    return _planned(study, store, name)
+    # Searches of one name in several stores may share a storage.
+    place = Storage.named(storage).at(f"{name}-{uuid.uuid4().hex[:8]}") if storage else _own(store, name)
+    return _planned(study, store, name, place)
+
+
+def check_name(name: str) -> str:
+    """The name of a search, if it may be one.
+
+    Raises:
+        InputError: it has other letters than a folder, a run and a job may have.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
+    return name
 
 
 def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
@@ -73,7 +93,8 @@ def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
     if more and study.sampler in LISTED:
         raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")
     budget = replace(study.budget, trials=study.budget.trials + more)
-    plan = _planned(replace(study, budget=budget), store, name)
+    storage = Storage(header["storage"]) if "storage" in header else _own(store, name)
+    plan = _planned(replace(study, budget=budget), store, name, storage)
     if plan.task.rows.digest() != header["data_sha256"]:
         raise InputError(f"search {name!r} can't go on: the rows of problem {study.problem!r} are not what they were")
     return plan
@@ -94,14 +115,18 @@ def _fetch(store: Store, name: str, path: Path) -> None:
         raise InputError(f"search {name!r} can't go on: its journal is neither here nor in {store.where()}") from error
 
 
-def _planned(study: Study, store: Store, name: str) -> Plan:
+def _planned(study: Study, store: Store, name: str, storage: Storage) -> Plan:
     problem = problem_of(study)
     task = task_of(study, problem)
     check(study, task)
-    writable(store.folder)  # Tune's own files go there, whatever the tracking URI
+    writable(store.folder)  # the journal and Tune's own files go there, whatever the tracking URI
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
         raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
-    return Plan(study, problem, task, judge_of(study, problem, task.rows, task.rows.test), name, store)
+    return Plan(study, problem, task, judge_of(study, problem, task.rows, task.rows.test), name, store, storage)
+
+
+def _own(store: Store, name: str) -> Storage:
+    return Storage(str(_folder(store, name)))
 
 
 def _folder(store: Store, name: str) -> Path:

@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, final
 
 from search.events import Delayed, Ended, Event, Reported, Started, Trained
@@ -42,6 +41,7 @@ class Recorder:
         self._events: list[Started | Reported | Ended] = []
         self._points: dict[int, list[Point]] = {}
         self._params: dict[int, dict[str, Any]] = {}
+        self._nodes: dict[int, list[str]] = {}
         self.run_ids = {trial: run_id for trial, (run_id, _) in self._known.items()}
         self.error, self.waiting = "", ""  # the last error of the store; the same, while it doesn't take what is told
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -89,6 +89,7 @@ class Recorder:
                 self._begin(event)
             elif isinstance(event, Reported):
                 self._points.setdefault(event.trial, []).extend(points_of(event))
+                self._nodes.setdefault(event.trial, []).append(event.node)
             else:
                 self._end(event)
             self._events.pop(0)
@@ -112,9 +113,11 @@ class Recorder:
 
     def _end(self, event: Ended) -> None:
         error = {"genseek.error": event.error[-4000:]} if event.error else {}
-        self._log(event.trial, {"genseek.outcome": event.outcome} | error)
+        nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.pop(event.trial, ()))))
+        self._log(event.trial, {"genseek.outcome": event.outcome, "genseek.node": nodes} | error)
         if event.checkpoint is not None:
-            self._store.save(self.run_ids[event.trial], Path(event.checkpoint), "checkpoint")
+            with event.checkpoint.fetched() as folder:
+                self._store.save(self.run_ids[event.trial], folder, "checkpoint")
         self._store.end(self.run_ids[event.trial], event.outcome, event.time)
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from models.noise import hashed_seed
 from search.concluding import conclude, references, tests
@@ -62,7 +61,12 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     }
     before, events = journal.read()
     past, params = told(events), before.get("params") or _params(study)
-    header = {"study": study_json(study), "data_sha256": task.rows.digest(), "params": params}
+    header = {
+        "study": study_json(study),
+        "data_sha256": task.rows.digest(),
+        "params": params,
+        "storage": plan.storage.uri,
+    }
     if header != before:
         journal.begin(header)
     parent = _parent(plan, params)
@@ -83,6 +87,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
             study.fuse,
             _ahead(study),
             past,
+            plan.storage,
         )
     except BaseException as error:
         recorder.close()
@@ -110,20 +115,24 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         troubles.append(str(error))
     unrecorded = [trouble for trouble in troubles if trouble]
     if complete and not unrecorded:
-        _clear(folder)
+        _clear(plan)
     failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
     return Result(board, not complete, failures, unrecorded)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what the search kept there; finalists that were cut off stay, and go on."""
-    for path in folder.iterdir():
+def _clear(plan: Plan) -> None:
+    """Remove what the search kept in its folder and in storage; finalists that were cut off stay, and go on."""
+    with suppress(OSError):
+        for name in plan.storage.names():
+            if not name.startswith(FINALISTS):
+                plan.storage.at(name).remove()
+    for path in plan.folder.iterdir():
         if path.is_dir() and not path.name.startswith(FINALISTS):
             shutil.rmtree(path, ignore_errors=True)
         elif path.is_file():
             path.unlink(missing_ok=True)
     with suppress(OSError):
-        folder.rmdir()
+        plan.folder.rmdir()
 
 
 def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:

@@ -1,16 +1,13 @@
 """What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from search.configuration import Configuration
+from search.finalist import Finalist
 from search.leaderboard import Entry, Leaderboard
-
-if TYPE_CHECKING:
-    from search.confirming import Finalist  # with Ray, which `best` doesn't need
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}

@@ -4,8 +4,6 @@ Source: Liaw et al. 2018, Tune. Tune places trainers on nodes, starts and restar
 the director; orders go back over the desk.
 """
 
-import logging
-import os
 import pickle
 import signal
 import threading
@@ -20,6 +18,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from search.budget import Budget
+from search.cluster import cluster, slots
 from search.desk import new_desk
 from search.director import Director, Stopper
 from search.errors import InputError
@@ -27,12 +26,12 @@ from search.events import Event, Listener
 from search.halving import Halving
 from search.proposer import Proposer
 from search.rungs import Rungs
+from search.storage import Storage
 from search.task import Task
 from search.worker import TuneTrainer
 
 RESTARTS = 3  # of one trainer
 MOST_DEAD = 3  # trainers that may die for good before a search gives up
-ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 POLL = 1.0  # seconds between looks at what the cluster has
 
 
@@ -53,14 +52,20 @@ class _Fleet(Searcher):
         if self._director.done:
             return cast(dict[str, Any], Searcher.FINISHED)
         if time.monotonic() - self._looked > POLL:
-            self._looked, self._slots = time.monotonic(), _slots(self._budget)
-        self._director.trainers = max(1, min(sum(self._slots.values()), self._director.left))
+            self._looked, self._slots = time.monotonic(), slots(self._budget)
+        wanted, room = self._budget.trainers, sum(self._slots.values())
+        most = min(wanted or room, self._director.left)
+        self._director.trainers = max(1, min(room, most))
         devices = list(self._alive.values())
-        for device, slots in self._slots.items():
-            if len(devices) < self._director.left and devices.count(device) < slots:
-                self._alive[trial_id] = device
-                return {"device": device}
-        return None
+        if len(devices) >= most:
+            return None
+        # One for which there is no room waits, so that a cluster that grows sees what is wanted.
+        fallback = ("gpu" if self._budget.device == "gpu" else "cpu") if wanted else None
+        device = next((name for name, count in self._slots.items() if devices.count(name) < count), fallback)
+        if device is None:
+            return None
+        self._alive[trial_id] = device
+        return {"device": device}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trainer that could not be restarted makes room for another."""
@@ -148,6 +153,7 @@ def tune_trials(
     most: int | None = None,
     ahead: int | None = None,
     past: Sequence[Event] = (),
+    storage: Storage | None = None,
 ) -> bool:
     """Run the trials of a search; False if it was interrupted.
 
@@ -156,25 +162,27 @@ def tune_trials(
         task: what all trials share.
         budget: trials, resources, and ASHA's parameters.
         seeds: one a trial.
-        folder: for Tune's own files and the trials' checkpoints; every node must see it.
+        folder: for Tune's own files, of the driver alone.
         listeners: told of each event, in the driver's thread; they must return at once.
         most: trials that train stacked, or None to let their measured steps decide.
         ahead: trials that may be proposed before earlier ones have ended; None for all of them.
         past: events of this search before it was cut off; it goes on from there.
+        storage: for the trials' checkpoints, the folder if None; every node must see it.
 
     Raises:
         InputError: the cluster can't give what one trainer takes, or the study has changed.
     """
     stopper: Stopper = Rungs(budget) if len(task.goals.rank) > 1 else Halving(budget)
-    director = Director(proposer, budget, seeds, folder, ahead or budget.trials, listeners, stopper, task.goals)
+    storage = storage or Storage(str(folder.resolve()))
+    director = Director(proposer, budget, seeds, storage, ahead or budget.trials, listeners, stopper, task.goals)
     director.recall(past)
     if director.done:
         return True
     interrupt = _Interrupt()
     interrupt.director = director
-    with _signals(interrupt), cluster(budget):
+    with _signals(interrupt), cluster(budget, storage):
         desk = new_desk()
-        shared = {"task": task, "desk": desk, "most": most, "cpus": budget.cpus, "folder": str(folder)}
+        shared = {"task": task, "desk": desk, "most": most, "cpus": budget.cpus, "storage": storage}
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(TuneTrainer, **shared), lambda config: _resources(config, budget)),
             tune_config=tune.TuneConfig(
@@ -199,37 +207,6 @@ def tune_trials(
         if director.error and not director.heard:
             raise InputError(f"no trainer can start: {director.error.splitlines()[-1]}")
         return not interrupt.noticed
-
-
-@contextmanager
-def cluster(budget: Budget) -> Iterator[None]:
-    """A Ray cluster: the one that RAY_ADDRESS names, or one on this machine."""
-    own = not ray.is_initialized()
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
-    if own:
-        local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 2**28}
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else local))
-    try:
-        have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        wanted = {"CPU": budget.cpus} | ({"GPU": budget.gpus} if budget.device == "gpu" else {})
-        for name, share in wanted.items():
-            if share > have.get(name, 0):
-                key = f"{name.lower()}s"
-                raise InputError(
-                    f"{key} = {share:g}: one trainer wants more than the cluster has ({have.get(name, 0):g} {name})"
-                )
-        yield
-    finally:
-        if own:
-            ray.shutdown()
-
-
-def _slots(budget: Budget) -> dict[str, int]:
-    """Trainers that the cluster can hold, by device; those on GPUs come first."""
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cores = int(have.get("CPU", 0) / budget.cpus + ROUNDING)
-    gpus = min(cores, int(have.get("GPU", 0) / budget.gpus + ROUNDING)) if budget.device != "cpu" else 0
-    return {"gpu": gpus, "cpu": cores - gpus if budget.device != "gpu" else 0}
 
 
 def _resources(config: dict[str, Any], budget: Budget) -> tune.PlacementGroupFactory:

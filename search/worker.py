@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,6 +15,7 @@ from ray import tune
 from search.checkpoint import Checkpoint, save_best
 from search.fusing import Fusing, Key, Machine, key_of
 from search.orders import Message, News, Orders
+from search.storage import Storage
 from search.task import Task
 from search.trainer import Trainer
 from search.trial import Report, Trial
@@ -30,7 +30,7 @@ class TuneTrainer(tune.Trainable):
     """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
 
     `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
-    desk where its orders are, trials of a pack (`most`: see `Fusing`), cores, and the folder for checkpoints.
+    desk where its orders are, trials of a pack (`most`: see `Fusing`), cores, and the storage for checkpoints.
     """
 
     def setup(
@@ -40,15 +40,15 @@ class TuneTrainer(tune.Trainable):
         desk: Any = None,
         most: int | None = None,
         cpus: float = 1,
-        folder: str = "",
+        storage: Storage | None = None,
     ) -> None:
         """Begin to listen for orders and to train."""
-        assert task is not None
-        self._task, self._desk, self._folder = task, desk, Path(folder)
+        assert task is not None and storage is not None
+        self._task, self._desk, self._place = task, desk, storage
         self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA behind it
         self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
         self._cpus, self._most = max(1, int(cpus)), most
-        self._name = uuid.uuid4().hex
+        self._name, self._node = uuid.uuid4().hex, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         self._orders: list[Orders] = []
         self._news: list[News] = []
         self._changed = threading.Condition()
@@ -71,7 +71,16 @@ class TuneTrainer(tune.Trainable):
             self._spoken, self._said_room = time.monotonic(), self._room
             numbers, kinds = frozenset(self._kinds), frozenset(self._kinds.values())
             message = Message(
-                self._name, news, numbers, kinds, self._room, self._networks, self._busy, self._kind, self._paces
+                self._name,
+                news,
+                numbers,
+                kinds,
+                self._room,
+                self._networks,
+                self._busy,
+                self._kind,
+                self._paces,
+                self._node,
             )
         return {"message": message}
 
@@ -115,7 +124,7 @@ class TuneTrainer(tune.Trainable):
             if time.monotonic() - saved > SAVED:
                 for number, checkpoint in trainer.checkpoints().items():
                     with suppress(OSError):  # a trial without one begins anew where its trainer dies
-                        checkpoint.save(self._folder / STATES / f"{number:05d}")
+                        checkpoint.save(self._state(number))
                 saved = time.monotonic()
             with self._changed:
                 self._news += news
@@ -132,7 +141,7 @@ class TuneTrainer(tune.Trainable):
         for each in orders.begin:
             try:
                 trial = Trial(each.configuration, self._task, each.seed, self._device)
-                trainer.add(each.number, trial, Checkpoint.load(self._folder / STATES / f"{each.number:05d}"))
+                trainer.add(each.number, trial, Checkpoint.load(self._state(each.number)))
             except Exception as error:
                 failed.append(News(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
         return failed
@@ -153,7 +162,10 @@ class TuneTrainer(tune.Trainable):
     def _kept(self, number: int, trial: Trial) -> str:
         """Keep a finished trial's best checkpoint; what went wrong, if anything did."""
         try:
-            save_best(trial, self._folder / f"{number:05d}")
+            save_best(trial, self._place.at(f"{number:05d}"))
         except OSError as error:
             return f"its checkpoint can't be kept: {error.strerror or error}"
         return ""
+
+    def _state(self, number: int) -> Storage:
+        return self._place.at(STATES).at(f"{number:05d}")

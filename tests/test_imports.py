@@ -8,13 +8,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HOMES = {
-    "ray": {"tuning.py", "halving.py", "desk.py", "worker.py"},
+    "ray": {"tuning.py", "halving.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
     "optuna": {"proposer.py"},
     "mlflow": {"store.py", "embedded.py", "recorded.py"},
     "matplotlib": {"plots.py"},
-    "typer": {"cli.py", "cli_run.py", "cli_results.py", "options.py"},
+    "typer": {"cli.py", "cli_run.py", "cli_results.py", "cli_cluster.py", "options.py"},
     "cloudpickle": {"plugins.py"},
     "safetensors": {"checkpoint.py"},
+    "pyarrow": {"storage.py"},
+    "fsspec": {"storage.py"},
 }
 STACKING = {"models.layers", "models.optimizers"}  # what a critic is made of; no family
 PUBLIC_ONLY = ("ray", "optuna", "mlflow")

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from search.checkpoint import BEST, REPORT, STATE, Checkpoint, save_best
+from search.checkpoint import Checkpoint, save_best
 from search.configuration import Configuration, Training
 from search.exporting import opened
 from search.goals import WORST
 from search.group import Group
+from search.storage import Storage
 from search.trial import Trial, rebuilt
 
 TRAINING = Training(batch=20, learning_rate=0.01)
@@ -25,6 +26,10 @@ PAIRS = {
     "prior": Configuration("lars_vae", "lars_vae", training=TRAINING),
     "closed form": Configuration("gmm", "likelihood", {"components": 2}, training=TRAINING),
 }
+
+
+def place(folder: Path) -> Storage:
+    return Storage(str(folder / "00000"))
 
 
 def advanced(group: Group, epochs: int) -> list[str]:
@@ -39,10 +44,10 @@ def test_what_is_resumed_goes_on_to_the_last_bit(pair: str, replicas: int, make_
     trial = Trial(PAIRS[pair], task, 5)
     group = Group.of(trial)
     advanced(group, 2)
-    Checkpoint.of(group, trial).save(tmp_path / "00000")
+    Checkpoint.of(group, trial).save(place(tmp_path))
     told = advanced(group, 3)
 
-    loaded = Checkpoint.load(tmp_path / "00000")
+    loaded = Checkpoint.load(place(tmp_path))
     assert loaded is not None
     again = Trial(PAIRS[pair], task, 5)
     resumed = loaded.resumed(again)
@@ -59,8 +64,8 @@ def test_the_best_of_before_is_kept(make_task: Any, tmp_path: Path) -> None:
     group = Group.of(trial)
     advanced(group, 2)
     best = trial.best()
-    Checkpoint.of(group, trial).save(tmp_path / "00000")
-    loaded = Checkpoint.load(tmp_path / "00000")
+    Checkpoint.of(group, trial).save(place(tmp_path))
+    loaded = Checkpoint.load(place(tmp_path))
     assert loaded is not None
     again = Trial(PAIRS["map"], trial.task, 5)
     resumed = loaded.resumed(again)
@@ -77,8 +82,8 @@ def test_a_trial_before_its_first_judgement(make_task: Any, tmp_path: Path) -> N
     trial = Trial(PAIRS["map"], make_task((4,)), 5)
     group = Group.of(trial)
     advanced(group, 2)
-    Checkpoint.of(group, trial).save(tmp_path / "00000")
-    loaded = Checkpoint.load(tmp_path / "00000")
+    Checkpoint.of(group, trial).save(place(tmp_path))
+    loaded = Checkpoint.load(place(tmp_path))
     assert loaded is not None
     assert (loaded.best, loaded.report.fit, loaded.report.epoch) == ({}, WORST, 0)
     assert math.isnan(loaded.report.loss)
@@ -95,34 +100,35 @@ def test_training_on_does_not_change_a_checkpoint(make_task: Any) -> None:
     assert all(torch.equal(tensor, saved.state[name]) for name, tensor in before.items())
 
 
-def test_a_half_written_folder_is_none(make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Checkpoint.load(tmp_path / "00000") is None
+def test_a_full_disk_leaves_what_was_whole(make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Checkpoint.load(place(tmp_path)) is None
     trial = Trial(PAIRS["map"], make_task(), 5)
     group = Group.of(trial)
     advanced(group, 1)
     first = Checkpoint.of(group, trial)
 
-    def full(*arguments: Any) -> None:
+    def full(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:100])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(json, "dumps", full)
+        broken.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError, match="No space"):
-            first.save(tmp_path / "00000")
-    assert Checkpoint.load(tmp_path / "00000") is None
-    first.save(tmp_path / "00000")
-    assert {path.name for path in (tmp_path / "00000").iterdir()} == {STATE, BEST, REPORT}
+            first.save(place(tmp_path))
+    assert Checkpoint.load(place(tmp_path)) is None
+    first.save(place(tmp_path))
 
     advanced(group, 1)
     with monkeypatch.context() as broken:
-        broken.setattr(json, "dumps", full)
+        broken.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError, match="No space"):
-            Checkpoint.of(group, trial).save(tmp_path / "00000")
-    older = Checkpoint.load(tmp_path / "00000")
+            Checkpoint.of(group, trial).save(place(tmp_path))
+    older = Checkpoint.load(place(tmp_path))
     assert older is not None
-    assert older.report == first.report  # what was whole stays
-    Checkpoint.of(group, trial).save(tmp_path / "00000")
-    newer = Checkpoint.load(tmp_path / "00000")
+    assert older.report == first.report
+    Checkpoint.of(group, trial).save(place(tmp_path))
+    newer = Checkpoint.load(place(tmp_path))
     assert newer is not None
     assert newer.report == trial.report != first.report
     assert [path.name for path in tmp_path.iterdir()] == ["00000"]
@@ -134,7 +140,7 @@ def test_the_best_generator_loads_as_an_export(pair: str, make_task: Any, tmp_pa
     group = Group.of(trial)
     while trial.report.epoch < 6:
         group.advance()
-    save_best(trial, tmp_path / "00000")
+    save_best(trial, place(tmp_path))
     generator = opened(tmp_path / "00000")
     assert generator.columns == ("a", "b")
     ours = rebuilt(trial.described(), trial.best()).sample(30, 4).numpy()
@@ -144,6 +150,6 @@ def test_the_best_generator_loads_as_an_export(pair: str, make_task: Any, tmp_pa
 def test_the_code_of_a_plug_in_goes_with_it(make_task: Any, tmp_path: Path) -> None:
     trial = Trial(PAIRS["map"], make_task(sources={"pushforward": "# é\n"}), 5)
     Group.of(trial).advance()
-    save_best(trial, tmp_path / "00000")
+    save_best(trial, place(tmp_path))
     assert (tmp_path / "00000" / "plugin.py").read_bytes() == "# é\n".encode()
     assert json.loads((tmp_path / "00000" / "model.json").read_text())["plugin"] is True

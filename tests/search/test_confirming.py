@@ -13,10 +13,12 @@ from mlflow import MlflowClient
 
 from search import Store, confirming, opened, plan_resume
 from search.configuration import Configuration
-from search.confirming import Finalist, _Trained, candidates, confirm
+from search.confirming import _Trained, candidates, confirm
 from search.errors import InputError
+from search.finalist import Finalist
 from search.goals import Goals
 from search.leaderboard import Entry, Leaderboard
+from search.storage import Storage
 
 Genseek = Callable[..., tuple[int, str, str]]
 CONFIGURATION = Configuration("pushforward", "mmd")
@@ -56,12 +58,12 @@ def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, param
     problem, rows = plan.problem, len(plan.task.rows.test)
     chosen = [entry(trial, 1.0, parameters=size) for trial, size in enumerate(parameters)]
     made = [
-        _Trained(each, [Path(f"{each.trial}/{number}") for number in range(3)], [3.0, 1.0, 2.0], [5, 6, 7])
+        _Trained(each, [Storage(f"/{each.trial}/{number}") for number in range(3)], [3.0, 1.0, 2.0], [5, 6, 7])
         for each in chosen
     ]
 
-    def drawn(plan: Any, checkpoint: Path, validated: float, seed: int) -> Any:
-        trial, number = int(checkpoint.parent.name), int(checkpoint.name)
+    def drawn(plan: Any, checkpoint: Storage, validated: float, seed: int) -> Any:
+        trial, number = map(int, checkpoint.uri.split("/")[1:])
         moved = noises[trial]
         if moved is None:
             return np.full((2, rows, 2), np.nan)
@@ -82,7 +84,7 @@ def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: py
     for each in found:
         assert each.low < each.fit < each.high
         assert each.optimism == pytest.approx(6 ** (1 / 3) - 1)  # of 3, 1 and 2, where the search had found 1
-        assert each.checkpoint.name == "1"  # the best on validation rows
+        assert each.checkpoint.uri.endswith("/1")  # the best on validation rows
         assert each.fit == pytest.approx(math.prod(each.fits) ** (1 / 3))
     assert found[0].high < found[1].low
 
@@ -223,15 +225,15 @@ def test_a_search_confirms_its_finalists_and_again_when_it_has_tried_more(
 
 
 def test_other_candidates_never_go_on_from_these(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    folders: list[Path] = []
+    names: list[str] = []
 
-    def trained(plan: Any, chosen: Any, seeds: int, folder: Path, listeners: Any) -> list[Any]:
-        folders.append(folder)
+    def trained(plan: Any, chosen: Any, seeds: int, name: str, listeners: Any) -> list[Any]:
+        names.append(name)
         return []
 
     monkeypatch.setattr(confirming, "_trained", trained)
     first, better = board(entry(0, 1.0), entry(1, 2.0)), board(entry(0, 1.0), entry(1, 2.0), entry(2, 0.5))
     for found, seeds in ((first, 3), (first, 3), (better, 3), (first, 4)):
         assert confirm(finished.plan, found, 1, seeds) == []
-    assert folders[0] == folders[1]
-    assert len(set(folders)) == 3
+    assert names[0] == names[1]
+    assert len(set(names)) == 3

@@ -4,7 +4,6 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from search.fusing import key_of
 from search.goals import WORST, Goals
 from search.halving import Halving
 from search.orders import Assignment, Message, News, Orders
+from search.storage import Storage
 from search.trial import Report
 
 FIT = Goals()
@@ -67,7 +67,14 @@ class Stage:
         self.budget = Budget(**{"trials": len(configurations), "epochs": 9, "grace": 9, **budget})
         seeds = [100 + number for number in range(len(configurations))]
         self.director = Director(
-            self.proposer, self.budget, seeds, Path("/kept"), ahead, [self.events.append], Halving(self.budget), goals
+            self.proposer,
+            self.budget,
+            seeds,
+            Storage("/kept"),
+            ahead,
+            [self.events.append],
+            Halving(self.budget),
+            goals,
         )
         self.kinds = dict(enumerate(map(key_of, configurations)))
 
@@ -212,7 +219,7 @@ def test_how_a_trial_ends(said: News, outcome: str, fit: float) -> None:
     assert stage.ended() == {0: outcome}
     assert stage.proposer.told == {0: (outcome, fit)}
     (ended,) = [event for event in stage.events if isinstance(event, Ended)]
-    assert ended.checkpoint == (Path("/kept/00000") if outcome == "finished" else None)
+    assert ended.checkpoint == (Storage("/kept/00000") if outcome == "finished" else None)
     assert ended.error == said.error
     assert not stage.director.done
     assert stage.hear("x", 0, [], [said, news(1, 9)]) == Orders([], [])
@@ -496,7 +503,7 @@ def test_what_was_decided_and_not_told_is_told_after_all(said: Report, outcome: 
     (ended,) = stage.events
     assert isinstance(ended, Ended)
     assert (ended.trial, ended.outcome) == (2, outcome)
-    assert ended.checkpoint == (Path("/kept/00002") if outcome == "finished" else None)
+    assert ended.checkpoint == (Storage("/kept/00002") if outcome == "finished" else None)
     assert stage.begins("x", 5) == [0]
 
 

@@ -13,6 +13,7 @@ from search.configuration import Configuration, Training
 from search.events import Ended, Reported, Started, Trained
 from search.leaderboard import Entries
 from search.recorder import Recorder
+from search.storage import Storage
 from search.trial import Report
 
 CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.5}, Training(learning_rate=0.01))
@@ -56,28 +57,35 @@ def report(epoch: int, fit: float) -> Report:
     )
 
 
-def told(listener: Any, trials: int, checkpoint: Path) -> None:
+def told(listener: Any, trials: int, checkpoint: Storage) -> None:
     """All events of some trials; the second is stopped, the third diverges, the fourth fails."""
     outcomes = ["finished", "stopped", "diverged", "failed"]
     for trial in range(trials):
         listener(Trained("trainer", trial, 0.5, time.time()))  # of no trial, and not recorded
         listener(Started(trial, CONFIGURATION, 100 + trial, time.time()))
         for epoch in EPOCHS:
-            listener(Reported(trial, report(epoch, 10.0 / epoch + trial), {"parameters": 99.0}, time.time()))
+            listener(
+                Reported(
+                    trial,
+                    report(epoch, 10.0 / epoch + trial),
+                    {"parameters": 99.0},
+                    time.time(),
+                    f"10.0.0.{1 + epoch // 10 % 2}",
+                )
+            )
         outcome: Any = outcomes[trial] if trial < 4 else "finished"
-        folder = checkpoint if outcome == "finished" else None
-        listener(Ended(trial, outcome, time.time(), folder, "it broke" if outcome == "failed" else ""))
+        kept = checkpoint if outcome == "finished" else None
+        listener(Ended(trial, outcome, time.time(), kept, "it broke" if outcome == "failed" else ""))
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
-    (folder / "model.json").write_text("{}")
-    return folder
+def checkpoint(tmp_path: Path) -> Storage:
+    place = Storage(str(tmp_path / "checkpoint"))
+    place.at("model.json").write(b"{}")
+    return place
 
 
-def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Path) -> None:
+def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Storage) -> None:
     store, entries = Store(store_folder), Entries()
     parent = store.begin("first", {}, {})
     writer = Recorder(store, parent, "first")
@@ -101,7 +109,7 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Path)
         assert read.facts == {"parameters": 99.0, "zeros": 0.25, "deviation": 0.5}
 
 
-def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Path) -> None:
+def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     writer = Recorder(store, parent, "first")
@@ -135,18 +143,21 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Path) -> None:
         "failed",
     ]
     assert client.get_run(writer.run_ids[3]).data.tags["genseek.error"] == "it broke"
+    assert client.get_run(writer.run_ids[0]).data.tags["genseek.node"] == "10.0.0.2, 10.0.0.1"  # in order, each once
     assert [entry.path for entry in client.list_artifacts(writer.run_ids[0])] == ["checkpoint"]
     assert client.list_artifacts(writer.run_ids[1]) == []
 
 
-def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpoint: Path) -> None:
+def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpoint: Storage) -> None:
     store = Watched(Store(store_folder))
     writer: Any = Recorder(store, store.begin("first", {}, {}), "first")  # type: ignore[arg-type]
     store.calls.clear()
     store.threads.clear()
     writer(Started(0, CONFIGURATION, 1, time.time()))
     for epoch in range(1, 301):
-        writer(Reported(0, report(epoch, 1.0 / epoch), {"parameters": 99.0}, time.time()))
+        writer(
+            Reported(0, report(epoch, 1.0 / epoch), {"parameters": 99.0}, time.time(), f"10.0.0.{1 + epoch // 10 % 2}")
+        )
     writer(Ended(0, "stopped", time.time()))
     assert writer.close() == ""
     assert store.calls.count("log") < 10  # for 300 reports of about ten metrics each
@@ -174,7 +185,7 @@ def test_listening_does_not_wait_for_a_slow_store(store_folder: Path) -> None:
 
 @pytest.mark.parametrize("failing", [{1}, {2}, {3}, {4}, {5}, {6}, {2, 3, 5, 7}])
 def test_nothing_is_lost_or_doubled_when_a_write_fails(
-    failing: set[int], store_folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    failing: set[int], store_folder: Path, checkpoint: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # MLflow's own client fails, so that what a store does in two calls may break between them.
     store = Store(store_folder)
@@ -206,7 +217,7 @@ def test_nothing_is_lost_or_doubled_when_a_write_fails(
         assert run.info.status in ("FINISHED", "FAILED")
 
 
-def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: Path) -> None:
+def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: Storage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     writer: Any = Recorder(Watched(store, lambda call: call > 4), parent, "first")  # type: ignore[arg-type]
@@ -221,7 +232,7 @@ def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: 
 
 @pytest.mark.parametrize("heard", range(0, 16, 2))
 def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
-    heard: int, store_folder: Path, checkpoint: Path
+    heard: int, store_folder: Path, checkpoint: Storage
 ) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
@@ -254,7 +265,7 @@ def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
         assert run.info.end_time == int(own[-1].time * 1000)
 
 
-def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint: Path) -> None:
+def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint: Storage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     begun = Started(0, CONFIGURATION, 1, 1e9)

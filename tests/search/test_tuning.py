@@ -14,6 +14,7 @@ import pytest
 from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
 from search.budget import Budget
+from search.cluster import slots as slots_of
 from search.errors import InputError
 from search.events import Ended, Event, Reported, Started, Trained
 from search.exporting import opened
@@ -23,7 +24,7 @@ from search.proposer import Proposer
 from search.study import Study
 from search.study_file import parse_study
 from search.trial import Report, Trial
-from search.tuning import MOST_DEAD, _Post, _slots, tune_trials
+from search.tuning import MOST_DEAD, _Post, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,7 +67,7 @@ def check(events: list[Event], task: Any, count: int, assert_alike: Any) -> None
     assert {event.outcome for event in ended} == {"finished"}
     for event in ended:
         assert event.checkpoint is not None
-        assert len(opened(event.checkpoint).sample(5)) == 5
+        assert len(opened(Path(event.checkpoint.uri)).sample(5)) == 5
     for started in (event for event in events if isinstance(event, Started)):
         told = [each.report for each in events if isinstance(each, Reported) and each.trial == started.trial]
         assert_alike(told, alone(started, task))
@@ -88,8 +89,8 @@ def test_what_a_search_finds_is_what_each_trial_finds_alone(
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"device": "gpu"}, r"^gpus = 1: one trainer wants more than the cluster has \(0 GPU\)"),
-        ({"cpus": 99}, r"^cpus = 99: one trainer wants more than the cluster has \(2 CPU\)"),
+        ({"device": "gpu"}, r"^gpus = 1: one trainer wants more than any node has \(0 GPU\)"),
+        ({"cpus": 99}, r"^cpus = 99: one trainer wants more than any node has \(2 CPU\)"),
     ],
 )
 def test_what_a_cluster_cannot_give(
@@ -113,8 +114,8 @@ def test_what_a_cluster_cannot_give(
 def test_shares_that_make_a_whole_are_all_taken(
     have: dict[str, float], wanted: dict[str, Any], slots: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.tuning.ray.cluster_resources", lambda: have)
-    assert _slots(Budget(**wanted)) == {"gpu": slots[0], "cpu": slots[1]}
+    monkeypatch.setattr("search.cluster.ray.nodes", lambda: [{"Alive": True, "Resources": have}])
+    assert slots_of(Budget(**wanted)) == {"gpu": slots[0], "cpu": slots[1]}
 
 
 def test_only_trainers_that_die_without_a_word_between_end_a_search() -> None:

@@ -19,6 +19,7 @@ from search.exporting import opened
 from search.fusing import UNMEASURED, key_of
 from search.group import Group
 from search.orders import Assignment, Message, News, Orders
+from search.storage import Storage
 from search.trial import Report, Trial
 from search.worker import STATES, TuneTrainer
 
@@ -45,7 +46,8 @@ class Desk:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter waits, and references that are functions."""
-    monkeypatch.setattr(worker, "ray", SimpleNamespace(get=lambda reference: reference()))
+    util = SimpleNamespace(get_node_ip_address=lambda: "10.0.0.1")
+    monkeypatch.setattr(worker, "ray", SimpleNamespace(get=lambda reference: reference(), util=util))
     monkeypatch.setattr(worker, "HEARTBEAT", 0.2)
     monkeypatch.setattr(worker, "PAUSE", 0.0)
 
@@ -61,7 +63,7 @@ def started(soon: None, tmp_path: Path) -> Iterator[Started]:
     def start(task: Any, device: str = "cpu", most: int | None = 8) -> tuple[Any, Desk, Message]:
         desk: Any = Desk()
         trainer = TuneTrainer.__new__(TuneTrainer)  # what Tune's own constructor does needs a cluster
-        trainer.setup({"device": device}, task, desk, most, 1, str(tmp_path))
+        trainer.setup({"device": device}, task, desk, most, 1, Storage(str(tmp_path)))
         first: Message = trainer.step()["message"]
         names.append((desk, first.trainer))
         return trainer, desk, first
@@ -199,7 +201,7 @@ def test_another_trainer_goes_on_from_the_checkpoint(
     desk.put(first.trainer, stop=[0])
     heard(trainer, lambda messages: bool(messages) and not messages[-1].numbers)
     monkeypatch.setattr(worker, "SAVED", 1e9)
-    saved = Checkpoint.load(state)
+    saved = Checkpoint.load(Storage(str(state)))
     assert saved is not None
     assert saved.report.epoch >= 1
 
@@ -217,8 +219,8 @@ def test_another_trainer_goes_on_from_the_checkpoint(
 def test_a_full_disk_fails_the_trial_and_not_the_trainer(
     started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(trial: Trial, folder: Path) -> None:
-        if folder.name == "00000":
+    def full(trial: Trial, place: Storage) -> None:
+        if place.uri.endswith("00000"):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(worker, "save_best", full)
@@ -249,7 +251,7 @@ def test_a_lost_desk_ends_its_trainer(make_task: Any, tmp_path: Path) -> None:
 
     desk = SimpleNamespace(take=SimpleNamespace(remote=lambda name: take))
     trainer: Any = TuneTrainer.__new__(TuneTrainer)
-    trainer.setup({"device": "cpu"}, make_task(), desk, 8, 1, str(tmp_path))
+    trainer.setup({"device": "cpu"}, make_task(), desk, 8, 1, Storage(str(tmp_path)))
     trainer.step()
     lost.set()
     with pytest.raises(RuntimeError, match="ConnectionError: the driver is gone"):

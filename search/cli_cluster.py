@@ -1,0 +1,156 @@
+"""The commands for a Ray cluster that this machine isn't part of: `submit`, `attach`, `stop` and `status`."""
+
+import inspect
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from search import cli_run
+from search.cli_output import print_json
+from search.errors import InputError
+from search.options import Json, SearchName, StudyName
+
+LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
+ELSEWHERE = ("name", "warm", "tracking_uri")  # options of `run` that aren't of its study
+
+Api = Annotated[
+    str,
+    typer.Option(
+        "--address", envvar="RAY_API_SERVER_ADDRESS", help="The cluster's Jobs API, such as http://HEAD:8265."
+    ),
+]
+
+
+def submit(
+    study: StudyName,
+    address: Api = LOCAL,
+    follow: Annotated[bool, typer.Option("--follow", help="Show what it prints; Ctrl-C leaves it running.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Folder of the store there, a whole path. Default: GENSEEK_STORE there."),
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="For checkpoints, as `run` has it. Default: GENSEEK_STORAGE there.")
+    ] = None,
+    **options: Any,
+) -> None:
+    """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
+    from search.jobs import Jobs
+    from search.planning import check_name
+    from search.preparation import problem_of, with_overrides
+    from search.shipping import shipped
+    from search.study_file import load_study
+
+    if store is not None and not store.startswith("/"):
+        raise InputError(f"--store {store}: expected a whole path, of the cluster's own")
+    given = {key: value for key, value in options.items() if key not in ELSEWHERE}
+    loaded = with_overrides(load_study(study), **given)
+    problem_of(loaded)
+    name = check_name(options["name"] or f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    jobs = Jobs(address)
+    with shipped(study, loaded) as (folder, sent, data):
+        rest = options | {"name": name, "data": data, "storage": storage}
+        job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store)
+    _go_on(jobs, job, address, follow)
+
+
+def resubmit(name: str, trials: str, store: Any, address: str) -> None:
+    """Let a cluster go on with a search that was submitted to it."""
+    from search.jobs import Jobs
+
+    jobs = Jobs(address)
+    jobs.latest(name)
+    _go_on(jobs, jobs.submit(name, ["resume", name, "--trials", trials], store=str(store) if store else None), address)
+
+
+def attach(name: SearchName, address: Api = LOCAL) -> None:
+    """Show what a submitted search prints, from its beginning until it ends; Ctrl-C leaves it running."""
+    from search.jobs import Jobs
+
+    jobs = Jobs(address)
+    _follow(jobs, jobs.latest(name), address)
+
+
+def stop(name: SearchName, address: Api = LOCAL) -> None:
+    """End a submitted search; what it has done is recorded, and `resume` goes on with it."""
+    from search.jobs import Jobs
+
+    jobs = Jobs(address)
+    job = jobs.stop(jobs.latest(name))
+    again = f"genseek resume {name} --address {address}"
+    Console().print(f"search {name}: {job.status.lower()}; it goes on with {again}", soft_wrap=True, highlight=False)
+
+
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of one search.", show_default=False)] = None,
+    address: Api = LOCAL,
+    as_json: Json = False,
+) -> None:
+    """List the searches that were submitted to a cluster, the newest first."""
+    from search.jobs import Jobs
+
+    jobs = Jobs(address)
+    found = jobs.all() if name is None else [jobs.latest(name)]
+    if as_json:
+        print_json([vars(job) for job in found])
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("search", "status", "began", "job", "message"):
+        table.add_column(heading)
+    for job in found:
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began))
+        table.add_row(job.search, job.status.lower(), began, job.id, job.message.partition("\n")[0])
+    Console().print(table if found else f"no search was submitted to {address}", soft_wrap=True, highlight=False)
+
+
+def _go_on(jobs: Any, job: Any, address: str, follow: bool = False) -> None:
+    """Say how to get at a job, or show it."""
+    where = "" if address == LOCAL else f" --address {address}"
+    lines = [f"search [bold]{job.search}[/] runs in the cluster, whatever becomes of this machine"]
+    lines += [f"    genseek {verb} {job.search}{where}" for verb in ("attach", "status", "stop")]
+    Console().print("\n".join(lines), soft_wrap=True, highlight=False)
+    if follow:
+        _follow(jobs, job, address)
+
+
+def _follow(jobs: Any, job: Any, address: str) -> None:
+    try:
+        code = jobs.follow(job, lambda lines: print(lines, end="", flush=True))
+    except KeyboardInterrupt:
+        where = "" if address == LOCAL else f" --address {address}"
+        Console().print(f"search {job.search} goes on: genseek attach {job.search}{where}", soft_wrap=True)
+        code = 0
+    raise typer.Exit(code)
+
+
+def _shared() -> list[inspect.Parameter]:
+    """Options of `run` that `submit` has too."""
+    own = [*inspect.signature(submit).parameters, "as_json"]
+    return [each for each in inspect.signature(cli_run.run).parameters.values() if each.name not in own]
+
+
+def _written(options: dict[str, Any]) -> list[str]:
+    """Options of `run` as they are written on its command line."""
+    words = []
+    for parameter in inspect.signature(cli_run.run).parameters.values():
+        value = options.get(parameter.name)
+        if value is None or value is False:
+            continue
+        declared = parameter.annotation.__metadata__[0].param_decls or [f"--{parameter.name.replace('_', '-')}"]
+        words += [declared[0]] if value is True else [declared[0], str(value)]
+    return words
+
+
+def _with_shared(command: Any) -> Any:
+    """`submit` with all of its options spelt out, as the command line reads them from its signature."""
+    own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
+    every = [*own, *_shared()]
+    command.__signature__ = inspect.Signature(every)
+    command.__annotations__ = {each.name: each.annotation for each in every}
+    return command
+
+
+_with_shared(submit)

@@ -1,0 +1,106 @@
+"""The Ray cluster that a search runs on: one of this machine alone, or one that RAY_ADDRESS names."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import torch
+
+from search.budget import Budget
+from search.errors import InputError
+from search.storage import Storage
+from search.survey import survey
+
+ROUNDING = 1e-9  # ten shares of 0.1 are a whole
+OBJECTS = 2**28  # bytes of shared memory of a cluster of this machine
+OUTSIDE = ("ray://", "http://", "https://")  # addresses for programs that aren't on a node
+
+
+@contextmanager
+def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str]]:
+    """Join the cluster or start one, unless this process is in one; gives what a user should know of it, a line each.
+
+    Raises:
+        InputError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
+    """
+    if ray.is_initialized():
+        _check_room(budget)
+        yield []
+        return
+    address = os.environ.get("RAY_ADDRESS", "")
+    try:
+        _start(address)
+        _check_room(budget)
+        yield survey(storage, nodes()) if address and address != "local" else []
+    finally:
+        ray.shutdown()
+
+
+def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
+    """Trainers that a search would have, by device, and what a user should know; joins a cluster to ask it.
+
+    Raises:
+        InputError: as `cluster`.
+    """
+    if not os.environ.get("RAY_ADDRESS"):
+        return _held(budget, os.cpu_count() or 1, torch.cuda.device_count()), []
+    with cluster(budget, storage) as warnings:
+        return slots(budget), warnings
+
+
+def nodes() -> list[dict[str, Any]]:
+    """What Ray says of each node that is alive."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def slots(budget: Budget) -> dict[str, int]:
+    """Trainers that the nodes can hold, by device; those on GPUs come first."""
+    held = [_held(budget, node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes()]
+    return {device: sum(own[device] for own in held) for device in ("gpu", "cpu")}
+
+
+def _held(budget: Budget, cpus: float, gpus: float) -> dict[str, int]:
+    """Trainers that a node with so many cores and GPUs holds."""
+    cores = int(cpus / budget.cpus + ROUNDING)
+    on_gpus = min(cores, int(gpus / budget.gpus + ROUNDING)) if budget.device != "cpu" else 0
+    return {"gpu": on_gpus, "cpu": cores - on_gpus if budget.device != "gpu" else 0}
+
+
+def _start(address: str) -> None:
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
+    if address.startswith(OUTSIDE):
+        raise InputError(
+            f"--address {address}: a search can't be led from outside its cluster; submit it, genseek submit "
+            f"--address http://HEAD:8265, or run it on one of the nodes with --address auto"
+        )
+    local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        if not address:
+            raise InputError(f"Ray can't be started on this machine: {_line(error)}") from error
+        raise InputError(
+            f"--address {address}: can't join the cluster ({_line(error)}); is this machine one of its nodes (ray "
+            "start --address HEAD:6379), and do RAY_AUTH_MODE and the token here agree with the head's?"
+        ) from error
+
+
+def _check_room(budget: Budget) -> None:
+    if budget.trainers or any(slots(budget).values()):
+        return  # or else nodes may come
+    have = [node["Resources"] for node in nodes()]
+    wanted = {"CPU": budget.cpus} | ({"GPU": budget.gpus} if budget.device == "gpu" else {})
+    for name, share in wanted.items():
+        most = max((own.get(name, 0) for own in have), default=0)
+        if share > most:
+            key = f"{name.lower()}s"
+            grows = "" if most else "; where nodes come when they are asked for, say how many trainers: --trainers N"
+            raise InputError(f"{key} = {share:g}: one trainer wants more than any node has ({most:g} {name}){grows}")
+    raise InputError(f"no node has both {budget.cpus:g} CPUs and {budget.gpus:g} GPUs, which one trainer wants")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,145 @@
+"""Searches as jobs of a Ray cluster: the driver runs there, whatever becomes of the machine that submitted it."""
+
+import asyncio
+import shlex
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from search.errors import InputError, unknown
+
+KEY = "genseek"  # of a job's metadata: the name of its search
+STORE = '"${GENSEEK_STORE:-$HOME/genseek-store}"'  # for the shell of the driver's node
+STOPPING = "60"  # seconds that a driver has to record what it was doing
+POLL = 1.0
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+CURES = {
+    "Authentication": "; set RAY_AUTH_MODE=token and give the cluster's token, in RAY_AUTH_TOKEN or ~/.ray/auth_token",
+    "ray[default]": "; or pip install 'genseek[cluster]'",
+    "Failed to connect": " (is the dashboard of the head there, or a tunnel to it?)",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Job:
+    """One run of a driver: of which search, its id and status, when it began, and what Ray says of it."""
+
+    search: str
+    id: str
+    status: str
+    began: float
+    message: str
+    code: int | None
+
+
+@final
+class Jobs:
+    """Searches that were submitted to a cluster.
+
+    Args:
+        address: of its Jobs API, such as http://10.0.0.5:8265.
+
+    Raises:
+        InputError: it doesn't answer there, the token is wrong, or this installation has no Jobs API.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        with self._told():
+            from ray.job_submission import JobSubmissionClient
+
+            self._client = JobSubmissionClient(address)
+
+    def submit(self, name: str, arguments: Sequence[str], folder: Path | None = None, store: str | None = None) -> Job:
+        """Start `genseek` with these arguments in the cluster, in a copy of `folder` that is kept in the store."""
+        if any(job.status not in ENDED for job in self._of(name)):
+            raise InputError(f"search {name!r} runs in the cluster already: genseek attach {name}")
+        where = shlex.quote(store) if store else STORE
+        there = f"{where}/submitted/{shlex.quote(name)}"
+        command = shlex.join(["genseek", *arguments, "--address", "auto"])
+        # Ray removes a job's own folder some day, and a search may go on later.
+        kept = f"mkdir -p {there} && cp -r . {there} && cd {there}" if folder else f"cd {there}"
+        with self._told():
+            submitted = self._client.submit_job(
+                entrypoint=f"{kept} && exec {command} --store {where}",
+                submission_id=f"{name}-{uuid.uuid4().hex[:8]}",
+                runtime_env={
+                    **({"working_dir": str(folder)} if folder else {}),
+                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOPPING, "PYTHONUNBUFFERED": "1"},
+                },
+                metadata={KEY: name},
+            )
+        return next(job for job in self._of(name) if job.id == submitted)
+
+    def all(self) -> list[Job]:
+        """Jobs of searches, the newest first."""
+        with self._told():
+            found = [(job, (job.metadata or {}).get(KEY)) for job in self._client.list_jobs()]
+        jobs = [
+            Job(
+                name,
+                job.submission_id or "",
+                str(job.status.value),
+                (job.start_time or 0) / 1000,
+                job.message or "",
+                job.driver_exit_code,
+            )
+            for job, name in found
+            if name is not None
+        ]
+        return sorted(jobs, key=lambda job: job.began, reverse=True)
+
+    def latest(self, name: str) -> Job:
+        """The newest job of a search.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = self._of(name)
+        if not found:
+            names = sorted({job.search for job in self.all()})
+            raise InputError(f"{unknown('search', name, names)} (submitted to {self._address})")
+        return found[0]
+
+    def follow(self, job: Job, show: Callable[[str], Any]) -> int:
+        """Show all that a driver prints until it ends; its exit code."""
+        with self._told():
+            asyncio.run(self._tail(job.id, show))
+        now = self._ended(job)
+        return 0 if now.status == "SUCCEEDED" else 130 if now.status == "STOPPED" else now.code or 1
+
+    def stop(self, job: Job) -> Job:
+        """Let a driver record what it was doing, and end; the job when it has."""
+        with self._told():
+            self._client.stop_job(job.id)
+        return self._ended(job)
+
+    def _ended(self, job: Job) -> Job:
+        """A job as it stands when it has ended."""
+        while (now := next(each for each in self.all() if each.id == job.id)).status not in ENDED:
+            time.sleep(POLL)
+        return now
+
+    def _of(self, name: str) -> list[Job]:
+        return [job for job in self.all() if job.search == name]
+
+    async def _tail(self, job: str, show: Callable[[str], Any]) -> None:
+        async for lines in self._client.tail_job_logs(job):
+            show(lines)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell in one line what a cluster doesn't do."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            cure = next((cure for words, cure in CURES.items() if words in str(error)), "")
+            raise InputError(f"--address {self._address}: {said.rstrip('.')}{cure}") from error

@@ -1,0 +1,130 @@
+"""A survey of a cluster's nodes: whether each could run trainers, asked of a worker there before anything starts."""
+
+import platform
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.errors import InputError
+from search.storage import Storage
+
+PACKAGES = ("genseek", "torch", "numpy")  # whose versions change what a trial finds
+PATIENCE = 60.0  # seconds that a node may take to answer
+SHOWN = 3  # nodes that a line names
+SHARED = "name a folder that every node sees, or such as s3://bucket/folder, with --storage"
+CORES_ONLY = "+cpu"  # how the version of a torch ends that was built without CUDA
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node says: versions of what is installed, and what is wrong with the storage there, if anything."""
+
+    versions: Mapping[str, str]
+    storage: str = ""
+
+
+def survey(storage: Storage | None, nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ask every node with cores, of those that `ray.nodes()` lists; what a user should know all the same, a line each.
+
+    Raises:
+        InputError: some can't run trainers: a line for each reason, with its cure.
+    """
+    asked = [node for node in nodes if node["Resources"].get("CPU", 0) > 0]
+    troubles: dict[str, list[str]] = {}
+    warnings: dict[str, list[str]] = {}
+    with _marked(storage) as place:
+        pending = [_ask(place, node["NodeID"]) for node in asked]
+        for node, reference in zip(asked, pending, strict=True):
+            address = node["NodeManagerAddress"]
+            try:
+                answer = ray.get(reference, timeout=PATIENCE)
+            except (RayError, ImportError) as error:
+                troubles.setdefault(_silence(error), []).append(address)
+                continue
+            for trouble in _compared(answer, place, node["NodeID"]):
+                troubles.setdefault(trouble, []).append(address)
+            if node["Resources"].get("GPU", 0) > 0 and answer.versions["torch"].endswith(CORES_ONLY):
+                line = "has GPUs and a torch without CUDA, so trials train on cores there: install a CUDA build"
+                warnings.setdefault(line, []).append(address)
+    if troubles:
+        raise InputError("\n".join(_lines(troubles)))
+    return _lines(warnings)
+
+
+def _ask(place: Storage | None, node: str) -> Any:
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(_answer).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(place, node)
+
+
+def _answer(place: Storage | None, node: str) -> Answer:
+    """What runs on a node."""
+    trouble = ""
+    if place is not None:
+        try:
+            if place.at("driver").read() is None:
+                trouble = "doesn't see what the driver writes"
+            place.at(node).write(b"")
+        except Exception as error:
+            trouble = f"can't read and write there ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+    return Answer(_versions(), trouble)
+
+
+def _versions() -> dict[str, str]:
+    return {"Python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+@contextmanager
+def _marked(storage: Storage | None) -> Iterator[Storage | None]:
+    """A place in the storage where the driver has left a file."""
+    if storage is None:
+        yield None
+        return
+    place = storage.at(f"survey-{uuid.uuid4().hex}")
+    try:
+        place.at("driver").write(b"")
+    except OSError as error:
+        raise InputError(f"storage {storage.uri}: the driver can't write there ({error}); {SHARED}") from error
+    try:
+        yield place
+    finally:
+        with suppress(OSError):
+            place.remove()
+
+
+def _silence(error: Exception) -> str:
+    """Why a node gave no answer."""
+    if isinstance(error, GetTimeoutError):
+        return f"doesn't answer within {PATIENCE:.0f} seconds: look at its logs, and whether its ports can be reached"
+    if "ModuleNotFoundError" in str(error) or isinstance(error, ImportError):
+        return "can't import genseek: install the same version there as here"
+    return f"can't run a task ({str(error).strip().splitlines()[-1][:200]})"
+
+
+def _compared(answer: Answer, place: Storage | None, node: str) -> Iterator[str]:
+    """What is wrong with a node that answered."""
+    for name, here in _versions().items():
+        here, there = here.partition("+")[0], answer.versions[name].partition("+")[0]
+        if here != there:
+            yield f"has {name} {there}, and the driver {here}: install the same on both"
+    if place is None:
+        return
+    where = place.uri.rpartition("/")[0]
+    if answer.storage:
+        yield f"{answer.storage}, storage {where}: {SHARED}"
+    elif place.at(node).read() is None:
+        yield f"writes what the driver doesn't see, storage {where}: {SHARED}"
+
+
+def _lines(found: Mapping[str, Sequence[str]]) -> list[str]:
+    lines = []
+    for what, addresses in found.items():
+        others = f" and {len(addresses) - SHOWN} others" if len(addresses) > SHOWN else ""
+        lines.append(f"node {', '.join(addresses[:SHOWN])}{others} {what}")
+    return lines
