@@ -21,6 +21,7 @@ class Budget:
         device: where trials train: "cpu", "gpu", or "auto" for GPUs where there are any and the remaining cores.
         cpus, gpus: what a trainer takes of the cluster; one on cores takes no GPU. gpus may be a fraction.
         trainers: how many there shall be, though some must wait for room; 0 for as many as there is room for.
+        checkpoint_seconds: between checkpoints of trials in training, from which others go on if their trainer dies.
         finalists: best trials that are trained again with fresh seeds when the search has ended; 0 for none.
         seed: of the splits, the suggestions and every trial.
 
@@ -39,6 +40,7 @@ class Budget:
     cpus: float = 1.0
     gpus: float = 1.0
     trainers: int = 0
+    checkpoint_seconds: float = 20.0
     finalists: int = 3
     seed: int = 0
 
@@ -53,6 +55,8 @@ class Budget:
             raise ValueError(f"reduction must be at least 2, got {self.reduction}")
         if self.cpus <= 0 or self.gpus <= 0:
             raise ValueError(f"cpus and gpus must be above 0, got {self.cpus} and {self.gpus}")
+        if self.checkpoint_seconds <= 0:
+            raise ValueError(f"checkpoint_seconds must be above 0, got {self.checkpoint_seconds}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 

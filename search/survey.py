@@ -51,7 +51,7 @@ def survey(storage: Storage | None, nodes: Sequence[Mapping[str, Any]]) -> list[
             for trouble in _compared(answer, place, node["NodeID"]):
                 troubles.setdefault(trouble, []).append(address)
             if node["Resources"].get("GPU", 0) > 0 and answer.versions["torch"].endswith(CORES_ONLY):
-                line = "has GPUs and a torch without CUDA, so trials train on cores there: install a CUDA build"
+                line = "GPUs, but a torch without CUDA, so trials train on cores there; install a CUDA build"
                 warnings.setdefault(line, []).append(address)
     if troubles:
         raise InputError("\n".join(_lines(troubles)))
@@ -69,10 +69,12 @@ def _answer(place: Storage | None, node: str) -> Answer:
     if place is not None:
         try:
             if place.at("driver").read() is None:
-                trouble = "doesn't see what the driver writes"
+                trouble = "what the driver writes isn't seen there"
             place.at(node).write(b"")
         except Exception as error:
-            trouble = f"can't read and write there ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            trouble = (
+                f"it can't be read and written there ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            )
     return Answer(_versions(), trouble)
 
 
@@ -101,10 +103,10 @@ def _marked(storage: Storage | None) -> Iterator[Storage | None]:
 def _silence(error: Exception) -> str:
     """Why a node gave no answer."""
     if isinstance(error, GetTimeoutError):
-        return f"doesn't answer within {PATIENCE:.0f} seconds: look at its logs, and whether its ports can be reached"
+        return f"no answer within {PATIENCE:.0f} seconds; look at Ray's logs there, and whether its ports are open"
     if "ModuleNotFoundError" in str(error) or isinstance(error, ImportError):
-        return "can't import genseek: install the same version there as here"
-    return f"can't run a task ({str(error).strip().splitlines()[-1][:200]})"
+        return "genseek can't be imported; install the same version there as here"
+    return f"no task can run there ({str(error).strip().splitlines()[-1][:200]})"
 
 
 def _compared(answer: Answer, place: Storage | None, node: str) -> Iterator[str]:
@@ -112,19 +114,19 @@ def _compared(answer: Answer, place: Storage | None, node: str) -> Iterator[str]
     for name, here in _versions().items():
         here, there = here.partition("+")[0], answer.versions[name].partition("+")[0]
         if here != there:
-            yield f"has {name} {there}, and the driver {here}: install the same on both"
+            yield f"{name} {there}, where the driver has {here}; install the same on both"
     if place is None:
         return
     where = place.uri.rpartition("/")[0]
     if answer.storage:
-        yield f"{answer.storage}, storage {where}: {SHARED}"
+        yield f"storage {where}: {answer.storage}; {SHARED}"
     elif place.at(node).read() is None:
-        yield f"writes what the driver doesn't see, storage {where}: {SHARED}"
+        yield f"storage {where}: what is written there isn't seen by the driver; {SHARED}"
 
 
 def _lines(found: Mapping[str, Sequence[str]]) -> list[str]:
     lines = []
     for what, addresses in found.items():
         others = f" and {len(addresses) - SHOWN} others" if len(addresses) > SHOWN else ""
-        lines.append(f"node {', '.join(addresses[:SHOWN])}{others} {what}")
+        lines.append(f"node{'s' if len(addresses) > 1 else ''} {', '.join(addresses[:SHOWN])}{others}: {what}")
     return lines

@@ -182,7 +182,14 @@ def tune_trials(
     interrupt.director = director
     with _signals(interrupt), cluster(budget, storage):
         desk = new_desk()
-        shared = {"task": task, "desk": desk, "most": most, "cpus": budget.cpus, "storage": storage}
+        shared = {
+            "task": task,
+            "desk": desk,
+            "most": most,
+            "cpus": budget.cpus,
+            "storage": storage,
+            "every": budget.checkpoint_seconds,
+        }
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(TuneTrainer, **shared), lambda config: _resources(config, budget)),
             tune_config=tune.TuneConfig(

@@ -4,7 +4,7 @@ import pickle
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,7 +22,6 @@ from search.trial import Report, Trial
 
 HEARTBEAT = 1.0  # seconds after which a trainer speaks though there is no news
 PAUSE = 0.1  # seconds that it keeps silent after each message
-SAVED = 20.0  # seconds between checkpoints of the trials in training
 STATES = "states"
 
 
@@ -30,7 +29,8 @@ class TuneTrainer(tune.Trainable):
     """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
 
     `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
-    desk where its orders are, trials of a pack (`most`: see `Fusing`), cores, and the storage for checkpoints.
+    desk where its orders are, trials of a pack (`most`: see `Fusing`), cores, the storage for
+    checkpoints, and the seconds between those of trials in training.
     """
 
     def setup(
@@ -41,13 +41,14 @@ class TuneTrainer(tune.Trainable):
         most: int | None = None,
         cpus: float = 1,
         storage: Storage | None = None,
+        every: float = 20.0,
     ) -> None:
         """Begin to listen for orders and to train."""
         assert task is not None and storage is not None
         self._task, self._desk, self._place = task, desk, storage
         self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA behind it
         self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
-        self._cpus, self._most = max(1, int(cpus)), most
+        self._cpus, self._most, self._every = max(1, int(cpus)), most, every
         self._name, self._node = uuid.uuid4().hex, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         self._orders: list[Orders] = []
         self._news: list[News] = []
@@ -109,7 +110,7 @@ class TuneTrainer(tune.Trainable):
                 self._changed.notify_all()
 
     def _serve(self, trainer: Trainer) -> None:
-        saved = time.monotonic()
+        saved, saving = time.monotonic(), threading.Thread()
         with self._changed:
             self._room = trainer.room
             self._changed.notify_all()
@@ -121,10 +122,10 @@ class TuneTrainer(tune.Trainable):
             worked = trainer.seconds
             news = [each for order in orders for each in self._obey(trainer, order)]
             news += self._told(trainer)
-            if time.monotonic() - saved > SAVED:
-                for number, checkpoint in trainer.checkpoints().items():
-                    with suppress(OSError):  # a trial without one begins anew where its trainer dies
-                        checkpoint.save(self._state(number))
+            if time.monotonic() - saved > self._every and not saving.is_alive():
+                # Far storage takes its time, and training doesn't wait for it.
+                saving = threading.Thread(target=self._save, args=(trainer.checkpoints(),), name="saving", daemon=True)
+                saving.start()
                 saved = time.monotonic()
             with self._changed:
                 self._news += news
@@ -166,6 +167,11 @@ class TuneTrainer(tune.Trainable):
         except OSError as error:
             return f"its checkpoint can't be kept: {error.strerror or error}"
         return ""
+
+    def _save(self, checkpoints: Mapping[int, Checkpoint]) -> None:
+        for number, checkpoint in checkpoints.items():
+            with suppress(OSError):  # a trial without one begins anew where its trainer dies
+                checkpoint.save(self._state(number))
 
     def _state(self, number: int) -> Storage:
         return self._place.at(STATES).at(f"{number:05d}")

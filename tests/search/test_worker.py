@@ -60,10 +60,10 @@ def started(soon: None, tmp_path: Path) -> Iterator[Started]:
     """Starts a trainer, and gives its desk and its first message; at the end all of them let go of their trials."""
     names: list[tuple[Desk, str]] = []
 
-    def start(task: Any, device: str = "cpu", most: int | None = 8) -> tuple[Any, Desk, Message]:
+    def start(task: Any, device: str = "cpu", most: int | None = 8, every: float = 1e9) -> tuple[Any, Desk, Message]:
         desk: Any = Desk()
         trainer = TuneTrainer.__new__(TuneTrainer)  # what Tune's own constructor does needs a cluster
-        trainer.setup({"device": device}, task, desk, most, 1, Storage(str(tmp_path)))
+        trainer.setup({"device": device}, task, desk, most, 1, Storage(str(tmp_path)), every)
         first: Message = trainer.step()["message"]
         names.append((desk, first.trainer))
         return trainer, desk, first
@@ -188,19 +188,18 @@ def test_a_diverged_trial_leaves_no_checkpoint(started: Started, make_task: Any,
     assert not (tmp_path / "00000").exists()
 
 
-def test_another_trainer_goes_on_from_the_checkpoint(
-    started: Started, make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "SAVED", 0.0)
+def test_another_trainer_goes_on_from_the_checkpoint(started: Started, make_task: Any, tmp_path: Path) -> None:
     task = make_task(tuple(range(1, 2000)))
-    trainer, desk, first = started(task)
+    trainer, desk, first = started(task, every=0.0)
     (given,) = assignments(4)
     desk.put(first.trainer, [given])
     state = tmp_path / STATES / "00000"
     heard(trainer, lambda messages: state.exists() and len(all_news(messages)) >= 3)
     desk.put(first.trainer, stop=[0])
     heard(trainer, lambda messages: bool(messages) and not messages[-1].numbers)
-    monkeypatch.setattr(worker, "SAVED", 1e9)
+    for thread in threading.enumerate():
+        if thread.name == "saving":
+            thread.join()
     saved = Checkpoint.load(Storage(str(state)))
     assert saved is not None
     assert saved.report.epoch >= 1

@@ -1,0 +1,89 @@
+"""What a cluster holds: trainers are counted node by node, and what can't be had is said before anything starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import cluster as clusters
+from search.budget import Budget
+from search.cluster import cluster, room, slots
+from search.errors import InputError
+from search.storage import Storage
+
+
+@pytest.fixture
+def with_nodes(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets Ray have nodes of these resources, and a dead one."""
+
+    def have(*resources: dict[str, float]) -> None:
+        dead = {"Alive": False, "Resources": {"CPU": 64.0}}
+        alive = [{"Alive": True, "Resources": own} for own in resources]
+        monkeypatch.setattr(clusters.ray, "nodes", lambda: [dead, *alive])
+        monkeypatch.setattr(clusters.ray, "is_initialized", lambda: True)
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ({}, {"gpu": 2, "cpu": 9}),
+        ({"cpus": 2}, {"gpu": 2, "cpu": 2}),  # cores that are left over don't add up
+        ({"device": "gpu", "gpus": 0.5}, {"gpu": 4, "cpu": 0}),
+        ({"device": "cpu", "cpus": 4}, {"gpu": 0, "cpu": 1}),
+    ],
+)
+def test_trainers_are_counted_node_by_node(budget: Any, expected: dict[str, int], with_nodes: Any) -> None:
+    with_nodes({}, {"CPU": 3.0}, {"CPU": 3.0}, {"CPU": 5.0, "GPU": 2.0})
+    assert slots(Budget(**budget)) == expected
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"cpus": 4}, r"^cpus = 4: one trainer wants more than any node has \(3 CPU\)$"),
+        ({"device": "gpu", "gpus": 2}, r"^gpus = 2: one trainer wants more than any node has \(1 GPU\)$"),
+        ({"device": "gpu", "cpus": 3}, r"^no node has both 3 CPUs and 1 GPUs"),
+    ],
+)
+def test_what_no_node_has(budget: Any, said: str, with_nodes: Any) -> None:
+    with_nodes({"CPU": 3.0}, {"CPU": 1.0, "GPU": 1.0})
+    with pytest.raises(InputError, match=said), cluster(Budget(**budget)):
+        pass
+    with cluster(Budget(trainers=4, **budget)):
+        pass  # such nodes may come
+
+
+def test_a_head_without_cores_says_how_a_cluster_grows(with_nodes: Any) -> None:
+    with_nodes({})
+    with pytest.raises(InputError, match=r"--trainers N$"), cluster(Budget()):
+        pass
+
+
+def test_room_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("search.cluster.os.cpu_count", lambda: 6)
+    monkeypatch.setattr("search.cluster.torch.cuda.device_count", lambda: 0)
+    assert room(Budget(cpus=2), Storage(str(tmp_path))) == ({"gpu": 0, "cpu": 3}, [])
+
+
+@pytest.mark.parametrize("address", ["ray://10.0.0.5:10001", "http://10.0.0.5:8265"])
+def test_a_search_is_led_from_a_node(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match=r"genseek submit --address http://.*--address auto"), cluster(Budget()):
+        pass
+
+
+def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+
+    def refused(**options: Any) -> None:
+        raise ConnectionError("Could not find any\nrunning Ray instance")
+
+    monkeypatch.setattr(clusters.ray, "init", refused)
+    with pytest.raises(InputError) as raised, cluster(Budget()):
+        pass
+    assert "127.0.0.1:1: can't join the cluster (Could not find any running Ray instance); is this" in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,114 @@
+"""A survey of nodes: each that can't run trainers is named, with why and a cure; several alike share a line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.exceptions import GetTimeoutError, RaySystemError
+
+from search import survey as surveying
+from search.errors import InputError
+from search.storage import Storage
+from search.survey import Answer, survey
+
+HERE = {"Python": "3.11.7", "genseek": "0.1.0", "torch": "2.13.0+cu130", "numpy": "2.4.1"}
+
+
+def nodes(count: int, **resources: float) -> list[dict[str, Any]]:
+    return [
+        {"NodeID": f"n{number}", "NodeManagerAddress": f"10.0.0.{number}", "Resources": {"CPU": 2.0, **resources}}
+        for number in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets nodes say what a test wants; by default what is so here, and they see the storage as we do."""
+    said: dict[str, Any] = {}
+
+    def ask(place: Storage | None, node: str) -> Any:
+        def answer() -> Answer:
+            own = said.get(node, {})
+            if isinstance(own, Exception):
+                raise own
+            if place is not None and not own.get("blind"):
+                place.at(node).write(b"")
+            versions: Mapping[str, str] = HERE | own.get("versions", {})
+            return Answer(versions, own.get("storage", ""))
+
+        return answer
+
+    monkeypatch.setattr(surveying, "_ask", ask)
+    monkeypatch.setattr(surveying, "_versions", lambda: HERE)
+    monkeypatch.setattr(surveying.ray, "get", lambda reference, timeout: reference())
+    return said
+
+
+def test_nodes_that_can_run_trainers(says: Any, tmp_path: Path) -> None:
+    says["n1"] = {"versions": {"torch": "2.13.0"}}  # the same torch, for another device
+    assert survey(Storage(str(tmp_path / "kept")), nodes(3)) == []
+    assert not list((tmp_path / "kept").iterdir())  # nothing is left of the survey
+    assert survey(None, nodes(2)) == []
+
+
+def test_a_node_without_cores_is_not_asked(says: Any) -> None:
+    says["n1"] = GetTimeoutError()
+    assert survey(None, nodes(1, CPU=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            {"versions": {"torch": "2.12.1"}},
+            "torch 2.12.1, where the driver has 2.13.0; install the same",
+        ),
+        (
+            {"versions": {"genseek": "0.0.9"}},
+            "genseek 0.0.9, where the driver has 0.1.0; install the same",
+        ),
+        ({"storage": "it is full"}, "storage .*: it is full; name a folder .* s3://bucket/folder"),
+        ({"blind": True}, "storage .*: what is written there isn't seen by the driver; .* --storage"),
+        (GetTimeoutError(), "no answer within 60 seconds; look at Ray's logs"),
+        (
+            RaySystemError("x\nModuleNotFoundError: No module named 'search'"),
+            "genseek can't be imported; inst",
+        ),
+        (RaySystemError("no memory left"), "no task can run there .*no memory left"),
+    ],
+)
+def test_a_node_that_cannot(answer: Any, said: str, says: Any, tmp_path: Path) -> None:
+    says["n2"] = answer
+    with pytest.raises(InputError, match=f"^node 10.0.0.2: {said}") as raised:
+        survey(Storage(str(tmp_path)), nodes(3))
+    assert "\n" not in str(raised.value)
+    assert "10.0.0.1" not in str(raised.value)
+
+
+def test_every_reason_has_a_line_and_many_nodes_share_it(says: Any) -> None:
+    says |= {f"n{number}": {"versions": {"torch": "2.12.1"}} for number in range(1, 6)}
+    says["n6"] = GetTimeoutError()
+    with pytest.raises(InputError) as raised:
+        survey(None, nodes(7))
+    first, second = str(raised.value).split("\n")
+    assert first.startswith("nodes 10.0.0.1, 10.0.0.2, 10.0.0.3 and 2 others: torch 2.12.1")
+    assert second.startswith("node 10.0.0.6: no answer")
+
+
+def test_a_gpu_that_no_torch_can_use_is_told(says: Any) -> None:
+    says["n1"] = {"versions": {"torch": "2.13.0+cpu"}}
+    (line,) = survey(None, nodes(2, GPU=1.0))
+    assert line.startswith("node 10.0.0.1: GPUs, but a torch without CUDA")
+
+
+def test_a_storage_that_the_driver_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="the driver can't write there"):
+        survey(Storage(str(tmp_path / "file" / "below")), nodes(1))
+
+
+def test_a_real_node_answers(ray_cluster: None, tmp_path: Path) -> None:
+    from search.cluster import nodes as alive
+
+    assert survey(Storage(str(tmp_path / "kept")), alive()) == []
