@@ -4,6 +4,7 @@ Both are read without unpickling anything.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import final
 
@@ -15,35 +16,40 @@ from search.storage import Storage
 from search.trial import Report, Trial
 
 WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
-STATE, BEST, REPORT = "state/", "best/", "report"
+STATE, BEST, TOLD = "state/", "best/", "told"
 
 
 @final
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trial between two epochs: what training goes on from, its last report, and its best tensors."""
+    """A trial between two epochs: what training goes on from, its best tensors, and what it has told or was about to.
+
+    The reports tell whoever goes on with it what a trainer that died, or was cut off, could not tell any more.
+    """
 
     state: dict[str, Tensor]
-    report: Report
     best: dict[str, Tensor]
+    reports: Sequence[Report]
+    facts: Mapping[str, float]
 
     @classmethod
     def of(cls, group: Group, trial: Trial) -> "Checkpoint":
         """Checkpoint of a trial in training."""
-        return cls(group.keep([trial]).pack.state(), trial.report, trial.best())
+        return cls(group.keep([trial]).pack.state(), trial.best(), tuple(trial.reports), dict(trial.facts))
 
     def resumed(self, trial: Trial) -> Group:
         """Group of the trial, where this checkpoint left it."""
         pack = trial.untrained()
         pack.restore(self.state)
-        trial.restore(self.report, self.best)
+        trial.restore(self.reports, self.best)
         return Group([trial], pack)
 
     def save(self, place: Storage) -> None:
         """Write it as one file, so that no reader meets half of it."""
         groups = ((STATE, self.state), (BEST, self.best))
         tensors = {prefix + name: tensor for prefix, group in groups for name, tensor in group.items()}
-        place.write(save(tensors, {REPORT: json.dumps(asdict(self.report))}))
+        told = {"reports": [asdict(report) for report in self.reports], "facts": dict(self.facts)}
+        place.write(save(tensors, {TOLD: json.dumps(told)}))
 
     @classmethod
     def load(cls, place: Storage) -> "Checkpoint | None":
@@ -56,7 +62,8 @@ class Checkpoint:
             {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
             for prefix in (STATE, BEST)
         )
-        return cls(state, Report(**json.loads(_metadata(content)[REPORT])), best)
+        told = json.loads(_metadata(content)[TOLD])
+        return cls(state, best, [Report(**report) for report in told["reports"]], told["facts"])
 
 
 def save_best(trial: Trial, place: Storage) -> None:

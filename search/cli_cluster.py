@@ -62,8 +62,8 @@ def resubmit(name: str, trials: str, store: Any, address: str) -> None:
     from search.jobs import Jobs
 
     jobs = Jobs(address)
-    jobs.latest(name)
-    _go_on(jobs, jobs.submit(name, ["resume", name, "--trials", trials], store=str(store) if store else None), address)
+    kept = str(store) if store else jobs.latest(name).store
+    _go_on(jobs, jobs.submit(name, ["resume", name, "--trials", trials], store=kept), address)
 
 
 def attach(name: SearchName, address: Api = LOCAL) -> None:
@@ -102,7 +102,8 @@ def status(
         table.add_column(heading)
     for job in found:
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began))
-        table.add_row(job.search, job.status.lower(), began, job.id, job.message.partition("\n")[0])
+        said = job.message.partition("\n")[0] if job.status == "FAILED" else ""
+        table.add_row(job.search, job.status.lower(), began, job.id, said)
     Console().print(table if found else f"no search was submitted to {address}", soft_wrap=True, highlight=False)
 
 

@@ -2,12 +2,15 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
 import torch
+from ray.exceptions import AuthenticationError, RayError
 
 from search.budget import Budget
 from search.errors import InputError
@@ -15,7 +18,11 @@ from search.storage import Storage
 from search.survey import survey
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
+PATIENCE = 10.0  # seconds for a head to take a connection
 OBJECTS = 2**28  # bytes of shared memory of a cluster of this machine
+REFUSED = "InvalidAuthToken"
+TOKEN = "the token is not the head's: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token to what it has"
+JOINING = "ray start --address HEAD:6379"
 OUTSIDE = ("ray://", "http://", "https://")  # addresses for programs that aren't on a node
 
 
@@ -77,15 +84,31 @@ def _start(address: str) -> None:
             f"--address http://HEAD:8265, or run it on one of the nodes with --address auto"
         )
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
-    try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        if not address:
-            raise InputError(f"Ray can't be started on this machine: {_line(error)}") from error
-        raise InputError(
-            f"--address {address}: can't join the cluster ({_line(error)}); is this machine one of its nodes (ray "
-            "start --address HEAD:6379), and do RAY_AUTH_MODE and the token here agree with the head's?"
-        ) from error
+    host, _, port = address.rpartition(":")
+    with _muted():
+        try:
+            if host and port.isdecimal():  # Ray would try for minutes
+                socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
+        except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+            if not address:
+                raise InputError(f"Ray can't be started on this machine: {_line(error)}") from error
+            refused = isinstance(error, AuthenticationError) or REFUSED in str(error.__cause__)
+            cure = TOKEN if refused else f"is this machine one of its nodes ({JOINING})?"
+            raise InputError(f"--address {address}: can't join the cluster ({_line(error)}); {cure}") from error
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Let nothing through to standard error: Ray's libraries write there, many times, what an error says."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _check_room(budget: Budget) -> None:

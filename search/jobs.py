@@ -1,6 +1,7 @@
 """Searches as jobs of a Ray cluster: the driver runs there, whatever becomes of the machine that submitted it."""
 
 import asyncio
+import logging
 import shlex
 import time
 import uuid
@@ -13,7 +14,8 @@ from typing import Any, final
 from search.errors import InputError, unknown
 
 KEY = "genseek"  # of a job's metadata: the name of its search
-STORE = '"${GENSEEK_STORE:-$HOME/genseek-store}"'  # for the shell of the driver's node
+STORE = "genseek-store"  # of its metadata: the store, where it isn't the default
+DEFAULT = '"${GENSEEK_STORE:-$HOME/genseek-store}"'  # for the shell of the driver's node
 STOPPING = "60"  # seconds that a driver has to record what it was doing
 POLL = 1.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -27,7 +29,7 @@ CURES = {
 @final
 @dataclass(frozen=True)
 class Job:
-    """One run of a driver: of which search, its id and status, when it began, and what Ray says of it."""
+    """One run of a driver: of which search in what store, its id and status, when it began, what Ray says of it."""
 
     search: str
     id: str
@@ -35,6 +37,7 @@ class Job:
     began: float
     message: str
     code: int | None
+    store: str | None
 
 
 @final
@@ -53,13 +56,14 @@ class Jobs:
         with self._told():
             from ray.job_submission import JobSubmissionClient
 
+            logging.getLogger("ray").setLevel(logging.WARNING)  # of uploads and closed sockets
             self._client = JobSubmissionClient(address)
 
     def submit(self, name: str, arguments: Sequence[str], folder: Path | None = None, store: str | None = None) -> Job:
         """Start `genseek` with these arguments in the cluster, in a copy of `folder` that is kept in the store."""
         if any(job.status not in ENDED for job in self._of(name)):
             raise InputError(f"search {name!r} runs in the cluster already: genseek attach {name}")
-        where = shlex.quote(store) if store else STORE
+        where = shlex.quote(store) if store else DEFAULT
         there = f"{where}/submitted/{shlex.quote(name)}"
         command = shlex.join(["genseek", *arguments, "--address", "auto"])
         # Ray removes a job's own folder some day, and a search may go on later.
@@ -72,7 +76,7 @@ class Jobs:
                     **({"working_dir": str(folder)} if folder else {}),
                     "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOPPING, "PYTHONUNBUFFERED": "1"},
                 },
-                metadata={KEY: name},
+                metadata={KEY: name} | ({STORE: store} if store else {}),
             )
         return next(job for job in self._of(name) if job.id == submitted)
 
@@ -88,6 +92,7 @@ class Jobs:
                 (job.start_time or 0) / 1000,
                 job.message or "",
                 job.driver_exit_code,
+                (job.metadata or {}).get(STORE),
             )
             for job, name in found
             if name is not None

@@ -126,6 +126,8 @@ def _clear(plan: Plan) -> None:
         for name in plan.storage.names():
             if not name.startswith(FINALISTS):
                 plan.storage.at(name).remove()
+        if not plan.storage.names():
+            plan.storage.remove()
     for path in plan.folder.iterdir():
         if path.is_dir() and not path.name.startswith(FINALISTS):
             shutil.rmtree(path, ignore_errors=True)

@@ -135,7 +135,7 @@ class Trainer:
             saved = self._saved.get(self._number(trial))
             if saved is not None:
                 return saved.resumed(trial)
-            trial.restore(Report(), {})
+            trial.restore([], {})
             return Group.of(trial)
         except Exception as error:
             self._fail(trial, error)

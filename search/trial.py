@@ -75,10 +75,15 @@ class Trial:
         others = (hashed_seed(seed, "replica", number) for number in range(1, task.replicas))
         self.seeds = (seed, *others)
         self.featured = task.featured(configuration.training.features, device)
-        self.report = Report()
+        self.reports: list[Report] = []  # at each evaluation so far
         self.facts: dict[str, float] = {}
         self.weights = 0
         self._best: dict[str, Tensor] = {}
+
+    @property
+    def report(self) -> Report:
+        """The last one, or one that says nothing."""
+        return self.reports[-1] if self.reports else Report()
 
     def untrained(self) -> Pack:
         """Its networks before the first epoch, one a replica; now its `facts` and number of `weights` are known.
@@ -107,7 +112,7 @@ class Trial:
         spread = {"fit": _deviation(fits)} | {
             name: _deviation([each.verdict.values[name] for each in replicas]) for name in scores
         }
-        self.report = Report(
+        report = Report(
             epoch,
             fmean(each.loss for each in replicas),
             fmean(each.validation_loss for each in replicas),
@@ -121,12 +126,13 @@ class Trial:
             fmean(each.deviation for each in replicas),
             (spread if better else best.spread) if len(replicas) > 1 else {},
         )
+        self.reports.append(report)
         return better
 
     def diverged(self, epoch: int, loss: float) -> None:
         """Take in that a replica's loss is no number any more."""
         best = self.report
-        self.report = Report(
+        report = Report(
             epoch,
             loss,
             fit=best.fit,
@@ -137,6 +143,7 @@ class Trial:
             deviation=best.deviation,
             spread=best.spread,
         )
+        self.reports.append(report)
 
     def described(self) -> dict[str, Any]:
         """What, with the tensors, makes the best generator again; JSON."""
@@ -154,9 +161,9 @@ class Trial:
         """Tensors of the best checkpoint so far, on the CPU; none before the first judgement."""
         return {name: value.cpu() for name, value in self._best.items()}
 
-    def restore(self, report: Report, best: dict[str, Tensor]) -> None:
+    def restore(self, reports: Sequence[Report], best: dict[str, Tensor]) -> None:
         """Go on from what a checkpoint holds."""
-        self.report, self._best = report, best
+        self.reports, self._best = [*reports], best
 
     def _rank(self, fit: float, scores: dict[str, float]) -> tuple[float, float]:
         """Of two checkpoints that one counts which keeps the bounds, or else breaks them less, and then fits better."""

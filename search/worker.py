@@ -136,16 +136,19 @@ class TuneTrainer(tune.Trainable):
                 self._changed.notify_all()
 
     def _obey(self, trainer: Trainer, orders: Orders) -> list[News]:
-        """Begin and stop trials; news of those that can't be built."""
+        """Begin and stop trials; news of those that can't be built, and of what others' trainers could not tell."""
         trainer.remove(orders.stop)
-        failed = []
+        news = []
         for each in orders.begin:
             try:
                 trial = Trial(each.configuration, self._task, each.seed, self._device)
-                trainer.add(each.number, trial, Checkpoint.load(self._state(each.number)))
+                checkpoint = Checkpoint.load(self._state(each.number))
+                trainer.add(each.number, trial, checkpoint)
+                if checkpoint is not None:
+                    news += [News(each.number, report, dict(checkpoint.facts)) for report in checkpoint.reports]
             except Exception as error:
-                failed.append(News(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
-        return failed
+                news.append(News(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
+        return news
 
     def _told(self, trainer: Trainer) -> list[News]:
         """Train for an epoch; finished trials leave their best checkpoint."""

@@ -85,8 +85,7 @@ def test_a_trial_before_its_first_judgement(make_task: Any, tmp_path: Path) -> N
     Checkpoint.of(group, trial).save(place(tmp_path))
     loaded = Checkpoint.load(place(tmp_path))
     assert loaded is not None
-    assert (loaded.best, loaded.report.fit, loaded.report.epoch) == ({}, WORST, 0)
-    assert math.isnan(loaded.report.loss)
+    assert (loaded.best, list(loaded.reports)) == ({}, [])
     assert advanced(loaded.resumed(Trial(PAIRS["map"], trial.task, 5)), 2) == advanced(group, 2)
 
 
@@ -126,11 +125,12 @@ def test_a_full_disk_leaves_what_was_whole(make_task: Any, tmp_path: Path, monke
             Checkpoint.of(group, trial).save(place(tmp_path))
     older = Checkpoint.load(place(tmp_path))
     assert older is not None
-    assert older.report == first.report
+    assert list(older.reports) == list(first.reports)
     Checkpoint.of(group, trial).save(place(tmp_path))
     newer = Checkpoint.load(place(tmp_path))
     assert newer is not None
-    assert newer.report == trial.report != first.report
+    assert newer.reports == trial.reports == [*first.reports, trial.report]
+    assert newer.facts == trial.facts
     assert [path.name for path in tmp_path.iterdir()] == ["00000"]
 
 

@@ -1,5 +1,6 @@
 """What a cluster holds: trainers are counted node by node, and what can't be had is said before anything starts."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_a_search_is_led_from_a_node(address: str, monkeypatch: pytest.MonkeyPat
 
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
 
     def refused(**options: Any) -> None:
         raise ConnectionError("Could not find any\nrunning Ray instance")
@@ -85,5 +86,28 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters.ray, "init", refused)
     with pytest.raises(InputError) as raised, cluster(Budget()):
         pass
-    assert "127.0.0.1:1: can't join the cluster (Could not find any running Ray instance); is this" in str(raised.value)
+    said = "--address auto: can't join the cluster (Could not find any running Ray instance); is this machine one"
+    assert str(raised.value).startswith(said)
     assert "\n" not in str(raised.value)
+
+
+def test_a_wrong_token_is_called_that(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+
+    def refused(**options: Any) -> None:
+        os.write(2, b"gcs_client.cc:210: RPC error: InvalidAuthToken\n" * 20)  # as Ray's libraries do
+        raise ConnectionError("Failed to connect") from RuntimeError("InvalidAuthToken: it is missing or incorrect")
+
+    monkeypatch.setattr(clusters.ray, "init", refused)
+    with pytest.raises(InputError, match="the token is not the head's: set RAY_AUTH_MODE=token"), cluster(Budget()):
+        pass
+    os.write(2, b"all is told again\n")
+    assert capfd.readouterr().err == "all is told again\n"
+
+
+def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(InputError, match=r"^--address 127.0.0.1:1: can't join .*refused"), cluster(Budget()):
+        pass

@@ -371,7 +371,7 @@ def test_after_a_failure_it_goes_on_from_checkpoints(watched: Made, task: Any, a
     trials += added(watch, task, [configuration(7), configuration(4, fatal=STEPS * 4 + 1)], first=1)
     watch.advance(2)
     saved = watch.trainer.checkpoints()
-    assert {number: checkpoint.report.epoch for number, checkpoint in saved.items()} == {0: 3, 1: 2, 2: 2}
+    assert {number: checkpoint.reports[-1].epoch for number, checkpoint in saved.items()} == {0: 3, 1: 2, 2: 2}
     watch.finish()
     assert watch.errors == {2: "ArithmeticError: this step is fatal"}
     said = [each.report.epoch for told in watch.told for each in told if each.number == 0]
