@@ -46,6 +46,8 @@ def submit(
 
     if store is not None and not store.startswith("/"):
         raise InputError(f"--store {store}: expected a whole path, of the cluster's own")
+    if "@" in (options["tracking_uri"] or ""):
+        raise InputError("--tracking-uri: a password would be shown with the job; set MLFLOW_TRACKING_URI on the head")
     given = {key: value for key, value in options.items() if key not in ELSEWHERE}
     loaded = with_overrides(load_study(study), **given)
     problem_of(loaded)

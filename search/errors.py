@@ -1,6 +1,7 @@
 """A user's mistakes, told in one line: what, where, what was expected, and the nearest valid name."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -14,3 +15,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
     return f"unknown {what} {name!r}; {hint}"
+
+
+def public(text: str) -> str:
+    """Text without the passwords of its URIs, as it may be shown and recorded."""
+    return re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from search import view
 from search.embedded import make_database
-from search.errors import InputError, unknown
+from search.errors import InputError, public, unknown
 from search.events import Started
 from search.folder import writable
 from search.leaderboard import Leaderboard, floors_from
@@ -203,7 +203,7 @@ class Store:
 
     def where(self) -> str:
         """The store, as a user knows it."""
-        return str(self.folder) if self.embedded else self.uri
+        return str(self.folder) if self.embedded else public(self.uri)
 
     def _searches(self, name: str | None = None) -> list[Run]:
         if "'" in (name or ""):
@@ -243,5 +243,5 @@ def _told(uri: str) -> Iterator[None]:
     """Tell a failing store in one line."""
     try:
         yield
-    except (MlflowException, OSError, sqlite3.Error) as error:
-        raise InputError(f"store {uri}: {str(error).splitlines()[0]}") from error
+    except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
+        raise InputError(public(f"store {uri}: {str(error).splitlines()[0]}")) from error

@@ -1,6 +1,7 @@
 """A Ray cluster on hosts: `ray start` on each, one secret token for all, nodes that don't answer soon given up."""
 
 import secrets
+from collections.abc import Mapping
 
 from hosts import Command, Host, Hosts
 
@@ -17,8 +18,8 @@ IMPATIENT = {
 class RayHosts:
     """A head on h0 and workers, each on a host of its own; they go when the hosts do."""
 
-    def __init__(self, hosts: Hosts) -> None:
-        self.hosts = hosts
+    def __init__(self, hosts: Hosts, env: Mapping[str, str] | None = None) -> None:
+        self.hosts, self._env = hosts, dict(env or {})
         self.token = secrets.token_hex(32)
 
     @property
@@ -38,7 +39,7 @@ class RayHosts:
     @property
     def env(self) -> dict[str, str]:
         """Environment of a driver, or of any other command of Ray, on a host that has a token."""
-        return self.head.env | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+        return self.head.env | self._env | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
 
     def start_head(self, cpus: int = 0, **settings: str) -> Host:
         """Starts the host h0 and the head on it, with `settings` in its environment."""

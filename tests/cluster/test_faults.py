@@ -163,8 +163,8 @@ def test_a_search_spreads_over_the_nodes(begin: Any, cluster: RayHosts, alone: F
     assert not list((cluster.hosts.shared / "kept").iterdir())  # all is in the store
 
 
-def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHosts, alone: Fits) -> None:
-    search = begin("power")
+def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHosts, alone: Fits, s3: str) -> None:
+    search = begin("power", "--storage", s3)
     lost = cluster.hosts["w2"]
     search.until(lambda: search.reported(lost) >= 2)
     lost.kill()

@@ -197,6 +197,14 @@ def called(home: Path, program: str) -> list[tuple[str, dict[str, str]]]:
     return [(first, dict(line.partition("=")[::2] for line in rest)) for first, *rest in lines]
 
 
+def served(home: Path, times: int) -> bool:
+    """Whether MLflow's server has been called so often; it is started in the background."""
+    deadline = time.monotonic() + 20
+    while len(called(home, "mlflow")) < times and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return len(called(home, "mlflow")) == times
+
+
 def set_up(run: Run, *extra: str) -> None:
     """Run the setup commands that need no network."""
     for command in [*config()["setup_commands"], *extra]:
@@ -241,10 +249,7 @@ def test_one_server_of_mlflow_runs_however_often_it_is_started(machine: Run, tmp
     home, groups = tmp_path / "home", []
     for times in (1, 2):
         assert machine(config()["head_start_ray_commands"][1]).returncode == 0
-        deadline = time.monotonic() + 20
-        while len(called(home, "mlflow")) < times and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert len(called(home, "mlflow")) == times
+        assert served(home, times)
         groups.append(int((home / "mlflow/pid").read_text()))
     running = [
         subprocess.run(["pgrep", "-g", str(group), "-r", "D,R,S"], stdout=subprocess.DEVNULL).returncode == 0
@@ -263,6 +268,7 @@ def test_the_start_fails_where_mlflow_does(machine: Run, tmp_path: Path) -> None
     set_up(machine, *config()["head_setup_commands"])
     (tmp_path / "home/deaf").touch()
     assert machine(config()["head_start_ray_commands"][1]).returncode == 1
+    assert served(tmp_path / "home", 1)
 
 
 def test_workers_join_with_the_token(machine: Run, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import torch
 from search.checkpoint import Checkpoint, save_best
 from search.configuration import Configuration, Training
 from search.exporting import opened
-from search.goals import WORST
 from search.group import Group
 from search.storage import Storage
 from search.trial import Trial, rebuilt

@@ -218,3 +218,10 @@ def test_several_searches_write_at_once(store_folder: Path) -> None:
             history = client.get_metric_history(run_id, "fit")
             expected = [(epoch, float(f"{trial + 1 / epoch:.6g}")) for epoch in range(1, 31)]
             assert ([(point.step, point.value) for point in history], whole) == (expected, True)
+
+
+def test_a_password_is_not_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        Store(tmp_path, "postgresql://me:hunter2@127.0.0.1:1/runs")
+    assert "hunter2" not in str(raised.value)
+    assert "postgresql://me:***@127.0.0.1:1/runs" in str(raised.value)

@@ -1,0 +1,154 @@
+"""Jobs: what a cluster is asked to run, checked by running it in a shell, and what is made of its answers."""
+
+import os
+import stat
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search.errors import InputError
+from search.jobs import Jobs
+
+
+class Client:
+    """A Jobs API that remembers what it was asked."""
+
+    def __init__(self, address: str = "") -> None:
+        self.jobs: list[Any] = []
+        self.stopped: list[str] = []
+
+    def submit_job(self, *, submission_id: str, entrypoint: str, metadata: dict[str, str], **given: Any) -> str:
+        self.jobs.append(details(submission_id, metadata=metadata, start=1e3 * len(self.jobs), entrypoint=entrypoint))
+        self.given = given
+        return submission_id
+
+    def list_jobs(self) -> list[Any]:
+        return self.jobs
+
+    def stop_job(self, job: str) -> None:
+        self.stopped.append(job)
+        next(each for each in self.jobs if each.submission_id == job).status.value = "STOPPED"
+
+    async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
+        yield "first\n"
+        yield "second\n"
+
+
+def details(id: str, status: str = "RUNNING", metadata: Any = None, start: float = 0, **more: Any) -> Any:
+    given = {"message": "", "driver_exit_code": None, "entrypoint": ""} | more
+    return SimpleNamespace(
+        submission_id=id, status=SimpleNamespace(value=status), metadata=metadata, start_time=start, **given
+    )
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    made = Client()
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", lambda address: made)
+    return made
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Any:
+    """Runs an entrypoint in a folder, as a cluster would; where it was run, and with what words."""
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "genseek"
+    fake.write_text('#!/bin/sh\npwd\nfor word in "$@"; do echo "$word"; done\n')
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+
+    def run(entrypoint: str, folder: Path, **env: str) -> list[str]:
+        path = f"{tmp_path}/bin:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-c", entrypoint],
+            cwd=folder,
+            env={"PATH": path, "HOME": str(tmp_path / "home"), **env},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("kept", ["odd 'store'; rm -rf *", None])
+def test_the_driver_runs_in_a_copy_that_stays(kept: str | None, client: Client, shell: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    (folder / "study.toml").write_text("trials = 3")
+    store = str(tmp_path / kept) if kept else None
+    words = ["run", "study.toml", "--data", "data/odd $HOME `x` name.csv"]
+    job = Jobs("http://head:8265").submit("first", words, folder, store)
+    assert (job.search, job.store, job.status) == ("first", store, "RUNNING")
+    assert client.given["runtime_env"]["working_dir"] == str(folder)
+
+    for env in [{}] if kept else [{}, {"GENSEEK_STORE": str(tmp_path / "of the node")}]:
+        where, *said = shell(client.jobs[0].entrypoint, folder, **env)
+        expected = store or env.get("GENSEEK_STORE", str(tmp_path / "home" / "genseek-store"))
+        assert where == f"{expected}/submitted/first"
+        assert said == [*words, "--address", "auto", "--store", expected]
+        assert (Path(where) / "study.toml").read_text() == "trials = 3"
+
+    client.jobs[0].status.value = "STOPPED"
+    Jobs("http://head:8265").submit("first", ["resume", "first"], store=store)
+    assert "working_dir" not in client.given["runtime_env"]
+    assert (
+        shell(client.jobs[1].entrypoint, tmp_path)[0] == f"{store or tmp_path / 'home/genseek-store'}/submitted/first"
+    )
+
+
+def test_no_secret_goes_with_a_job(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_TOKEN", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "hunter2")
+    Jobs("http://head:8265").submit("first", ["run", "gaussian_2d"], tmp_path)
+    assert "hunter2" not in str(vars(client.jobs[0])) + str(client.given)
+
+
+def test_a_search_runs_once_at_a_time(client: Client, tmp_path: Path) -> None:
+    jobs = Jobs("http://head:8265")
+    jobs.submit("first", ["run", "gaussian_2d"], tmp_path)
+    with pytest.raises(InputError, match=r"^search 'first' runs in the cluster already: genseek attach first$"):
+        jobs.submit("first", ["resume", "first"])
+    assert jobs.stop(jobs.latest("first")).status == "STOPPED"
+    jobs.submit("first", ["resume", "first"])
+    assert [job.status for job in jobs.all()] == ["RUNNING", "STOPPED"]  # the newest first
+    assert client.stopped == [jobs.all()[1].id]
+
+
+def test_jobs_of_others_are_none_of_ours(client: Client) -> None:
+    client.jobs = [details("x"), details("y", metadata={"team": "b"}), details("z", metadata={"genseek": "first"})]
+    jobs = Jobs("http://head:8265")
+    assert [job.search for job in jobs.all()] == ["first"]
+    with pytest.raises(InputError, match="unknown search 'frist'; did you mean 'first'"):
+        jobs.latest("frist")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [("SUCCEEDED", 0, 0), ("FAILED", 2, 2), ("FAILED", None, 1), ("STOPPED", None, 130)],
+)
+def test_what_a_driver_prints_and_how_it_ends(status: str, code: int | None, expected: int, client: Client) -> None:
+    client.jobs = [details("x", status, {"genseek": "first"}, driver_exit_code=code)]
+    jobs, shown = Jobs("http://head:8265"), list[str]()
+    assert jobs.follow(jobs.latest("first"), shown.append) == expected
+    assert shown == ["first\n", "second\n"]
+
+
+def test_what_goes_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str) -> Any:
+        raise RuntimeError("\nAuthentication failed: no.\n\nA long explanation")
+
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", refuse)
+    with pytest.raises(InputError, match=r"^--address http://head:8265: Authentication failed: no; set RAY_AUTH_MODE"):
+        Jobs("http://head:8265")
+
+
+def test_a_dashboard_that_is_not_there(genseek: Any) -> None:
+    code, _, said = genseek("status", "--address", "http://127.0.0.1:1")
+    assert code == 2
+    assert said.startswith("error: --address http://127.0.0.1:1: Failed to connect to Ray")
+    assert said.count("\n") == 1
