@@ -1,4 +1,4 @@
-"""Whole runs on Ray for `scaling.py`: more trials at once in a trainer, and more nodes."""
+"""Whole runs on Ray: more trials at once in a trainer, for `scaling.py`, and more nodes, for `cluster.py`."""
 
 import tempfile
 import time
@@ -19,6 +19,21 @@ from search.study import Study
 from search.study_file import parse_study
 from search.tuning import tune_trials
 
+SEARCH = """
+grace = 5
+device = "cpu"
+finalists = 0
+[problem]
+name = "gaussian_2d"
+train = 2000
+[training]
+learning_rate = { low = 1e-4, high = 1e-1, log = true }
+batch = 64
+[models.pushforward]
+width = [32, 64]
+[objectives.mmd]
+"""
+
 
 def study_of(trials: int, epochs: int) -> Study:
     """A list of `trials` alike, so that only their number at once differs from run to run."""
@@ -28,13 +43,19 @@ def study_of(trials: int, epochs: int) -> Study:
     return replace(study, points=points, sampler="points", budget=budget)
 
 
-def fleet_run(trials: int, epochs: int, most: int | None, nodes: int = 0) -> dict[str, float]:
-    """Seconds of a run, from its first message to its last, its messages, and the driver's milliseconds for each.
+def fleet_run(trials: int, epochs: int, most: int | None) -> dict[str, float]:
+    """Seconds of a run, from its first message to its last, its messages, and the driver's milliseconds for each."""
+    return _run(study_of(trials, epochs), most, 0)
 
-    With `nodes` it runs on so many Ray nodes of one core each, all on this machine; otherwise on one with all cores.
-    """
-    study = study_of(trials, epochs)
-    shared = task(study)
+
+def search_run(trials: int, epochs: int, nodes: int) -> dict[str, float]:
+    """The same of a search, with TPE and ASHA, on so many Ray nodes of one core each, all on this machine."""
+    study = parse_study(SEARCH, "search", "search")
+    return _run(replace(study, budget=replace(study.budget, trials=trials, epochs=epochs)), None, nodes)
+
+
+def _run(study: Study, most: int | None, nodes: int) -> dict[str, float]:
+    shared, budget = task(study), study.budget
     moments: list[tuple[float, float]] = []
 
     def listen(event: Event) -> None:
@@ -42,7 +63,8 @@ def fleet_run(trials: int, epochs: int, most: int | None, nodes: int = 0) -> dic
             moments.append((event.time, time.process_time()))
 
     with _started(nodes), tempfile.TemporaryDirectory() as folder:
-        tune_trials(Proposer(study, 0), shared, study.budget, range(trials), Path(folder) / "ray", [listen], most)
+        proposer, ahead = Proposer(study, 0), budget.trials // 2
+        tune_trials(proposer, shared, budget, range(budget.trials), Path(folder) / "ray", [listen], most, ahead)
     (first, unused), (last, used) = moments[0], moments[-1]
     intervals = len(moments) - 1
     return {"seconds": last - first, "messages": len(moments), "driver": 1e3 * (used - unused) / intervals}

@@ -1,4 +1,4 @@
-"""What happens as work grows: more trials, stacked networks, trials at once, rows, nodes; and where fusing loses.
+"""What happens as work grows: more trials, stacked networks, trials at once, rows; and where fusing loses.
 
     python benchmarks/scaling.py [--rounds 3] [--quick] [--only NAME ...]
 
@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -22,7 +21,6 @@ from fleet import fleet_run
 from losing import losing_table
 from page import cores, table, write
 from scored_rows import rows_table
-from simulated import Load, simulated
 from steps import least
 from turns import alone, take_turns
 from turns import median as of_rounds
@@ -30,10 +28,6 @@ from turns import median as of_rounds
 TRIALS, SMALL_TRIALS = (16, 64, 256, 1024), (16, 32)
 STACKED, SMALL_STACKED = (1, 2, 4, 8, 16, 32, 64, 128), (1, 2, 4)
 AT_ONCE, SMALL_AT_ONCE = (1, 4, 16, 64), (1, 4)  # trials of each trainer
-NODES, SMALL_NODES = (1, 2, 3, 4), (1, 2)
-WORKERS = (2, 10, 30, 100, 300, 1000)
-TRAINING = (1.0, 10.0, 60.0)  # seconds between judgements of a trial
-CLOCK = 600.0  # simulated seconds
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -66,7 +60,7 @@ def stacked(rounds: int, quick: bool) -> str:
     return table(["stacked", *(f"{case}, µs a network-step" for case in TITLES)], rows)
 
 
-def at_once(rounds: int, quick: bool) -> tuple[str, float]:
+def at_once(rounds: int, quick: bool) -> str:
     """Time of a run as more trials train at once, and the driver's milliseconds a message."""
     sizes = SMALL_AT_ONCE if quick else AT_ONCE
     found = take_turns(__file__, [f"at once {size}" for size in sizes], rounds, ["--quick"] * quick)
@@ -79,26 +73,7 @@ def at_once(rounds: int, quick: bool) -> tuple[str, float]:
     ]
     rows.append(["exponent", f"{exponent(together, seconds):.2f}", "", f"{exponent(together, driver):.2f}"])
     heads = ["trials at once", "seconds", f"times as fast as {together[0]}", "driver, processor ms a message"]
-    return table(heads, rows), median(driver)
-
-
-def nodes(rounds: int, quick: bool) -> str:
-    """Time of a run on more Ray nodes of one core each, which share the cores of this machine."""
-    sizes = SMALL_NODES if quick else NODES
-    found = take_turns(__file__, [f"nodes {size}" for size in sizes], rounds, ["--quick"] * quick)
-    seconds = [of_rounds(own, "seconds") for own in found.values()]
-    rows = [[f"{size}", f"{s:.1f}", f"{seconds[0] / s:.2f}"] for size, s in zip(sizes, seconds, strict=True)]
-    return table(["nodes of one core", "seconds", "times as fast as one"], rows)
-
-
-def clock(message: float) -> str:
-    """Simulated trainers that one driver serves, at so many milliseconds a message."""
-    rows = []
-    for workers in WORKERS:
-        served = [simulated(workers, message / 1e3, CLOCK, Load(training=training)) for training in TRAINING]
-        rows.append([f"{workers}", *(f"{each.trained:.1%}, {each.busy:.0%}, {each.wait:.2f}" for each in served)])
-    heads = ["trainers", *(f"judged every {training:g} s: trained, driver busy, wait in s" for training in TRAINING)]
-    return f"A message costs the driver {message:.1f} ms, as measured above.\n\n{table(heads, rows)}"
+    return table(heads, rows)
 
 
 def measure(way: str, quick: bool) -> dict[str, float]:
@@ -107,13 +82,12 @@ def measure(way: str, quick: bool) -> dict[str, float]:
     if kind == "trials":
         with tempfile.TemporaryDirectory() as folder:
             return driver_costs(int(size), Path(folder))
-    trials, epochs = (16, 10) if quick else (128, 10 if kind == "at once" else 20)
-    return fleet_run(trials, epochs, int(size)) if kind == "at once" else fleet_run(trials, epochs, None, int(size))
+    return fleet_run(16 if quick else 128, 10, int(size))
 
 
 def main() -> None:
     """Measure all, or some, and write the tables."""
-    names = ["driver", "stacked", "at once", "rows", "nodes", "losing"]
+    names = ["driver", "stacked", "at once", "rows", "losing"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of small sizes, to see that all works")
@@ -133,13 +107,9 @@ def main() -> None:
     if "stacked" in given.only:
         write("stacked", stacked(rounds, quick), best)
     if "at once" in given.only:
-        text, message = at_once(rounds, quick)
-        write("at once", text, medians)
-        write("clock", clock(message), f"simulated{small}")
+        write("at once", at_once(rounds, quick), medians)
     if "rows" in given.only:
         write("rows", rows_table(2.0 if quick else 60.0), f"one measurement each{small}")
-    if "nodes" in given.only:
-        write("nodes", nodes(rounds, quick), medians)
     if "losing" in given.only:
         write("losing", losing_table(4 if quick else 16, rounds), best)
 
