@@ -5,10 +5,10 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search reproduce test coverage slow lint overhead bench clean
+.PHONY: help env search reproduce test test-cluster coverage slow lint overhead bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: .venv/ready ## the environment .venv, with pinned versions
 
@@ -32,7 +32,10 @@ coverage: env ## the default tests traced; Ray's workers are processes of their 
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
 
 slow: env ## the slower tests: whole searches, 100,000 rows, browser
-	$(BIN)/python -m pytest -m "slow or browser or cluster"
+	$(BIN)/python -m pytest -m "slow or browser"
+
+test-cluster: env ## searches on several Ray nodes, each a host of its own in network namespaces; needs root
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: env ## ruff and strict mypy
 	$(BIN)/ruff check .
@@ -47,6 +50,7 @@ bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick 
 	$(BIN)/python benchmarks/whole_search.py $(ARGS)
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
+	$(BIN)/python benchmarks/cluster.py $(ARGS)
 	$(BIN)/python benchmarks/regret.py $(ARGS)
 
 clean: ## remove the environment and caches, keep stores and exports
