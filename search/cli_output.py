@@ -16,11 +16,11 @@ def tell(error: str) -> None:
 
 
 def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
-    """The store that the options name."""
+    """The store that the options name: its record is MLFLOW_TRACKING_URI's unless `tracking_uri` says otherwise."""
     from search.store import Store
 
-    uri = tracking_uri or (os.environ.get("MLFLOW_TRACKING_URI") if folder is None else None)
-    return Store(folder or Path("genseek-store"), uri or None, create)
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+    return Store(folder or Path("genseek-store"), uri, create)
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search.cli_output import print_json, store_of, tell
-from search.errors import InputError
+from search.errors import InputError, public
 from search.options import (
     Address,
     Columns,
@@ -78,7 +78,7 @@ def run(
     opened = store_of(store, tracking_uri, create=True)
     if warm is not None:
         loaded = warmed(loaded, opened.leaderboard(warm))
-    _search(plan_search(loaded, opened, name, storage), store, as_json)
+    _search(plan_search(loaded, opened, name, storage), _where(store, tracking_uri), as_json)
 
 
 def resume(
@@ -99,7 +99,7 @@ def resume(
 
         resubmit(name, trials, store, address)
         return
-    _search(plan_resume(store_of(store, tracking_uri), name, int(trials)), store, as_json)
+    _search(plan_resume(store_of(store, tracking_uri), name, int(trials)), _where(store, tracking_uri), as_json)
 
 
 def confirm(
@@ -121,14 +121,13 @@ def confirm(
     if status != "FINISHED":
         raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
     plan = plan_resume(opened, name)
-    finalists = _confirm(
-        console, plan, board, top or plan.study.budget.finalists or Budget().finalists, seeds, _where(store)
-    )
+    count, where = top or plan.study.budget.finalists or Budget().finalists, _where(store, tracking_uri)
+    finalists = _confirm(console, plan, board, count, seeds, where)
     if as_json:
         print_json([each.described() for each in finalists])
 
 
-def _search(plan: Any, store: Any, as_json: bool) -> None:
+def _search(plan: Any, where: str, as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
     from search.cluster import cluster
 
@@ -140,7 +139,6 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
         + (f", {dropped} rows with missing values dropped" if dropped else ""),
         soft_wrap=True,
     )
-    where = _where(store)
     with cluster(study.budget, plan.storage) as warnings:
         for line in warnings:
             console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
@@ -154,8 +152,10 @@ def _search(plan: Any, store: Any, as_json: bool) -> None:
     console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
 
 
-def _where(store: Any) -> str:
-    return f" --store {store}" if store is not None else ""
+def _where(store: Any, tracking_uri: str | None) -> str:
+    """Options by which other commands find the same store."""
+    given = {"--store": store, "--tracking-uri": tracking_uri and public(tracking_uri)}
+    return "".join(f" {option} {value}" for option, value in given.items() if value is not None)
 
 
 def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:

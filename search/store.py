@@ -37,6 +37,7 @@ STATUS = {
 }
 
 
+CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
 MOST_LETTERS = 500  # of a parameter's value, in some stores
 
 
@@ -66,7 +67,7 @@ class Store:
             writable(self.folder)
             with _told(self.uri):
                 make_database(self.folder / DATABASE)
-        with _told(self.uri):
+        with _told(self.uri, CURE if self.uri.startswith("http") else ""):
             self._client = MlflowClient(self.uri)
             self.experiment = self._experiment()
 
@@ -239,9 +240,9 @@ def _children(parent: str) -> str:
 
 
 @contextmanager
-def _told(uri: str) -> Iterator[None]:
+def _told(uri: str, cure: str = "") -> Iterator[None]:
     """Tell a failing store in one line."""
     try:
         yield
     except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
-        raise InputError(public(f"store {uri}: {str(error).splitlines()[0]}")) from error
+        raise InputError(public(f"store {uri}: {str(error).splitlines()[0]}{cure}")) from error
