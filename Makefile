@@ -32,10 +32,10 @@ coverage: env ## the default tests traced; Ray's workers are processes of their 
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
 
 slow: env ## the slower tests: whole searches, 100,000 rows, browser
-	$(BIN)/python -m pytest -m "slow or browser"
+	$(BIN)/python -m pytest -m "slow or browser" --durations=15
 
 test-cluster: env ## searches on several Ray nodes, each a host of its own in network namespaces; needs root
-	$(BIN)/python -m pytest -m cluster tests/cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster --durations=15
 
 lint: env ## ruff and strict mypy
 	$(BIN)/ruff check .

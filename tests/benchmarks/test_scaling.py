@@ -1,5 +1,6 @@
 """The measurements of growth: exponents, the scripted driver, the simulated clock, and one trainer drained."""
 
+import re
 from math import inf
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_a_place_is_idle_for_as_long_as_the_driver_takes() -> None:
     # One trainer with one place: each trial trains for 9 s, then the driver takes 1 s over its news.
     load = Load(places=1, training=9.0, judgements=1, heartbeat=100.0, pause=0.0)
     assert simulated(1, 1.0, 5000.0, load).trained == pytest.approx(0.9, abs=0.01)
+
+
+def test_fewer_reports_relieve_a_driver() -> None:
+    from cluster import LOADS, TRAINERS, clock
+
+    text = clock(10.0)
+    rows = [line.split(" | ") for line in text.splitlines() if re.match(r"\| [\d,]+ \|", line)]
+    assert len(rows) == len(TRAINERS)
+    trained = [[float(cell.partition("%")[0]) for cell in row[1:]] for row in rows]
+    assert all(len(row) == len(LOADS) for row in trained)
+    assert all(often <= seldom + 0.1 for often, seldom, _ in trained)
+    assert trained[0][0] > trained[-1][0]
 
 
 def test_off_and_auto_train_the_same_trials_to_their_end() -> None:

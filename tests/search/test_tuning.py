@@ -24,7 +24,7 @@ from search.proposer import Proposer
 from search.study import Study
 from search.study_file import parse_study
 from search.trial import Report, Trial
-from search.tuning import MOST_DEAD, _Post, tune_trials
+from search.tuning import MOST_DEAD, _Fleet, _Post, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -116,6 +116,31 @@ def test_shares_that_make_a_whole_are_all_taken(
 ) -> None:
     monkeypatch.setattr("search.cluster.ray.nodes", lambda: [{"Alive": True, "Resources": have}])
     assert slots_of(Budget(**wanted)) == {"gpu": slots[0], "cpu": slots[1]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "room", "left", "expected"),
+    [
+        (0, {"gpu": 1, "cpu": 2}, 9, ["gpu", "cpu", "cpu"]),
+        (2, {"gpu": 1, "cpu": 2}, 9, ["gpu", "cpu"]),
+        (4, {"gpu": 0, "cpu": 1}, 9, ["cpu"] * 4),  # three of them wait for nodes
+        (4, {"gpu": 0, "cpu": 0}, 9, ["cpu"] * 4),
+        (4, {"gpu": 0, "cpu": 0}, 2, ["cpu"] * 2),
+        (0, {"gpu": 0, "cpu": 0}, 9, []),
+    ],
+)
+def test_as_many_trainers_as_have_room_or_are_wanted(
+    wanted: int, room: dict[str, int], left: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.tuning.slots", lambda budget: room)
+    director: Any = SimpleNamespace(done=False, left=left, trainers=1)
+    fleet = _Fleet(director, Budget(trainers=wanted))
+    asked = [fleet.suggest(f"{number}") for number in range(6)]
+    assert [config["device"] for config in asked if config] == expected
+    assert director.trainers == max(1, min(sum(room.values()), wanted or 9, left))  # those that wait take no share
+    if expected:
+        fleet.on_trial_complete("0")
+        assert fleet.suggest("again") == {"device": expected[0]}
 
 
 def test_only_trainers_that_die_without_a_word_between_end_a_search() -> None:
