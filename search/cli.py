@@ -100,7 +100,7 @@ def check(
     )
     console.print(f"pairs: {', '.join(pairs)}")
     console.print(f"space: {count} corners built, and trained for one step each")
-    console.print(f"trainers: {' and '.join(f'{count} on a {device}' for device, count in trainers.items() if count)}")
+    console.print(f"trainers: {trainers['gpu']} on GPUs, {trainers['cpu']} on cores")
     console.print(f"store: {folder} can be written")
     for line in warnings:
         console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)

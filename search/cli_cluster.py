@@ -82,8 +82,8 @@ def stop(name: SearchName, address: Api = LOCAL) -> None:
 
     jobs = Jobs(address)
     job = jobs.stop(jobs.latest(name))
-    again = f"genseek resume {name} --address {address}"
-    Console().print(f"search {name}: {job.status.lower()}; it goes on with {again}", soft_wrap=True, highlight=False)
+    again = f"; it goes on with genseek resume {name} --address {address}" if job.status != "SUCCEEDED" else ""
+    Console().print(f"search {name}: {job.status.lower()}{again}", soft_wrap=True, highlight=False)
 
 
 def status(
@@ -137,13 +137,15 @@ def _shared() -> list[inspect.Parameter]:
 
 def _written(options: dict[str, Any]) -> list[str]:
     """Options of `run` as they are written on its command line."""
+    alone = typer.Typer(add_completion=False)
+    alone.command()(cli_run.run)
     words = []
-    for parameter in inspect.signature(cli_run.run).parameters.values():
-        value = options.get(parameter.name)
-        if value is None or value is False:
-            continue
-        declared = parameter.annotation.__metadata__[0].param_decls or [f"--{parameter.name.replace('_', '-')}"]
-        words += [declared[0]] if value is True else [declared[0], str(value)]
+    for parameter in typer.main.get_command(alone).params:
+        value = options.get(parameter.name or "")
+        if value is True:
+            words.append(parameter.opts[0])
+        elif value not in (None, False):
+            words += [parameter.opts[0], str(value)]
     return words
 
 

@@ -15,7 +15,7 @@ from ray.exceptions import AuthenticationError, RayError
 from search.budget import Budget
 from search.errors import InputError
 from search.storage import Storage
-from search.survey import survey
+from search.survey import nodes, survey
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection
@@ -33,6 +33,7 @@ def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str
     Raises:
         InputError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
     """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
     if ray.is_initialized():
         _check_room(budget)
         yield []
@@ -41,7 +42,7 @@ def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str
     try:
         _start(address)
         _check_room(budget)
-        yield survey(storage, nodes()) if address and address != "local" else []
+        yield survey(storage) if address and address != "local" else []
     finally:
         ray.shutdown()
 
@@ -58,11 +59,6 @@ def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
         return slots(budget), warnings
 
 
-def nodes() -> list[dict[str, Any]]:
-    """What Ray says of each node that is alive."""
-    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-
-
 def slots(budget: Budget) -> dict[str, int]:
     """Trainers that the nodes can hold, by device; those on GPUs come first."""
     held = [_held(budget, node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes()]
@@ -77,7 +73,6 @@ def _held(budget: Budget, cpus: float, gpus: float) -> dict[str, int]:
 
 
 def _start(address: str) -> None:
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
     if address.startswith(OUTSIDE):
         raise InputError(
             f"--address {address}: a search can't be led from outside its cluster; submit it, genseek submit "

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +41,14 @@ def tests(
 @contextmanager
 def _kept(plan: Plan, ended: Ended, run_id: str) -> Iterator[Path]:
     """A finished trial's checkpoint: in storage, or in the store since the search ended the last time."""
-    if ended.checkpoint is not None and ended.checkpoint.names():
-        with ended.checkpoint.fetched() as folder:
-            yield folder
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            yield plan.store.fetch(run_id, "checkpoint", Path(temporary))
+    with ExitStack() as stack:
+        folder = None
+        with suppress(OSError):
+            if ended.checkpoint is not None and ended.checkpoint.names():
+                folder = stack.enter_context(ended.checkpoint.fetched())
+        if folder is None:
+            folder = plan.store.fetch(run_id, "checkpoint", Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        yield folder
 
 
 def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:

@@ -64,11 +64,14 @@ def confirm_search(
     """Confirm the best of a finished search, and record which of them won; what `confirm` returns.
 
     Raises:
-        InputError: as `confirm`, or the store can't be written.
+        InputError: as `confirm`, or the store can't be written, or the storage read.
     """
-    finalists = confirm(plan, board, top, seeds, listeners)
-    if finalists:
-        record(plan, board, finalists, time.time())
+    try:
+        finalists = confirm(plan, board, top, seeds, listeners)
+        if finalists:
+            record(plan, board, finalists, time.time())
+    except OSError as error:
+        raise InputError(f"storage {plan.storage.uri}: {error}; genseek confirm {plan.name} goes on") from error
     return finalists
 
 

@@ -1,6 +1,7 @@
 """A survey of a cluster's nodes: whether each could run trainers, asked of a worker there before anything starts."""
 
 import platform
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,23 +31,29 @@ class Answer:
     storage: str = ""
 
 
-def survey(storage: Storage | None, nodes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Ask every node with cores, of those that `ray.nodes()` lists; what a user should know all the same, a line each.
+def nodes() -> list[dict[str, Any]]:
+    """What Ray says of each node that is alive."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def survey(storage: Storage | None) -> list[str]:
+    """Ask every node with cores; what a user should know though all can run trainers, a line each.
 
     Raises:
-        InputError: some can't run trainers: a line for each reason, with its cure.
+        InputError: some can't: a line for each reason, with its cure.
     """
-    asked = [node for node in nodes if node["Resources"].get("CPU", 0) > 0]
+    asked = [node for node in nodes() if node["Resources"].get("CPU", 0) > 0]
     troubles: dict[str, list[str]] = {}
     warnings: dict[str, list[str]] = {}
     with _marked(storage) as place:
-        pending = [_ask(place, node["NodeID"]) for node in asked]
+        pending, latest = [_ask(place, node["NodeID"]) for node in asked], time.monotonic() + PATIENCE
         for node, reference in zip(asked, pending, strict=True):
             address = node["NodeManagerAddress"]
             try:
-                answer = ray.get(reference, timeout=PATIENCE)
+                answer = ray.get(reference, timeout=max(0.0, latest - time.monotonic()))
             except (RayError, ImportError) as error:
-                troubles.setdefault(_silence(error), []).append(address)
+                if node["NodeID"] in [each["NodeID"] for each in nodes()]:  # or else it has gone meanwhile
+                    troubles.setdefault(_silence(error), []).append(address)
                 continue
             for trouble in _compared(answer, place, node["NodeID"]):
                 troubles.setdefault(trouble, []).append(address)

@@ -95,7 +95,7 @@ def nodes(store: Store) -> list[str]:
 
 @dataclass
 class Search:
-    """A search that a driver on the head runs, in a store that all hosts see."""
+    """A search that a driver on the head runs, in a store of the head's own."""
 
     cluster: RayHosts
     name: str
@@ -132,12 +132,13 @@ def begin(cluster: RayHosts, shared: Path) -> Iterator[Callable[..., Search]]:
     """Starts searches; none of them outlives its test."""
     begun: list[Search] = []
 
-    def start(name: str, *options: object, resume: bool = False, env: Mapping[str, str] | None = None) -> Search:
-        store, log = shared / f"store-{name}", shared / f"{name}.log"
+    def start(name: str, *options: object, resume: bool = False) -> Search:
+        here = Path("home") / f"store-{name}"  # on the head's own disk, which no other node sees
         what = ["resume", name] if resume else ["run", shared / "study.toml", "--name", name]
-        command = ["genseek", *what, "--address", "auto", "--store", store, *options]
-        driver = cluster.head.start(*map(str, command), env=cluster.env | dict(env or {}), log=log)
-        begun.append(Search(cluster, name, store, driver, log))
+        command = ["genseek", *what, "--address", "auto", "--store", Path("/tmp") / here, *options]
+        log = shared / f"{name}.log"
+        driver = cluster.head.start(*map(str, command), env=cluster.env, log=log)
+        begun.append(Search(cluster, name, cluster.head.tmp / here, driver, log))
         return begun[-1]
 
     yield start
@@ -180,7 +181,7 @@ def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHo
 
 
 def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, alone: Fits) -> None:
-    search = begin("cut")
+    search = begin("cut", "--storage", cluster.hosts.shared / "kept")
     apart = cluster.hosts["w3"]
     search.until(lambda: search.reported(apart) >= 2)
     apart.cut()
@@ -220,7 +221,7 @@ def test_a_tracking_server_is_down_for_a_minute(begin: Any, cluster: RayHosts, a
         return server
 
     server = serve()
-    search = begin("down", "--tracking-uri", address)
+    search = begin("down", "--tracking-uri", address, "--storage", cluster.hosts.shared / "kept")
     search.until(lambda: search.reported() >= TRIALS)
     server.terminate()
     server.wait(30)

@@ -141,4 +141,4 @@ def test_nobody_leads_a_search_without_the_token(cluster: RayHosts, tmp_path: Pa
     assert "the token is not the head's" in done.stderr and done.stderr.count("\n") == 1, done.stderr
     right = cluster.head.run(*command, env=cluster.env, check=False)
     assert right.returncode == 0, right.stderr
-    assert "trainers: 2 on a cpu" in right.stdout
+    assert "trainers: 0 on GPUs, 2 on cores" in right.stdout

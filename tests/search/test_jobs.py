@@ -1,9 +1,11 @@
 """Jobs: what a cluster is asked to run, checked by running it in a shell, and what is made of its answers."""
 
 import os
+import shlex
 import stat
 import subprocess
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,3 +154,44 @@ def test_a_dashboard_that_is_not_there(genseek: Any) -> None:
     assert code == 2
     assert said.startswith("error: --address http://127.0.0.1:1: Failed to connect to Ray")
     assert said.count("\n") == 1
+
+
+def test_options_of_run_go_along(client: Client, genseek: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("GENSEEK_STORE", "GENSEEK_STORAGE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "of this machine")
+    (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(50)))
+    options = ["--data", "rows.csv", "--columns", "x,y", "--drop-missing", "--trials", "7", "--from", "other"]
+    options += ["--storage", "s3://bucket/x", "--name", "mine", "--tracking-uri", "http://10.0.0.1:5000"]
+    code, said, error = genseek("submit", "table", *options)
+    assert (code, error) == (0, "")
+    assert said.startswith("search mine runs in the cluster")
+    command = client.jobs[0].entrypoint.partition("exec ")[2]
+    assert "of this machine" not in command
+    words = shlex.split(command)
+    assert words[:3] == ["genseek", "run", "table"]
+    assert "--drop-missing" in words
+    given = dict(pairwise(words))
+    assert {name: given[name] for name in ("--data", "--columns", "--trials", "--from", "--storage", "--name")} == {
+        "--data": "data/rows.csv",
+        "--columns": "x,y",
+        "--trials": "7",
+        "--from": "other",
+        "--storage": "s3://bucket/x",
+        "--name": "mine",
+    }
+    assert given["--address"] == "auto"
+
+
+def test_a_password_is_no_option_of_a_job(client: Client, genseek: Any) -> None:
+    code, _, said = genseek("submit", "gaussian_2d", "--tracking-uri", "http://me:hunter2@10.0.0.1:5000")
+    assert (code, client.jobs) == (2, [])
+    assert "set MLFLOW_TRACKING_URI on the head" in said and "hunter2" not in said
+
+
+def test_a_search_in_the_cluster_goes_on_where_its_store_is(client: Client, genseek: Any) -> None:
+    store = {"genseek": "first", "genseek-store": "/kept"}
+    client.jobs = [details("x", "STOPPED", store)]
+    assert genseek("resume", "first", "--trials", "+5", "--address", "http://10.0.0.1:8265")[0] == 0
+    assert client.jobs[1].entrypoint.endswith("genseek resume first --trials +5 --address auto --store /kept")
+    assert client.jobs[1].entrypoint.startswith("cd /kept/submitted/first && exec ")

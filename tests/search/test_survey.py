@@ -17,9 +17,21 @@ HERE = {"Python": "3.11.7", "genseek": "0.1.0", "torch": "2.13.0+cu130", "numpy"
 
 def nodes(count: int, **resources: float) -> list[dict[str, Any]]:
     return [
-        {"NodeID": f"n{number}", "NodeManagerAddress": f"10.0.0.{number}", "Resources": {"CPU": 2.0, **resources}}
+        {
+            "NodeID": f"n{number}",
+            "NodeManagerAddress": f"10.0.0.{number}",
+            "Alive": True,
+            "Resources": {"CPU": 2.0, **resources},
+        }
         for number in range(1, count + 1)
     ]
+
+
+def surveyed(storage: Storage | None, alive: list[dict[str, Any]]) -> list[str]:
+    """What a survey of these nodes says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surveying.ray, "nodes", lambda: alive)
+        return survey(storage)
 
 
 @pytest.fixture
@@ -47,14 +59,14 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_nodes_that_can_run_trainers(says: Any, tmp_path: Path) -> None:
     says["n1"] = {"versions": {"torch": "2.13.0"}}  # the same torch, for another device
-    assert survey(Storage(str(tmp_path / "kept")), nodes(3)) == []
+    assert surveyed(Storage(str(tmp_path / "kept")), nodes(3)) == []
     assert not list((tmp_path / "kept").iterdir())  # nothing is left of the survey
-    assert survey(None, nodes(2)) == []
+    assert surveyed(None, nodes(2)) == []
 
 
 def test_a_node_without_cores_is_not_asked(says: Any) -> None:
     says["n1"] = GetTimeoutError()
-    assert survey(None, nodes(1, CPU=0)) == []
+    assert surveyed(None, nodes(1, CPU=0)) == []
 
 
 @pytest.mark.parametrize(
@@ -81,7 +93,7 @@ def test_a_node_without_cores_is_not_asked(says: Any) -> None:
 def test_a_node_that_cannot(answer: Any, said: str, says: Any, tmp_path: Path) -> None:
     says["n2"] = answer
     with pytest.raises(InputError, match=f"^node 10.0.0.2: {said}") as raised:
-        survey(Storage(str(tmp_path)), nodes(3))
+        surveyed(Storage(str(tmp_path)), nodes(3))
     assert "\n" not in str(raised.value)
     assert "10.0.0.1" not in str(raised.value)
 
@@ -90,25 +102,38 @@ def test_every_reason_has_a_line_and_many_nodes_share_it(says: Any) -> None:
     says |= {f"n{number}": {"versions": {"torch": "2.12.1"}} for number in range(1, 6)}
     says["n6"] = GetTimeoutError()
     with pytest.raises(InputError) as raised:
-        survey(None, nodes(7))
+        surveyed(None, nodes(7))
     first, second = str(raised.value).split("\n")
     assert first.startswith("nodes 10.0.0.1, 10.0.0.2, 10.0.0.3 and 2 others: torch 2.12.1")
     assert second.startswith("node 10.0.0.6: no answer")
 
 
+def test_a_node_that_dies_meanwhile_is_no_trouble(says: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = nodes(3)
+    monkeypatch.setattr(surveying.ray, "nodes", lambda: [*alive])
+
+    def get(reference: Any, timeout: float) -> Answer:
+        if len(alive) == 3:
+            alive.pop(0)
+            raise RaySystemError("it is dead")
+        answer: Answer = reference()
+        return answer
+
+    monkeypatch.setattr(surveying.ray, "get", get)
+    assert survey(None) == []
+
+
 def test_a_gpu_that_no_torch_can_use_is_told(says: Any) -> None:
     says["n1"] = {"versions": {"torch": "2.13.0+cpu"}}
-    (line,) = survey(None, nodes(2, GPU=1.0))
+    (line,) = surveyed(None, nodes(2, GPU=1.0))
     assert line.startswith("node 10.0.0.1: GPUs, but a torch without CUDA")
 
 
 def test_a_storage_that_the_driver_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="the driver can't write there"):
-        survey(Storage(str(tmp_path / "file" / "below")), nodes(1))
+        surveyed(Storage(str(tmp_path / "file" / "below")), nodes(1))
 
 
 def test_a_real_node_answers(ray_cluster: None, tmp_path: Path) -> None:
-    from search.cluster import nodes as alive
-
-    assert survey(Storage(str(tmp_path / "kept")), alive()) == []
+    assert survey(Storage(str(tmp_path / "kept"))) == []
