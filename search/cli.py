@@ -203,9 +203,10 @@ def ui(
 ) -> None:
     """Open the MLflow UI on the store."""
     from search.server import serve
+    from search.store import Store
     from search.view import link
 
-    opened = store_of(store, None)
+    opened = Store(store or Path("genseek-store"), None, create=False)
     address = link(f"http://127.0.0.1:{port}", opened.experiment)
     Console().print(f"MLflow UI on {opened.where()}: {address}\n(Ctrl-C ends it)", soft_wrap=True)
     raise typer.Exit(serve(opened, port))

@@ -14,7 +14,7 @@ from search.errors import InputError
 from search.options import Json, SearchName, StudyName
 
 LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
-ELSEWHERE = ("name", "warm", "tracking_uri")  # options of `run` that aren't of its study
+ELSEWHERE = ("name", "warm")  # options of `run` that aren't of its study
 
 Api = Annotated[
     str,
@@ -39,33 +39,51 @@ def submit(
 ) -> None:
     """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
     from search.jobs import Jobs
-    from search.planning import check_name
+    from search.planning import check_name, stem
     from search.preparation import problem_of, with_overrides
-    from search.shipping import shipped
+    from search.shipping import elsewhere, shipped
     from search.study_file import load_study
 
-    if store is not None and not store.startswith("/"):
-        raise InputError(f"--store {store}: expected a whole path, of the cluster's own")
-    if "@" in (options["tracking_uri"] or ""):
-        raise InputError("--tracking-uri: a password would be shown with the job; set MLFLOW_TRACKING_URI on the head")
+    tracking_uri = options.pop("tracking_uri")
+    _check_places(store, storage, tracking_uri)
     given = {key: value for key, value in options.items() if key not in ELSEWHERE}
     loaded = with_overrides(load_study(study), **given)
-    problem_of(loaded)
-    name = check_name(options["name"] or f"{loaded.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if not elsewhere(loaded):
+        problem_of(loaded)
+    name = check_name(options["name"] or f"{stem(loaded)}-{time.strftime('%Y%m%d-%H%M%S')}")
     jobs = Jobs(address)
     with shipped(study, loaded) as (folder, sent, data):
         rest = options | {"name": name, "data": data, "storage": storage}
-        job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store)
+        job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store, tracking_uri)
     _go_on(jobs, job, address, follow)
 
 
-def resubmit(name: str, trials: str, store: Any, address: str) -> None:
-    """Let a cluster go on with a search that was submitted to it."""
+def resubmit(
+    name: str, trials: str, store: str | None, storage: str | None, tracking_uri: str | None, address: str
+) -> None:
+    """Let a cluster go on with a search, where its last job had its store and record unless others are named."""
     from search.jobs import Jobs
 
+    _check_places(store, storage, tracking_uri)
     jobs = Jobs(address)
-    kept = str(store) if store else jobs.latest(name).store
-    _go_on(jobs, jobs.submit(name, ["resume", name, "--trials", trials], store=kept), address)
+    before = next(iter(jobs.of(name)), None)  # none is known after the head was started again
+    arguments = ["resume", name, "--trials", trials, *(["--storage", storage] if storage else [])]
+    store, tracking_uri = store or (before and before.store), tracking_uri or (before and before.tracking_uri)
+    _go_on(jobs, jobs.submit(name, arguments, None, store, tracking_uri), address)
+
+
+def _check_places(store: str | None, storage: str | None, tracking_uri: str | None) -> None:
+    """Refuse what another machine would read otherwise, and passwords: a job's command line can be read."""
+    if store is not None and not store.startswith("/"):
+        raise InputError(f"--store {store}: expected a whole path, of the cluster's own")
+    if storage is not None and "://" not in storage and not storage.startswith("/"):
+        raise InputError(
+            f"--storage {storage}: expected a whole path that all nodes see, or such as s3://bucket/folder"
+        )
+    if "@" in (tracking_uri or ""):
+        raise InputError("--tracking-uri: a password would be shown with the job; set MLFLOW_TRACKING_URI on the head")
+    if "@" in (storage or ""):
+        raise InputError("--storage: credentials would be shown with the job; give them to each node")
 
 
 def attach(name: SearchName, address: Api = LOCAL) -> None:
@@ -144,7 +162,7 @@ def _written(options: dict[str, Any]) -> list[str]:
         value = options.get(parameter.name or "")
         if value is True:
             words.append(parameter.opts[0])
-        elif value not in (None, False):
+        elif value is not None and value is not False:
             words += [parameter.opts[0], str(value)]
     return words
 

@@ -15,6 +15,7 @@ from search.options import (
     Data,
     DropMissing,
     Json,
+    OtherStorage,
     ProblemName,
     SearchName,
     StorageUri,
@@ -78,13 +79,15 @@ def run(
     opened = store_of(store, tracking_uri, create=True)
     if warm is not None:
         loaded = warmed(loaded, opened.leaderboard(warm))
-    _search(plan_search(loaded, opened, name, storage), _where(store, tracking_uri), as_json)
+    _search(plan_search(loaded, opened, name, storage), _where(store, tracking_uri, address), as_json)
 
 
 def resume(
+    context: typer.Context,
     name: SearchName,
     trials: Annotated[str, typer.Option(metavar="+N", help="Configurations to try besides those of before.")] = "+0",
     address: Address = None,
+    storage: OtherStorage = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -97,9 +100,12 @@ def resume(
     if address is not None and address.startswith("http"):
         from search.cli_cluster import resubmit
 
-        resubmit(name, trials, store, address)
+        source = context.get_parameter_source("store")
+        own = None if source is None or source.name == "ENVIRONMENT" else store  # this machine's says nothing of theirs
+        resubmit(name, trials, str(own) if own else None, storage, tracking_uri, address)
         return
-    _search(plan_resume(store_of(store, tracking_uri), name, int(trials)), _where(store, tracking_uri), as_json)
+    plan = plan_resume(store_of(store, tracking_uri), name, int(trials), storage)
+    _search(plan, _where(store, tracking_uri, address), as_json)
 
 
 def confirm(
@@ -107,6 +113,7 @@ def confirm(
     top: Annotated[int | None, typer.Option(help="Trials that take part, best first. Default: 3.", min=1)] = None,
     seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = SEEDS,
     address: Address = None,
+    storage: OtherStorage = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -120,8 +127,9 @@ def confirm(
     status = next(found.status for found in opened.searches() if found.name == name)
     if status != "FINISHED":
         raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
-    plan = plan_resume(opened, name)
-    count, where = top or plan.study.budget.finalists or Budget().finalists, _where(store, tracking_uri)
+    plan = plan_resume(opened, name, storage=storage)
+    count = top or plan.study.budget.finalists or Budget().finalists
+    where = _where(store, tracking_uri, address)
     finalists = _confirm(console, plan, board, count, seeds, where)
     if as_json:
         print_json([each.described() for each in finalists])
@@ -148,13 +156,14 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
     if as_json:
         board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))
-    following = (f"export {plan.name} --out DIR{where}", f"ui{where}")
+    here = where.partition(" --address")[0]
+    following = [f"export {plan.name} --out DIR{here}", *([f"ui{here}"] if plan.store.embedded else [])]
     console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
 
 
-def _where(store: Any, tracking_uri: str | None) -> str:
-    """Options by which other commands find the same store."""
-    given = {"--store": store, "--tracking-uri": tracking_uri and public(tracking_uri)}
+def _where(store: Any, tracking_uri: str | None, address: str | None) -> str:
+    """Options by which the same search goes on."""
+    given = {"--store": store, "--tracking-uri": tracking_uri and public(tracking_uri), "--address": address}
     return "".join(f" {option} {value}" for option, value in given.items() if value is not None)
 
 

@@ -15,14 +15,15 @@ from ray.exceptions import AuthenticationError, RayError
 from search.budget import Budget
 from search.errors import InputError
 from search.storage import Storage
-from search.survey import nodes, survey
+from search.survey import marked, nodes, survey
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection
 OBJECTS = 2**28  # bytes of shared memory of a cluster of this machine
 REFUSED = "InvalidAuthToken"
 TOKEN = "the token is not the head's: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token to what it has"
-JOINING = "ray start --address HEAD:6379"
+JOINING = "is this machine one of its nodes (ray start --address HEAD:6379)?"
+SAME = "install the same version here"
 OUTSIDE = ("ray://", "http://", "https://")  # addresses for programs that aren't on a node
 
 
@@ -42,7 +43,12 @@ def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str
     try:
         _start(address)
         _check_room(budget)
-        yield survey(storage) if address and address != "local" else []
+        if address and address != "local":
+            yield survey(storage)
+            return
+        with marked(storage):
+            pass  # it can be written
+        yield []
     finally:
         ray.shutdown()
 
@@ -78,18 +84,19 @@ def _start(address: str) -> None:
             f"--address {address}: a search can't be led from outside its cluster; submit it, genseek submit "
             f"--address http://HEAD:8265, or run it on one of the nodes with --address auto"
         )
-    local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
+    # Without an address Ray would join what runs on this machine.
+    local: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
     host, _, port = address.rpartition(":")
     with _muted():
         try:
             if host and port.isdecimal():  # Ray would try for minutes
                 socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if address else local))
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             if not address:
                 raise InputError(f"Ray can't be started on this machine: {_line(error)}") from error
             refused = isinstance(error, AuthenticationError) or REFUSED in str(error.__cause__)
-            cure = TOKEN if refused else f"is this machine one of its nodes ({JOINING})?"
+            cure = TOKEN if refused else SAME if "ersion" in str(error) else JOINING
             raise InputError(f"--address {address}: can't join the cluster ({_line(error)}); {cure}") from error
 
 

@@ -34,6 +34,7 @@ class _Open:
     report: Report = field(default_factory=Report)
     facts: dict[str, float] = field(default_factory=dict)
     lost: int = 0
+    begun: bool = False
 
 
 class Stopper(Protocol):
@@ -103,7 +104,7 @@ class Director:
                 if (number, configuration) != (event.trial, event.configuration):
                     raise InputError(f"trial {event.trial} is not in this study's space any more")
                 self._asked += 1
-                self._open[number] = _Open(configuration)
+                self._open[number] = _Open(configuration, begun=True)
             elif isinstance(event, Reported):
                 self._open[event.trial].report, self._open[event.trial].facts = event.report, event.facts
                 outcomes[event.trial] = self._judged(event.trial)
@@ -128,12 +129,12 @@ class Director:
         room = min(room, math.ceil(self.left / self.trainers) - len(held))
         return Orders(self._handed(message, held, room), sorted(message.numbers - held))
 
-    def lose(self, trainer: str) -> None:
-        """Take in that a trainer is gone: others go on with its trials."""
+    def lose(self, trainer: str, alone: bool = True) -> None:
+        """Take in that a trainer is gone, `alone` or with its node: others go on with its trials."""
         self._kinds.pop(trainer, None)
         for number, trial in list(self._open.items()):
             if trial.trainer == trainer:
-                trial.trainer, trial.lost = "", trial.lost + 1
+                trial.trainer, trial.lost = "", trial.lost + alone
                 if trial.lost >= LOSSES:
                     self._end(number, "failed", error=f"{trial.lost} trainers died while they trained it")
 
@@ -188,10 +189,12 @@ class Director:
             theirs = frozenset[Key]().union(*(kinds for name, kinds in self._kinds.items() if name != message.trainer))
             chosen = sorted(waiting, key=lambda number: self._preference(number, message, theirs))
             chosen = chosen[: max(0, room)]
-        for number in chosen:
-            self._open[number].trainer = message.trainer
-        self._kinds[message.trainer] = message.kinds | {key_of(self._open[number].configuration) for number in chosen}
-        return [Assignment(number, self._open[number].configuration, self._seeds[number]) for number in chosen]
+        handed = [(number, self._open[number]) for number in chosen]
+        self._kinds[message.trainer] = message.kinds | {key_of(trial.configuration) for _, trial in handed}
+        orders = [Assignment(number, each.configuration, self._seeds[number], each.begun) for number, each in handed]
+        for _, trial in handed:
+            trial.trainer, trial.begun = message.trainer, True
+        return orders
 
     def _waiting(self) -> list[int]:
         """Numbers of the trials that nobody trains; as many are proposed as may be open."""

@@ -19,4 +19,5 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 def public(text: str) -> str:
     """Text without the passwords of its URIs, as it may be shown and recorded."""
-    return re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
+    masked = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&]\w*(?:password|secret|token)\w*=)[^&\s]*", r"\1***", masked)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shlex
 import time
 import uuid
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any, final
 
 from search.errors import InputError, unknown
+from search.shipping import FILES
 
 KEY = "genseek"  # of a job's metadata: the name of its search
-STORE = "genseek-store"  # of its metadata: the store, where it isn't the default
+STORE, TRACKING = "genseek-store", "genseek-tracking-uri"  # what else is there, if it was given
+ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT = '"${GENSEEK_STORE:-$HOME/genseek-store}"'  # for the shell of the driver's node
 STOPPING = "60"  # seconds that a driver has to record what it was doing
 POLL = 1.0
@@ -38,6 +41,7 @@ class Job:
     message: str
     code: int | None
     store: str | None
+    tracking_uri: str | None
 
 
 @final
@@ -57,28 +61,39 @@ class Jobs:
             from ray.job_submission import JobSubmissionClient
 
             logging.getLogger("ray").setLevel(logging.WARNING)  # of uploads and closed sockets
+            os.environ[ADDRESS] = address  # which Ray heeds before any argument
             self._client = JobSubmissionClient(address)
 
-    def submit(self, name: str, arguments: Sequence[str], folder: Path | None = None, store: str | None = None) -> Job:
+    def submit(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        folder: Path | None = None,
+        store: str | None = None,
+        tracking_uri: str | None = None,
+    ) -> Job:
         """Start `genseek` with these arguments in the cluster, in a copy of `folder` that is kept in the store."""
-        if any(job.status not in ENDED for job in self._of(name)):
+        if any(job.status not in ENDED for job in self.of(name)):
             raise InputError(f"search {name!r} runs in the cluster already: genseek attach {name}")
-        where = shlex.quote(store) if store else DEFAULT
-        there = f"{where}/submitted/{shlex.quote(name)}"
-        command = shlex.join(["genseek", *arguments, "--address", "auto"])
+        where, id = shlex.quote(store) if store else DEFAULT, f"{name}-{uuid.uuid4().hex[:8]}"
+        there = f"{where}/submitted/{shlex.quote(id)}"
+        recorded = ["--tracking-uri", tracking_uri] if tracking_uri else []
+        command = shlex.join(["genseek", *arguments, *recorded, "--address", "auto"])
         # Ray removes a job's own folder some day, and a search may go on later.
-        kept = f"mkdir -p {there} && cp -r . {there} && cd {there}" if folder else f"cd {there}"
+        kept = f"mkdir -p {there} && cp -r {FILES}/. {there} && cd {there} && " if folder else ""
         with self._told():
-            submitted = self._client.submit_job(
-                entrypoint=f"{kept} && exec {command} --store {where}",
-                submission_id=f"{name}-{uuid.uuid4().hex[:8]}",
+            self._client.submit_job(
+                entrypoint=f"{kept}exec {command} --store {where}",
+                submission_id=id,
                 runtime_env={
                     **({"working_dir": str(folder)} if folder else {}),
-                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOPPING, "PYTHONUNBUFFERED": "1"},
+                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOPPING},
                 },
-                metadata={KEY: name} | ({STORE: store} if store else {}),
+                metadata={
+                    key: value for key, value in ((KEY, name), (STORE, store), (TRACKING, tracking_uri)) if value
+                },
             )
-        return next(job for job in self._of(name) if job.id == submitted)
+        return next(job for job in self.of(name) if job.id == id)
 
     def all(self) -> list[Job]:
         """Jobs of searches, the newest first."""
@@ -93,11 +108,16 @@ class Jobs:
                 job.message or "",
                 job.driver_exit_code,
                 (job.metadata or {}).get(STORE),
+                (job.metadata or {}).get(TRACKING),
             )
             for job, name in found
             if name is not None
         ]
         return sorted(jobs, key=lambda job: job.began, reverse=True)
+
+    def of(self, name: str) -> list[Job]:
+        """Jobs of one search, the newest first."""
+        return [job for job in self.all() if job.search == name]
 
     def latest(self, name: str) -> Job:
         """The newest job of a search.
@@ -105,7 +125,7 @@ class Jobs:
         Raises:
             InputError: there is none.
         """
-        found = self._of(name)
+        found = self.of(name)
         if not found:
             names = sorted({job.search for job in self.all()})
             raise InputError(f"{unknown('search', name, names)} (submitted to {self._address})")
@@ -129,9 +149,6 @@ class Jobs:
         while (now := next(each for each in self.all() if each.id == job.id)).status not in ENDED:
             time.sleep(POLL)
         return now
-
-    def _of(self, name: str) -> list[Job]:
-        return [job for job in self.all() if job.search == name]
 
     async def _tail(self, job: str, show: Callable[[str], Any]) -> None:
         async for lines in self._client.tail_job_logs(job):

@@ -37,6 +37,9 @@ StorageUri = Annotated[
         show_default=False,
     ),
 ]
+OtherStorage = Annotated[
+    str | None, typer.Option("--storage", help="Another one for checkpoints than the search had.", show_default=False)
+]
 Address = Annotated[
     str | None,
     typer.Option(

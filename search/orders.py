@@ -9,11 +9,12 @@ from search.trial import Report
 
 @dataclass(frozen=True)
 class Assignment:
-    """A trial to train: from its checkpoint, if it has left one, or from its beginning."""
+    """A trial to train: from its beginning or, if another trainer had it before, from its checkpoint."""
 
     number: int
     configuration: Configuration
     seed: int
+    begun: bool = False
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,18 @@ def plan_search(study: Study, store: Store, name: str | None = None, storage: st
     """
     taken = {found.name for found in store.searches()} | _begun(store)
     if name is None:
-        stem = re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
-        name = next(free for number in itertools.count(1) if (free := f"{stem}-{number}") not in taken)
+        name = next(free for number in itertools.count(1) if (free := f"{stem(study)}-{number}") not in taken)
     elif check_name(name) in taken:
         raise InputError(
             f"--name {name}: a search of that name exists already in {store.where()}; "
             f"choose another, or go on with it: genseek resume {name}"
         )
-    # Searches of one name in several stores may share a storage.
-    place = Storage.named(storage).at(f"{name}-{uuid.uuid4().hex[:8]}") if storage else _own(store, name)
-    return _planned(study, store, name, place)
+    return _planned(study, store, name, _place(storage, store, name))
+
+
+def stem(study: Study) -> str:
+    """What names of a study's searches begin with."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
 
 
 def check_name(name: str) -> str:
@@ -78,8 +80,10 @@ def check_name(name: str) -> str:
     return name
 
 
-def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
+def plan_resume(store: Store, name: str, more: int = 0, storage: str | None = None) -> Plan:
     """Plan of a search that was cut off, or that shall try `more` configurations; what it has done it keeps.
+
+    With another `storage` than before, trials in training begin anew.
 
     Raises:
         InputError: there is no such search, it runs at this moment, or its rows have changed.
@@ -93,8 +97,9 @@ def plan_resume(store: Store, name: str, more: int = 0) -> Plan:
     if more and study.sampler in LISTED:
         raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")
     budget = replace(study.budget, trials=study.budget.trials + more)
-    storage = Storage(header["storage"]) if "storage" in header else _own(store, name)
-    plan = _planned(replace(study, budget=budget), store, name, storage)
+    kept = header.get("storage")
+    place = Storage(kept) if kept and storage is None else _place(storage, store, name)
+    plan = _planned(replace(study, budget=budget), store, name, place)
     if plan.task.rows.digest() != header["data_sha256"]:
         raise InputError(f"search {name!r} can't go on: the rows of problem {study.problem!r} are not what they were")
     return plan
@@ -125,8 +130,11 @@ def _planned(study: Study, store: Store, name: str, storage: Storage) -> Plan:
     return Plan(study, problem, task, judge_of(study, problem, task.rows, task.rows.test), name, store, storage)
 
 
-def _own(store: Store, name: str) -> Storage:
-    return Storage(str(_folder(store, name)))
+def _place(storage: str | None, store: Store, name: str) -> Storage:
+    """A search's own part of a storage, or its folder: searches of one name in several stores may share a storage."""
+    if storage is None:
+        return Storage(str(_folder(store, name)))
+    return Storage.named(storage).at(f"{name}-{uuid.uuid4().hex[:8]}")
 
 
 def _folder(store: Store, name: str) -> Path:

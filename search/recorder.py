@@ -113,12 +113,13 @@ class Recorder:
 
     def _end(self, event: Ended) -> None:
         error = {"genseek.error": event.error[-4000:]} if event.error else {}
-        nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.pop(event.trial, ()))))
+        nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.get(event.trial, ()))))
         self._log(event.trial, {"genseek.outcome": event.outcome, "genseek.node": nodes} | error)
         if event.checkpoint is not None:
             with event.checkpoint.fetched() as folder:
                 self._store.save(self.run_ids[event.trial], folder, "checkpoint")
         self._store.end(self.run_ids[event.trial], event.outcome, event.time)
+        self._nodes.pop(event.trial, None)
 
 
 def parameters_of(event: Started) -> dict[str, Any]:

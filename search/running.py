@@ -20,6 +20,7 @@ from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
 from search.recorded import TRIALS
 from search.recorder import Recorder
+from search.storage import Storage
 from search.study import Study
 from search.study_json import study_json
 from search.tuning import tune_trials
@@ -65,7 +66,8 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         "study": study_json(study),
         "data_sha256": task.rows.digest(),
         "params": params,
-        "storage": plan.storage.uri,
+        # The store's own folder goes where the store goes.
+        "storage": None if plan.storage == Storage(str(plan.folder)) else plan.storage.uri,
     }
     if header != before:
         journal.begin(header)

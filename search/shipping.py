@@ -13,11 +13,12 @@ from search.errors import InputError
 from search.study import Study
 
 DATA = "data"
+FILES = "files"  # a folder of their own: Ray lets Python import what is at the top
 
 
 @contextmanager
 def shipped(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
-    """Folder with all of it, and there the study's name or file and that of its table.
+    """Folder with all of it below `FILES`, and there the study's name or file and that of its table.
 
     Args:
         name: of a shipped study, or a file that ends in .toml.
@@ -27,15 +28,22 @@ def shipped(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
         InputError: a plug-in is named by a whole path, which another machine may not have.
     """
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+        folder = Path(temporary) / FILES
+        folder.mkdir()
         written, table = name, study.problem_arguments.get(DATA)
         if name.endswith(".toml"):
             written = _with_plugins(Path(name).resolve(), folder)
-        if isinstance(table, str) and Path(table).exists():
+        if isinstance(table, str) and not elsewhere(study):
             (folder / DATA).mkdir()
             shutil.copyfile(table, folder / DATA / Path(table).name)
             table = f"{DATA}/{Path(table).name}"
-        yield folder, written, table
+        yield Path(temporary), written, table
+
+
+def elsewhere(study: Study) -> bool:
+    """Whether the study's table is named by a whole path that isn't on this machine, and so one of the cluster's."""
+    table = Path(str(study.problem_arguments.get(DATA, "")))
+    return table.is_absolute() and not table.exists()
 
 
 def _with_plugins(path: Path, folder: Path) -> str:

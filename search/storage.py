@@ -1,6 +1,6 @@
 """Where trials leave their checkpoints: a folder that every node sees, or an object store.
 
-Local folders, s3, gs, abfs and hdfs by pyarrow; other schemes by fsspec, if its package for them is installed.
+Local folders, s3, gs and hdfs by pyarrow; other schemes by fsspec, if its package for them is installed.
 """
 
 import tempfile
@@ -17,6 +17,8 @@ import fsspec
 from pyarrow import ArrowInvalid, fs
 
 from search.errors import InputError
+
+SECRETS = ("secret", "password", "token", "account_key")  # no keys of a URI that is recorded
 
 
 @final
@@ -42,6 +44,10 @@ class Storage:
             raise InputError(
                 "--storage: credentials in a URI would be recorded with the search; give them to each node instead, "
                 "as a role or in its environment"
+            )
+        if parts.fragment or any(word in parts.query.lower() for word in SECRETS):
+            raise InputError(
+                "--storage: expected a URI without '#' or secrets, which belong in each node's environment"
             )
         if not parts.scheme:
             return cls(str(Path(text).expanduser().resolve()))
@@ -138,7 +144,9 @@ def _opened(scheme: str, place: str, query: str) -> tuple[fs.FileSystem, str]:
     uri = urlunsplit((scheme, place, "/" if scheme in ("file", "hdfs") else "", query, ""))
     try:
         files, root = fs.FileSystem.from_uri(uri)
-    except ArrowInvalid:
+    except ArrowInvalid as error:
+        if "Unrecognized filesystem type" not in str(error):
+            raise
         other, root = fsspec.core.url_to_fs(uri)
         files = fs.PyFileSystem(fs.FSSpecHandler(other))
     return files, str(root)

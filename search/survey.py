@@ -45,7 +45,7 @@ def survey(storage: Storage | None) -> list[str]:
     asked = [node for node in nodes() if node["Resources"].get("CPU", 0) > 0]
     troubles: dict[str, list[str]] = {}
     warnings: dict[str, list[str]] = {}
-    with _marked(storage) as place:
+    with marked(storage) as place:
         pending, latest = [_ask(place, node["NodeID"]) for node in asked], time.monotonic() + PATIENCE
         for node, reference in zip(asked, pending, strict=True):
             address = node["NodeManagerAddress"]
@@ -75,7 +75,7 @@ def _answer(place: Storage | None, node: str) -> Answer:
     trouble = ""
     if place is not None:
         try:
-            if place.at("driver").read() is None:
+            if place.at("missing").read() is not None or place.at("driver").read() is None:
                 trouble = "what the driver writes isn't seen there"
             place.at(node).write(b"")
         except Exception as error:
@@ -90,16 +90,21 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def _marked(storage: Storage | None) -> Iterator[Storage | None]:
-    """A place in the storage where the driver has left a file."""
+def marked(storage: Storage | None) -> Iterator[Storage | None]:
+    """A place in the storage where the driver has left a file, for as long as the context lasts.
+
+    Raises:
+        InputError: it can't be written.
+    """
     if storage is None:
         yield None
         return
     place = storage.at(f"survey-{uuid.uuid4().hex}")
     try:
         place.at("driver").write(b"")
-    except OSError as error:
-        raise InputError(f"storage {storage.uri}: the driver can't write there ({error}); {SHARED}") from error
+        place.at("missing").read()  # which takes a right of its own in some object stores
+    except Exception as error:  # whatever file systems of others raise
+        raise InputError(f"storage {storage.uri}: the driver can't use it ({error}); {SHARED}") from error
     try:
         yield place
     finally:

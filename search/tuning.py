@@ -27,6 +27,7 @@ from search.halving import Halving
 from search.proposer import Proposer
 from search.rungs import Rungs
 from search.storage import Storage
+from search.survey import nodes
 from search.task import Task
 from search.worker import TuneTrainer
 
@@ -83,7 +84,7 @@ class _Post(tune.Callback):
 
     def __init__(self, director: Director, desk: Any) -> None:
         self._director, self._desk = director, desk
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, str]] = {}  # trainer and node of each of Tune's trials
         self._dead = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -93,9 +94,10 @@ class _Post(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         message, self._dead = result["message"], 0
-        if self._names.get(trial.trial_id, message.trainer) != message.trainer:
+        now = (message.trainer, message.node)
+        if self._names.get(trial.trial_id, now) != now:
             self._lose(trial)
-        self._names[trial.trial_id] = message.trainer
+        self._names[trial.trial_id] = now
         orders = self._director.hear(message)
         if orders.begin or orders.stop:
             self._desk.put.remote(message.trainer, pickle.dumps(orders))
@@ -110,9 +112,9 @@ class _Post(tune.Callback):
             self._director.abandon(_error_of(trial))
 
     def _lose(self, trial: Any) -> None:
-        name = self._names.pop(trial.trial_id, None)
-        if name is not None:
-            self._director.lose(name)
+        name, node = self._names.pop(trial.trial_id, ("", ""))
+        if name:
+            self._director.lose(name, node in [each["NodeManagerAddress"] for each in nodes()])
 
 
 def _error_of(trial: Any) -> str:

@@ -21,6 +21,7 @@ from search.trainer import Trainer
 from search.trial import Report, Trial
 
 HEARTBEAT = 1.0  # seconds after which a trainer speaks though there is no news
+PATIENCE = (1.0, 3.0, 9.0)  # seconds between tries to read or write a trial's checkpoint
 PAUSE = 0.1  # seconds that it keeps silent after each message
 STATES = "states"
 
@@ -142,7 +143,7 @@ class TuneTrainer(tune.Trainable):
         for each in orders.begin:
             try:
                 trial = Trial(each.configuration, self._task, each.seed, self._device)
-                checkpoint = Checkpoint.load(self._state(each.number))
+                checkpoint = self._left(each.number) if each.begun else None
                 trainer.add(each.number, trial, checkpoint)
                 if checkpoint is not None:
                     news += [News(each.number, report, dict(checkpoint.facts)) for report in checkpoint.reports]
@@ -165,16 +166,31 @@ class TuneTrainer(tune.Trainable):
 
     def _kept(self, number: int, trial: Trial) -> str:
         """Keep a finished trial's best checkpoint; what went wrong, if anything did."""
-        try:
-            save_best(trial, self._place.at(f"{number:05d}"))
-        except OSError as error:
-            return f"its checkpoint can't be kept: {error.strerror or error}"
-        return ""
+        said = ""
+        for pause in (*PATIENCE, 0.0):
+            try:
+                save_best(trial, self._place.at(f"{number:05d}"))
+                return ""
+            except OSError as error:
+                said = f"its checkpoint can't be kept: {error.strerror or error}"
+            time.sleep(pause)
+        return said
 
     def _save(self, checkpoints: Mapping[int, Checkpoint]) -> None:
         for number, checkpoint in checkpoints.items():
-            with suppress(OSError):  # a trial without one begins anew where its trainer dies
+            with suppress(Exception):  # a trial without one begins anew where its trainer dies
                 checkpoint.save(self._state(number))
+
+    def _left(self, number: int) -> Checkpoint | None:
+        """What another trainer left of a trial; None where it can't be read, and the trial begins anew."""
+        for pause in (*PATIENCE, 0.0):
+            try:
+                return Checkpoint.load(self._state(number))
+            except OSError:
+                time.sleep(pause)
+            except Exception:  # cut short, by a trainer that died
+                return None
+        return None
 
     def _state(self, number: int) -> Storage:
         return self._place.at(STATES).at(f"{number:05d}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 _home = tempfile.mkdtemp(prefix="genseek-tests-")
 os.environ |= {"RAY_AUTH_MODE": "disabled", "HOME": _home, "MLFLOW_DISABLE_TELEMETRY": "true"}
-for _name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+for _name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "GENSEEK_STORE", "GENSEEK_STORAGE"):
     os.environ.pop(_name, None)
 
 import pytest  # noqa: E402

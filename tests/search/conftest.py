@@ -146,11 +146,14 @@ def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setattr("sys.argv", ["genseek", *map(str, arguments)])
         capsys.readouterr()
-        code = 0
+        code, before = 0, dict(os.environ)
         try:
             main()
         except SystemExit as error:
             code = int(error.code or 0)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         return code, *capsys.readouterr()
 
     return run

@@ -13,6 +13,12 @@ from search.errors import InputError
 from search.storage import Storage
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the cluster of other tests, which a search that can't join one would shut down."""
+    monkeypatch.setattr(clusters.ray, "shutdown", lambda: None)
+
+
 @pytest.fixture
 def with_nodes(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets Ray have nodes of these resources, and a dead one."""

@@ -14,6 +14,7 @@ import pytest
 
 from search.errors import InputError
 from search.jobs import Jobs
+from search.shipping import FILES
 
 
 class Client:
@@ -49,6 +50,7 @@ def details(id: str, status: str = "RUNNING", metadata: Any = None, start: float
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://of-another:8265")  # which Ray would rather ask
     made = Client()
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", lambda address: made)
     return made
@@ -80,8 +82,8 @@ def shell(tmp_path: Path) -> Any:
 @pytest.mark.parametrize("kept", ["odd 'store'; rm -rf *", None])
 def test_the_driver_runs_in_a_copy_that_stays(kept: str | None, client: Client, shell: Any, tmp_path: Path) -> None:
     folder = tmp_path / "sent"
-    folder.mkdir()
-    (folder / "study.toml").write_text("trials = 3")
+    (folder / FILES).mkdir(parents=True)
+    (folder / FILES / "study.toml").write_text("trials = 3")
     store = str(tmp_path / kept) if kept else None
     words = ["run", "study.toml", "--data", "data/odd $HOME `x` name.csv"]
     job = Jobs("http://head:8265").submit("first", words, folder, store)
@@ -91,16 +93,15 @@ def test_the_driver_runs_in_a_copy_that_stays(kept: str | None, client: Client, 
     for env in [{}] if kept else [{}, {"GENSEEK_STORE": str(tmp_path / "of the node")}]:
         where, *said = shell(client.jobs[0].entrypoint, folder, **env)
         expected = store or env.get("GENSEEK_STORE", str(tmp_path / "home" / "genseek-store"))
-        assert where == f"{expected}/submitted/first"
+        assert where == f"{expected}/submitted/{job.id}"
         assert said == [*words, "--address", "auto", "--store", expected]
         assert (Path(where) / "study.toml").read_text() == "trials = 3"
 
     client.jobs[0].status.value = "STOPPED"
     Jobs("http://head:8265").submit("first", ["resume", "first"], store=store)
     assert "working_dir" not in client.given["runtime_env"]
-    assert (
-        shell(client.jobs[1].entrypoint, tmp_path)[0] == f"{store or tmp_path / 'home/genseek-store'}/submitted/first"
-    )
+    _, *said = shell(client.jobs[1].entrypoint, tmp_path)
+    assert said[-2:] == ["--store", store or str(tmp_path / "home" / "genseek-store")]
 
 
 def test_no_secret_goes_with_a_job(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +145,7 @@ def test_what_goes_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(address: str) -> Any:
         raise RuntimeError("\nAuthentication failed: no.\n\nA long explanation")
 
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "")
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", refuse)
     with pytest.raises(InputError, match=r"^--address http://head:8265: Authentication failed: no; set RAY_AUTH_MODE"):
         Jobs("http://head:8265")
@@ -162,6 +164,7 @@ def test_options_of_run_go_along(client: Client, genseek: Any, tmp_path: Path, m
         monkeypatch.setenv(name, "of this machine")
     (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(50)))
     options = ["--data", "rows.csv", "--columns", "x,y", "--drop-missing", "--trials", "7", "--from", "other"]
+    options += ["--finalists", "0"]
     options += ["--storage", "s3://bucket/x", "--name", "mine", "--tracking-uri", "http://10.0.0.1:5000"]
     code, said, error = genseek("submit", "table", *options)
     assert (code, error) == (0, "")
@@ -172,14 +175,17 @@ def test_options_of_run_go_along(client: Client, genseek: Any, tmp_path: Path, m
     assert words[:3] == ["genseek", "run", "table"]
     assert "--drop-missing" in words
     given = dict(pairwise(words))
-    assert {name: given[name] for name in ("--data", "--columns", "--trials", "--from", "--storage", "--name")} == {
+    expected = {
         "--data": "data/rows.csv",
         "--columns": "x,y",
         "--trials": "7",
         "--from": "other",
         "--storage": "s3://bucket/x",
         "--name": "mine",
+        "--finalists": "0",
+        "--tracking-uri": "http://10.0.0.1:5000",
     }
+    assert {name: given[name] for name in expected} == expected
     assert given["--address"] == "auto"
 
 
@@ -189,9 +195,40 @@ def test_a_password_is_no_option_of_a_job(client: Client, genseek: Any) -> None:
     assert "set MLFLOW_TRACKING_URI on the head" in said and "hunter2" not in said
 
 
-def test_a_search_in_the_cluster_goes_on_where_its_store_is(client: Client, genseek: Any) -> None:
-    store = {"genseek": "first", "genseek-store": "/kept"}
+def test_a_search_in_the_cluster_goes_on_where_its_store_is(
+    client: Client, genseek: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENSEEK_STORE", "of this machine")
+    store = {"genseek": "first", "genseek-store": "/kept", "genseek-tracking-uri": "http://10.0.0.1:5000"}
+    tail = "--tracking-uri http://10.0.0.1:5000 --address auto --store /kept"
     client.jobs = [details("x", "STOPPED", store)]
     assert genseek("resume", "first", "--trials", "+5", "--address", "http://10.0.0.1:8265")[0] == 0
-    assert client.jobs[1].entrypoint.endswith("genseek resume first --trials +5 --address auto --store /kept")
-    assert client.jobs[1].entrypoint.startswith("cd /kept/submitted/first && exec ")
+    assert client.jobs[1].entrypoint == f"exec genseek resume first --trials +5 {tail}"
+    assert Jobs("http://10.0.0.1:8265").latest("first").tracking_uri == "http://10.0.0.1:5000"
+
+
+def test_the_address_that_is_named_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with pytest.raises(InputError, match=r"^--address http://127.0.0.1:2: Failed to connect to Ray.*127.0.0.1:2"):
+        Jobs("http://127.0.0.1:2")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--storage", "s3://key:secret@bucket/x"], "--storage: credentials would be shown"),
+        (["--storage", "here"], "--storage here: expected a whole path"),
+        (["--store", "here"], "--store here: expected a whole path"),
+    ],
+)
+def test_places_are_those_of_the_cluster(options: list[str], said: str, client: Client, genseek: Any) -> None:
+    for command in (["submit", "gaussian_2d"], ["resume", "first", "--address", "http://10.0.0.1:8265"]):
+        code, _, error = genseek(*command, *options)
+        assert (code, client.jobs) == (2, [])
+        assert said in error and error.count("\n") == 1
+
+
+def test_what_the_head_forgot_goes_on_all_the_same(client: Client, genseek: Any) -> None:
+    assert genseek("resume", "first", "--address", "http://10.0.0.1:8265")[0] == 0
+    assert "genseek-store" in client.jobs[0].entrypoint

@@ -1,11 +1,13 @@
 """What is sent to a cluster: the study, its table and its plug-ins run there as they do here."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from objectives import PROBLEMS
 from search.errors import InputError
-from search.shipping import shipped
+from search.shipping import FILES, shipped
 from search.study_file import load_study
 
 STUDY = """
@@ -17,6 +19,15 @@ data = "{data}"
 [objectives.energy]
 """
 PROBLEM = "from objectives.problems import Gaussian2D\nPROBLEMS = {{'own_{name}': type('Own', (Gaussian2D,), {{}})}}\n"
+
+
+@pytest.fixture(autouse=True)
+def problems() -> Iterator[None]:
+    """The registry of problems, as it was."""
+    before = dict(PROBLEMS)
+    yield
+    for name in PROBLEMS.keys() - before.keys():
+        del PROBLEMS[name]
 
 
 @pytest.fixture
@@ -36,17 +47,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_all_that_is_named_is_sent_and_nothing_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with shipped("studies/mine.toml", load_study("studies/mine.toml")) as (folder, written, table):
-        sent = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        sent = {str(path.relative_to(folder / FILES)) for path in folder.rglob("*") if path.is_file()}
         assert sent == {"studies/mine.toml", "studies/near.py", "plugins/far.py", "data/rows.csv"}
         assert (written, table) == ("studies/mine.toml", "data/rows.csv")
-        assert (folder / "data" / "rows.csv").read_text() == (home / "rows.csv").read_text()
+        assert (folder / FILES / "data" / "rows.csv").read_text() == (home / "rows.csv").read_text()
     assert not folder.exists()
 
 
 def test_a_shipped_study_needs_no_file(home: Path) -> None:
     with shipped("gaussian_2d", load_study("gaussian_2d")) as (folder, written, table):
         assert (written, table) == ("gaussian_2d", None)
-        assert not list(folder.iterdir())
+        assert not list((folder / FILES).iterdir())
 
 
 def test_a_table_that_is_only_there_keeps_its_path(home: Path) -> None:
@@ -54,7 +65,7 @@ def test_a_table_that_is_only_there_keeps_its_path(home: Path) -> None:
     (home / "there.toml").write_text(study)
     with shipped("there.toml", load_study("there.toml")) as (folder, _, table):
         assert table == "/only/there.csv"
-        assert [path.name for path in folder.iterdir()] == ["there.toml"]
+        assert [path.name for path in (folder / FILES).iterdir()] == ["there.toml"]
 
 
 def test_a_plug_in_by_its_whole_path_is_refused(home: Path) -> None:

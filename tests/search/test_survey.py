@@ -131,7 +131,7 @@ def test_a_gpu_that_no_torch_can_use_is_told(says: Any) -> None:
 
 def test_a_storage_that_the_driver_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="the driver can't write there"):
+    with pytest.raises(InputError, match="the driver can't use it"):
         surveyed(Storage(str(tmp_path / "file" / "below")), nodes(1))
 
 

@@ -143,10 +143,11 @@ def test_as_many_trainers_as_have_room_or_are_wanted(
         assert fleet.suggest("again") == {"device": expected[0]}
 
 
-def test_only_trainers_that_die_without_a_word_between_end_a_search() -> None:
-    abandoned: list[str] = []
+def test_only_trainers_that_die_without_a_word_between_end_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    abandoned, lost = list[str](), list[bool]()
+    monkeypatch.setattr("search.tuning.nodes", lambda: [{"NodeManagerAddress": "10.0.0.1"}])
     heard: dict[str, Any] = {"hear": lambda message: Orders(), "heard": True}
-    director: Any = SimpleNamespace(abandon=abandoned.append, lose=lambda name: None, **heard)
+    director: Any = SimpleNamespace(abandon=abandoned.append, lose=lambda name, alone: lost.append(alone), **heard)
     post, trial = _Post(director, None), SimpleNamespace(trial_id="a", error_file=None)
     message = Message("x", [], frozenset(), frozenset(), 1, 0, 0.0)
     for _ in range(3):

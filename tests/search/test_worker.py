@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "ray", SimpleNamespace(get=lambda reference: reference(), util=util))
     monkeypatch.setattr(worker, "HEARTBEAT", 0.2)
     monkeypatch.setattr(worker, "PAUSE", 0.0)
+    monkeypatch.setattr(worker, "PATIENCE", (0.01,))
 
 
 Started = Callable[..., tuple[Any, Desk, Message]]
@@ -205,7 +207,7 @@ def test_another_trainer_goes_on_from_the_checkpoint(started: Started, make_task
     assert len(saved.reports) >= 1
 
     again, desk, second = started(task)
-    desk.put(second.trainer, [given])
+    desk.put(second.trainer, [replace(given, begun=True)])
     told = all_news(heard(again, lambda messages: len(all_news(messages)) > len(saved.reports)))
     assert second.trainer != first.trainer
     group = Group.of(Trial(given.configuration, task, given.seed))
