@@ -547,3 +547,19 @@ def test_the_proposer_hears_of_all_goals() -> None:
     stage.hear("x", 0, [], [News(0, Report(9, fit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
     assert stage.proposer.told == {0: ("finished", 7.0, 3.0)}
     assert stage.proposer.reports == [(0, 9, 1.0)]
+
+
+def test_nodes_that_go_are_no_fault_of_their_trials() -> None:
+    stage = Stage([A])
+    for number in range(2 * LOSSES):
+        assert stage.begins(f"t{number}", room=1) == [0]
+        stage.director.lose(f"t{number}", alone=False)
+    assert stage.ended() == {}
+
+
+def test_a_trial_that_was_handed_out_is_begun() -> None:
+    stage = Stage([A])
+    (first,) = stage.hear("a", room=1).begin
+    stage.director.lose("a")
+    (again,) = stage.hear("b", room=1).begin
+    assert (first.begun, again.begun) == (False, True)

@@ -306,3 +306,9 @@ def recorded_as_failed(store: Store, failed: list[int], said: str) -> None:
         assert run.info.status == ("FAILED" if number in failed else "FINISHED")
         assert run.data.tags["genseek.outcome"] == ("failed" if number in failed else "finished")
         assert (said in run.data.tags.get("genseek.error", "")) == (number in failed)
+
+
+def test_a_stores_own_storage_goes_where_the_store_goes(finished: Any, tmp_path: Path) -> None:
+    store = finished.plan.store
+    journal = store.fetch(store.search_run("first"), "journal.jsonl", tmp_path)
+    assert json.loads(journal.read_text().split("\n")[0])["search"]["storage"] is None

@@ -121,7 +121,9 @@ def alone(assignment: Assignment, task: Any) -> list[Report]:
 
 
 def test_the_first_message_asks_for_work(started: Started, make_task: Any) -> None:
-    _, _, first = started(make_task())
+    trainer, _, first = started(make_task())
+    if not first.room:  # it is still measuring this machine
+        first = heard(trainer, lambda messages: bool(messages) and messages[-1].room > 0)[-1]
     assert (first.news, first.numbers, first.networks, first.device) == ([], frozenset(), 0, "cpu")
     assert first.room == UNMEASURED
 
@@ -216,6 +218,32 @@ def test_another_trainer_goes_on_from_the_checkpoint(started: Started, make_task
     # What the first one may not have been able to tell is told again, and then what is new.
     assert [each.report for each in told] == group.trials[0].reports
     assert {tuple(each.facts.items()) for each in told} == {tuple(group.trials[0].facts.items())}
+
+
+def test_a_torn_checkpoint_is_none(started: Started, make_task: Any, tmp_path: Path) -> None:
+    trainer, desk, first = started(make_task())
+    (given,) = assignments(4)
+    (tmp_path / STATES).mkdir()
+    (tmp_path / STATES / "00000").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    desk.put(first.trainer, [replace(given, begun=True)])
+    assert [each.report for each in all_news(heard(trainer, over(0)))] == alone(given, trainer._task)
+
+
+def test_a_write_that_fails_once_is_tried_again(
+    started: Started, make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Storage] = []
+
+    def once(trial: Trial, place: Storage) -> None:
+        tried.append(place)
+        if len(tried) == 1:
+            raise OSError("the link is down")
+
+    monkeypatch.setattr(worker, "save_best", once)
+    trainer, desk, first = started(make_task())
+    desk.put(first.trainer, assignments(4))
+    assert {each.error for each in all_news(heard(trainer, over(0)))} == {""}
+    assert tried == [Storage(f"{tmp_path}/00000")] * 2
 
 
 def test_a_full_disk_fails_the_trial_and_not_the_trainer(
