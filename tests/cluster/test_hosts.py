@@ -142,7 +142,7 @@ def test_nothing_is_left_behind_even_by_a_failure(tmp_path: Path) -> None:
 
 def test_tasks_run_on_both_workers(cluster: RayHosts) -> None:
     out = cluster.head.run("python", "-c", WHERE, cluster.address, env=cluster.env).stdout
-    assert out.split() == [cluster.hosts[name].address for name in ("w1", "w2")]
+    assert len(set(out.split())) == 2 and cluster.head.address not in out  # other tests may have replaced a worker
 
 
 def test_without_the_right_token_nobody_joins(cluster: RayHosts) -> None:

@@ -25,7 +25,8 @@ MODELS = {"mine": Mine}
 STUDY = """
 plugins = ["../plugins/mine.py"]
 trials = 24
-epochs = 400
+epochs = 1500
+grace = 1500
 finalists = 2
 [problem]
 name = "table"
