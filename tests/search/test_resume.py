@@ -1,6 +1,7 @@
 """A search goes on after SIGKILL at any moment: no trial is lost, none repeated, and MLflow shows each once."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -234,7 +235,8 @@ def test_a_tracking_server_killed_on_the_way(
     assert process.wait(180) == (0 if back else 2), (tmp_path / "log").read_text()
     if not back:
         said = " ".join((tmp_path / "log").read_text().split())
-        assert "error: not all is recorded: 8 trials are not fully recorded" in said
+        # As many as had not ended, all told, when the server went.
+        assert re.search(r"error: not all is recorded: [1-8] trials are not fully recorded", said), said
         assert "genseek resume cut" in said
         assert "cut: best trials on validation rows" in said
         serve()
