@@ -81,7 +81,7 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
     study = parse_study(STUDY, "driver", "driver")
     budget = replace(study.budget, trials=trials)
     store = Store(folder / "store")
-    recorder = Recorder(store, store.begin("driver", {}, {}), "driver")
+    recorder = Recorder(store, store.begin("driver", {}, {}))
     listeners: list[Listener] = [recorder]
     ahead = max(1, trials // 2)
     director = Director(

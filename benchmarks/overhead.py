@@ -124,7 +124,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
     study = parse_study(budget + STUDY, "ceiling", "ceiling.toml")
     task = task_of(study, problem_of(study))
     store = Store(folder / "store") if mlflow else None
-    recorder = Recorder(store, store.begin("ceiling", {}, {}), "ceiling") if store else None
+    recorder = Recorder(store, store.begin("ceiling", {}, {})) if store else None
     listeners = [note, *([recorder] if recorder else [])]
     tune_trials(Proposer(study, 0), task, study.budget, range(trials), folder / "ray", listeners)
     if recorder and recorder.close():

@@ -62,9 +62,13 @@ class Budget:
 
     def evaluations(self) -> list[int]:
         """Epochs at which a trial is judged: ASHA's rungs, `reports` evenly spaced ones, and the last."""
-        rungs, rung = set(), self.grace
-        while rung < self.epochs:
-            rungs.add(rung)
-            rung *= self.reduction
         step = max(1, self.epochs // self.reports)
-        return sorted(rungs | set(range(step, self.epochs, step)) | {self.epochs})
+        return sorted({*self.rungs(), *range(step, self.epochs, step), self.epochs})
+
+    def rungs(self) -> list[int]:
+        """Epochs before the last at which ASHA may stop a trial."""
+        rungs, rung = [], self.grace
+        while rung < self.epochs:
+            rungs.append(rung)
+            rung *= self.reduction
+        return rungs

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from search import cli_cluster, cli_results, cli_run
-from search.cli_output import print_json, store_of, tell
+from search.cli_output import print_json, print_links, store_of, tell
 from search.errors import InputError, unknown
 from search.options import (
     Address,
@@ -128,7 +128,7 @@ def list_(
         print_json(rows)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    headings = [heading for heading in (rows[0] if rows else [f"no {what}"]) if heading != "run_id"]
+    headings = [heading for heading in (rows[0] if rows else [f"no {what}"]) if heading not in ("run_id", "experiment")]
     for heading in headings:
         table.add_column(heading)
     for row in rows:
@@ -196,19 +196,24 @@ def score(
     Console().print(table)
 
 
-@app.command(epilog="Example: genseek ui --port 5001")
+@app.command(epilog="Example: genseek ui returns_4d-1 --port 5001")
 def ui(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Search to open on. Default: the newest.", show_default=False)
+    ] = None,
     store: StoreFolder = None,
     port: Annotated[int, typer.Option(help="On this machine's loopback address.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the store."""
     from search.server import serve
     from search.store import Store
-    from search.view import link
+    from search.view import links
 
-    opened = Store(store or Path("genseek-store"), None, create=False)
-    address = link(f"http://127.0.0.1:{port}", opened.experiment)
-    Console().print(f"MLflow UI on {opened.where()}: {address}\n(Ctrl-C ends it)", soft_wrap=True)
+    opened, console = Store(store or Path("genseek-store"), None, create=False), Console()
+    base, shown = f"http://127.0.0.1:{port}", [opened.search(name)] if name else opened.searches()[:1]
+    console.print(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}", soft_wrap=True)
+    for found in shown:
+        print_links(console, found.name, links(base, found))
     raise typer.Exit(serve(opened, port))
 
 

@@ -23,6 +23,13 @@ def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False
     return Store(folder or Path("genseek-store"), uri, create)
 
 
+def print_links(console: Console, search: str, links: dict[str, str]) -> None:
+    """Print where MLflow's UI shows what of a search."""
+    console.print(f"search {search}:", highlight=False)
+    for what, address in links.items():
+        console.print(f"    {what}: {address}", soft_wrap=True, highlight=False, markup=False)
+
+
 def print_json(value: Any) -> None:
     """Print JSON on standard output; null for what it has no number for."""
     print(json.dumps(_finite(value), indent=2))

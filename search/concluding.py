@@ -88,7 +88,7 @@ def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
         winner = board.winner()
     except InputError:
         return  # nothing was trained at full budget within the bounds
-    store.log(parent, [("best_fit", winner.fit, 0, now)], tags={"genseek.winner": winner.run_id})
+    store.log(parent, [("best_fit", winner.fit, 0, now)])
     with tempfile.TemporaryDirectory() as pictures:
         checkpoint = store.fetch(winner.run_id, "checkpoint", Path(pictures))
         picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])

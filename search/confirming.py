@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.noise import hashed_seed
+from search.announcing import announce
 from search.concluding import picture
 from search.draws import draws
 from search.errors import InputError
@@ -128,6 +129,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
 
 def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: float) -> None:
     """Write what was confirmed into the runs of the search, instead of what was before, and clear up."""
+    parent = plan.store.search(plan.name).run_id
     for entry in board.entries:
         if entry.verdict and entry.trial not in [finalist.trial for finalist in finalists]:
             plan.store.log(entry.run_id, tags={VERDICT: ""})
@@ -139,23 +141,24 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: f
             "p_value": finalist.p_value,
             "optimism": finalist.optimism,
         }
-        points = [(f"confirmed/{name}", value, 0, now) for name, value in values.items() if math.isfinite(value)]
+        points = [
+            (f"confirmed/{name}", float(f"{value:.6g}"), 0, now)
+            for name, value in values.items()
+            if math.isfinite(value)
+        ]
         if finalist.checkpoint.names():
             with finalist.checkpoint.fetched() as folder:
                 plan.store.save(finalist.run_id, folder, CONFIRMED)
+                shown = [finalist.run_id, *([parent] if finalist.verdict == "winner" else [])]
+                picture(plan, folder, plan.task.rows.test, shown)
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
     winner = next(each for each in finalists if each.verdict == "winner")
-    parent = plan.store.search_run(plan.name)
-    if parent is None:
-        raise InputError(f"search {plan.name!r} is gone from {plan.store.where()}")
     plan.store.log(
         parent,
-        [("best_confirmed_fit", winner.fit, 0, now)],
-        tags={"genseek.winner": winner.run_id, CONFIRMED_OF: str(plan.study.budget.trials)},
+        [("best_confirmed_fit", float(f"{winner.fit:.6g}"), 0, now)],
+        tags={CONFIRMED_OF: str(plan.study.budget.trials)},
     )
-    if winner.checkpoint.names():
-        with winner.checkpoint.fetched() as folder:
-            picture(plan, folder, plan.task.rows.test, [parent, winner.run_id])
+    announce(plan.store, plan.name)
     shutil.rmtree(plan.folder, ignore_errors=True)
     with suppress(OSError):
         plan.storage.remove()

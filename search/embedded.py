@@ -25,3 +25,13 @@ def make_database(database: Path) -> None:
                 os.link(whole, database)
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
+
+
+def analyse(database: Path) -> None:
+    """Let sqlite count its rows: a search by metric over thousands of runs takes seconds without, 0.04 s with.
+
+    Raises:
+        sqlite3.Error: the file can't be written.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ANALYZE")

@@ -1,15 +1,28 @@
 """What the store has recorded of a search and of a trial, read back from their runs."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow.entities import Run
 
 from search.configuration import Configuration
 from search.goals import WORST
-from search.leaderboard import CONFIRMED, Entry
+from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
+from search.study_json import goals_from
 
-NOT_SCORES = ("epoch", "best_epoch", "fit", "violation")  # metrics without a group that are no scores
+NOT_SCORES = (
+    "epoch",
+    "best_epoch",
+    "fit",
+    "violation",
+    "rung",
+    "seconds",
+)  # metrics without a group that are no scores
+OUTCOME, RUNNING = "genseek.outcome", "running"  # tag of a trial's state, and what it is before it has ended
+WINNER = "genseek.winner"  # tag: of a search, its winner's run; of a trial, whether it is that
+DESCRIPTION = "mlflow.note.content"  # tag that MLflow's UI shows as a run's description
 VERDICT = "genseek.finalist"
 FRONT = "genseek.front"  # tag of trials at full budget, where a search has several goals
 CONFIRMED_OF = "genseek.confirmed"  # tag: of how many trials the finalists were chosen
@@ -18,9 +31,10 @@ TRIALS = "genseek.trials"  # tag of a search that was extended
 
 @dataclass(frozen=True)
 class Found:
-    """A search in the store: its name, parent run, problem, trials, state, and whether its finalists were confirmed."""
+    """A search in the store: its name, where it is recorded, problem, trials, state, and whether it was confirmed."""
 
     name: str
+    experiment: str
     run_id: str
     problem: str
     trials: int
@@ -35,7 +49,8 @@ def found(run: Run) -> Found:
     trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
     problem = run.data.params.get("problem", "")
     best, confirmed = metrics.get("best_fit"), tags.get(CONFIRMED_OF) == str(trials)
-    return Found(tags["mlflow.runName"], run.info.run_id, problem, trials, run.info.status, best, confirmed)
+    info = run.info
+    return Found(tags["mlflow.runName"], info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed)
 
 
 def entry(run: Run) -> Entry:
@@ -48,7 +63,7 @@ def entry(run: Run) -> Entry:
     return Entry(
         int(tags["genseek.trial"]),
         Configuration.from_nested(json.loads(tags["genseek.configuration"])),
-        tags.get("genseek.outcome", "interrupted"),
+        "interrupted" if tags.get(OUTCOME, RUNNING) == RUNNING else tags[OUTCOME],
         int(metrics.get("epoch", 0)),
         int(metrics.get("best_epoch", 0)),
         metrics.get("fit", WORST),
@@ -59,9 +74,22 @@ def entry(run: Run) -> Entry:
         grouped["spread"],
         grouped[CONFIRMED],
         tags.get(VERDICT, ""),
+        tags.get(WINNER) == "true",
     )
 
 
 def whole(run: Run) -> bool:
     """Whether all of a trial is recorded: its run is ended last, when all else is written."""
-    return run.info.status != "RUNNING" and run.data.tags.get("genseek.outcome") != "interrupted"
+    return run.info.status != "RUNNING" and run.data.tags.get(OUTCOME) != "interrupted"
+
+
+def board(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboard:
+    """The leaderboard of a search, from its summary and the runs of its trials."""
+    return Leaderboard(
+        name,
+        sorted((entry(run) for run in runs), key=lambda each: each.trial),
+        summary["references"],
+        floors_from(summary["floors"]),
+        summary["provenance"],
+        goals_from(summary.get("goals", {})),
+    )

@@ -8,7 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, final
 
+from search.axes import Axes, asymmetry
+from search.data_set import DataSet
 from search.events import Delayed, Ended, Event, Reported, Started, Trained
+from search.naming import short_name
+from search.recorded import OUTCOME, RUNNING
 from search.store import Store
 
 Point = tuple[str, float, int, float]
@@ -28,20 +32,27 @@ class Recorder:
     Args:
         store: where to write.
         parent: run id of the search.
-        name: of the search.
         known: run ids of trials that the store has already, and whether all of a trial is there.
+        axes: what the search varies.
+        data: what its trials are trained on.
     """
 
     def __init__(
-        self, store: Store, parent: str, name: str, known: Mapping[int, tuple[str, bool]] | None = None
+        self,
+        store: Store,
+        parent: str,
+        known: Mapping[int, tuple[str, bool]] | None = None,
+        axes: Axes | None = None,
+        data: DataSet | None = None,
     ) -> None:
-        self._store, self._parent, self._name = store, parent, name
-        self._known = dict(known or {})
+        self._store, self._parent = store, parent
+        self._known, self._axes, self._data = dict(known or {}), axes or Axes(), data
         self._queue: queue.SimpleQueue[Started | Reported | Ended | None] = queue.SimpleQueue()
         self._events: list[Started | Reported | Ended] = []
         self._points: dict[int, list[Point]] = {}
         self._params: dict[int, dict[str, Any]] = {}
         self._nodes: dict[int, list[str]] = {}
+        self._begun: dict[int, float] = {}
         self.run_ids = {trial: run_id for trial, (run_id, _) in self._known.items()}
         self.error, self.waiting = "", ""  # the last error of the store; the same, while it doesn't take what is told
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -88,7 +99,10 @@ class Recorder:
             if isinstance(event, Started):
                 self._begin(event)
             elif isinstance(event, Reported):
-                self._points.setdefault(event.trial, []).extend(points_of(event))
+                self._points.setdefault(event.trial, []).extend(points_of(event, self._begun[event.trial], self._axes))
+                larger = asymmetry(event.facts)
+                if larger is not None:
+                    self._params.setdefault(event.trial, {})["asymmetry"] = larger
                 self._nodes.setdefault(event.trial, []).append(event.node)
             else:
                 self._end(event)
@@ -97,13 +111,21 @@ class Recorder:
             self._log(trial)
 
     def _begin(self, event: Started) -> None:
-        if event.trial in self._known:
-            self._store.reopen(self.run_ids[event.trial])
-        elif event.trial not in self.run_ids:
+        trial = event.trial
+        if trial in self._known:
+            self._store.reopen(self.run_ids[trial])
+            self._store.log(self.run_ids[trial], tags={OUTCOME: RUNNING})
+        elif trial not in self.run_ids:
             # After a failure the run may be there all the same: a request can time out that the server has served.
-            run_id = self._store.trial_run(self._parent, event.trial) if self.error else None
-            self.run_ids[event.trial] = run_id or self._store.begin_trial(self._parent, self._name, event)
-        self._params[event.trial] = parameters_of(event)
+            run_id = self._store.trial_run(self._parent, trial) if self.error else None
+            name = f"{short_name(event.configuration)} #{trial}"
+            self.run_ids[trial] = run_id or self._store.begin_trial(self._parent, name, event)
+        if self._data is not None:
+            self._store.log_data(self.run_ids[trial], self._data)
+        self._begun[trial] = event.time
+        self._params[trial] = self._axes.parameters(event.configuration) | {"seed": event.seed}
+        numbers = self._axes.numbers(event.configuration)
+        self._points[trial] = [(f"config/{key}", value, 0, event.time) for key, value in numbers.items()]
 
     def _log(self, trial: int, tags: dict[str, str] | None = None) -> None:
         # Forgotten only once they are written; parameters go with the first metrics, which spares a call.
@@ -114,23 +136,17 @@ class Recorder:
     def _end(self, event: Ended) -> None:
         error = {"genseek.error": event.error[-4000:]} if event.error else {}
         nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.get(event.trial, ()))))
-        self._log(event.trial, {"genseek.outcome": event.outcome, "genseek.node": nodes} | error)
+        self._log(event.trial, {OUTCOME: event.outcome, "genseek.node": nodes} | error)
         if event.checkpoint is not None:
             with event.checkpoint.fetched() as folder:
                 self._store.save(self.run_ids[event.trial], folder, "checkpoint")
         self._store.end(self.run_ids[event.trial], event.outcome, event.time)
         self._nodes.pop(event.trial, None)
+        self._begun.pop(event.trial, None)
 
 
-def parameters_of(event: Started) -> dict[str, Any]:
-    """Parameters of a trial, named as in the study."""
-    # MLflow's axes are linear: the logarithm spreads out what was searched on a logarithmic scale.
-    logarithm = f"{math.log10(event.configuration.training.learning_rate):.4f}"
-    return event.configuration.flat() | {"log10_learning_rate": logarithm, "seed": event.seed}
-
-
-def points_of(event: Reported) -> list[Point]:
-    """Metrics of a report, rounded to what they are worth.
+def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
+    """Metrics of a report, rounded to what they are worth, of a trial that has `begun` at that time.
 
     Plain names are of the best checkpoint so far, `epoch/...` of this epoch, `network/...` of the architecture.
     """
@@ -138,6 +154,8 @@ def points_of(event: Reported) -> list[Point]:
     values = {
         "epoch": report.epoch,
         "best_epoch": report.best_epoch,
+        "rung": axes.rung(report.epoch),
+        "seconds": event.time - begun,
         "fit": report.fit,
         **report.scores,
         "loss/train": report.loss,

@@ -9,7 +9,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from models.noise import hashed_seed
+from search.announcing import announce
+from search.axes import Axes
 from search.concluding import conclude, references, tests
+from search.data_set import DataSet
 from search.errors import InputError
 from search.events import Delayed, Event, Listener
 from search.exporting import versions
@@ -71,8 +74,10 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     }
     if header != before:
         journal.begin(header)
-    parent = _parent(plan, params)
-    entries, recorder = Entries(), Recorder(store, parent, plan.name, store.trial_runs(parent))
+    axes, data = Axes.of(study), DataSet.of(study, task)
+    parent = _parent(plan, params, axes)
+    store.log_data(parent, data)
+    entries, recorder = Entries(), Recorder(store, parent, store.trial_runs(parent), axes, data)
     folder = plan.folder
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
     heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners)]
@@ -109,6 +114,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     )
     try:
         conclude(plan, parent, board)
+        announce(store, plan.name)
         if complete:
             store.save(parent, journal.path)
         store.end(parent, "finished" if complete else "interrupted", time.time())
@@ -170,12 +176,12 @@ def _params(study: Study) -> dict[str, str]:
     return {key: str(value) for key, value in settings.items()}
 
 
-def _parent(plan: Plan, params: dict[str, str]) -> str:
+def _parent(plan: Plan, params: dict[str, str], axes: Axes) -> str:
     """Parent run of the search, open: a new one, or that of a search that goes on."""
     tags = {"genseek.data_sha256": plan.task.rows.digest()}
     parent = plan.store.search_run(plan.name)
     if parent is None:
-        return plan.store.begin(plan.name, params, tags)
+        return plan.store.begin(plan.name, params, tags, plan.study.name, axes)
     plan.store.reopen(parent)
     # Parameters can't be changed, so those that it began with are written again, if a crash came before them.
     plan.store.log(parent, params=params, tags=tags | {TRIALS: str(plan.study.budget.trials)})

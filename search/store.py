@@ -5,27 +5,27 @@ By default it's an sqlite file in a folder of its own, in write-ahead mode; any 
 
 import json
 import logging
-import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from search import view
-from search.embedded import make_database
+from search.axes import Axes
+from search.data_set import DataSet
+from search.embedded import analyse, make_database
 from search.errors import InputError, public, unknown
 from search.events import Started
 from search.folder import writable
-from search.leaderboard import Leaderboard, floors_from
-from search.recorded import Found, entry, found, whole
-from search.study_json import goals_from
+from search.inputs import input_of
+from search.leaderboard import Leaderboard
+from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
+from search.tracking import CURE, pages, told
 
-EXPERIMENT = "genseek"
+EXPERIMENTS = "genseek"  # how their names begin; each study has one, genseek/STUDY
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
 STATUS = {
@@ -35,9 +35,6 @@ STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
-
-
-CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
 MOST_LETTERS = 500  # of a parameter's value, in some stores
 
 
@@ -65,36 +62,43 @@ class Store:
             if not create and not (self.folder / DATABASE).exists():
                 raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
-            with _told(self.uri):
+            with told(self.uri):
                 make_database(self.folder / DATABASE)
-        with _told(self.uri, CURE if self.uri.startswith("http") else ""):
+        with told(self.uri, CURE if self.uri.startswith("http") else ""):
             self._client = MlflowClient(self.uri)
-            self.experiment = self._experiment()
+            self._client.search_experiments(max_results=1)  # shows whether it's a store at all
+        self._homes: dict[str, str] = {}  # experiment of a parent run
 
-    def begin(self, name: str, params: dict[str, Any], tags: dict[str, str]) -> str:
-        """Parent run of a new search; its run id.
+    def begin(
+        self, name: str, params: dict[str, Any], tags: dict[str, str], study: str = "", axes: Axes | None = None
+    ) -> str:
+        """Parent run of a new search, in the experiment of its study, with a view of its trials; its run id.
 
         Raises:
             InputError: there is a search of this name already.
         """
         if self._searches(name):
             raise InputError(f"a search named {name!r} exists already in {self.where()}; choose another --name")
-        with _told(self.uri):
-            run = self._client.create_run(self.experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
-        self.log(run.info.run_id, params=params)
-        return str(run.info.run_id)
+        with told(self.uri):
+            experiment = self._experiment(study)
+            run = self._client.create_run(experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
+            run_id = str(run.info.run_id)
+            state = view.state_tag(name, run_id, axes or Axes())
+            self._client.set_experiment_tag(experiment, view.tag_of(name), state)
+        self.log(run_id, params=params)
+        return run_id
 
-    def begin_trial(self, parent: str, search: str, started: Started) -> str:
+    def begin_trial(self, parent: str, name: str, started: Started) -> str:
         """Child run of a trial; its run id."""
         tags = {
             "genseek.kind": "trial",
             "genseek.trial": str(started.trial),
             "genseek.configuration": json.dumps(started.configuration.nested()),
+            OUTCOME: RUNNING,
             "mlflow.parentRunId": parent,
         }
-        begun, name = int(started.time * 1000), f"{search}-{started.trial}"
-        with _told(self.uri):
-            return str(self._client.create_run(self.experiment, begun, tags, name).info.run_id)
+        with told(self.uri):
+            return str(self._client.create_run(self._home(parent), int(started.time * 1000), tags, name).info.run_id)
 
     def trial_run(self, parent: str, trial: int) -> str | None:
         """Run id of a trial's child run, if there is one."""
@@ -119,7 +123,7 @@ class Store:
 
     def reopen(self, run_id: str) -> None:
         """Let a run that has ended go on."""
-        with _told(self.uri):
+        with told(self.uri):
             self._client.update_run(run_id, status="RUNNING")
 
     def log(
@@ -133,13 +137,18 @@ class Store:
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
         settings = [Param(key, _shortened(str(value))) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
-        with _told(self.uri):  # the client cuts them into batches of what a server takes at once
+        with told(self.uri):  # the client cuts them into batches of what a server takes at once
             self._client.log_batch(run_id, points, settings, labels, synchronous=True)
+
+    def log_data(self, run_id: str, data: DataSet) -> None:
+        """Note what a run was trained on; the same is noted once, however often it's told."""
+        with told(self.uri):
+            self._client.log_inputs(run_id, [input_of(data)])
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
         """Keep a file or a folder with a run."""
         log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-        with _told(self.uri):
+        with told(self.uri):
             log(run_id, str(path), folder or None)
 
     def save_json(self, run_id: str, name: str, value: Any) -> None:
@@ -155,23 +164,35 @@ class Store:
         Raises:
             InputError: there is none.
         """
-        with _told(self.uri):
+        with told(self.uri):
             return Path(self._client.download_artifacts(run_id, name, str(into)))
 
     def end(self, run_id: str, outcome: str, time: float) -> None:
         """End a run (`finished`, `stopped`, `diverged`, `failed`, `interrupted`); `time` in seconds."""
-        with _told(self.uri):
+        with told(self.uri):
             self._client.set_terminated(run_id, STATUS[outcome], int(time * 1000))
 
     def tidy(self) -> None:
-        """Let sqlite count its rows: a search by metric over thousands of runs takes seconds without, 0.04 s with."""
+        """Make reading an embedded store quick again, after many runs were written."""
         if self.embedded:
-            with _told(self.uri), sqlite3.connect(self.folder / DATABASE) as database:
-                database.execute("ANALYZE")
+            with told(self.uri):
+                analyse(self.folder / DATABASE)
 
     def searches(self) -> list[Found]:
         """All searches, newest first."""
         return [found(run) for run in self._searches()]
+
+    def search(self, name: str) -> Found:
+        """The search of a name.
+
+        Raises:
+            InputError: there is none.
+        """
+        runs = self._searches(name)
+        if not runs:
+            names = [search.name for search in self.searches()]
+            raise InputError(f"{unknown('search', name, names)} (in {self.where()})")
+        return found(runs[0])
 
     def leaderboard(self, name: str) -> Leaderboard:
         """Leaderboard of a search that has ended.
@@ -179,11 +200,7 @@ class Store:
         Raises:
             InputError: there is no such search, or it hasn't ended.
         """
-        runs = self._searches(name)
-        if not runs:
-            names = [search.name for search in self.searches()]
-            raise InputError(f"{unknown('search', name, names)} (in {self.where()})")
-        parent = runs[0].info.run_id
+        parent = self.search(name).run_id
         children = self._runs(_children(parent))
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -192,15 +209,14 @@ class Store:
                 raise InputError(
                     f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
                 ) from error
-        entries = sorted((entry(run) for run in children), key=lambda each: each.trial)
-        return Leaderboard(
-            name,
-            entries,
-            summary["references"],
-            floors_from(summary["floors"]),
-            summary["provenance"],
-            goals_from(summary.get("goals", {})),
-        )
+        return board(name, summary, children)
+
+    def experiments(self) -> list[str]:
+        """Ids of the experiments of all studies."""
+        named = f"name LIKE '{EXPERIMENTS}%'"
+        with told(self.uri):
+            found = pages(lambda token: self._client.search_experiments(filter_string=named, page_token=token))
+        return [str(experiment.experiment_id) for experiment in found]
 
     def where(self) -> str:
         """The store, as a user knows it."""
@@ -213,22 +229,28 @@ class Store:
         return self._runs(f"tags.genseek.kind = 'search'{named}")
 
     def _runs(self, filter_string: str) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        with _told(self.uri):
-            while True:
-                page = self._client.search_runs([self.experiment], filter_string, max_results=1000, page_token=token)
-                runs += page
-                token = page.token
-                if not token:
-                    return runs
+        experiments = self.experiments()
+        if not experiments:
+            return []
+        with told(self.uri):
+            return pages(
+                lambda token: self._client.search_runs(experiments, filter_string, max_results=1000, page_token=token)
+            )
 
-    def _experiment(self) -> str:
-        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+    def _home(self, parent: str) -> str:
+        """Experiment that a parent run is in."""
+        if parent not in self._homes:
+            self._homes[parent] = str(self._client.get_run(parent).info.experiment_id)
+        return self._homes[parent]
+
+    def _experiment(self, study: str) -> str:
+        """Experiment of a study; made if there is none."""
+        name = f"{EXPERIMENTS}/{study}" if study else EXPERIMENTS
+        experiment = self._client.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
-        return str(self._client.create_experiment(EXPERIMENT, location, {view.TAG: view.state_tag()}))
+        return str(self._client.create_experiment(name, location, {"mlflow.note.content": view.NOTE}))
 
 
 def _shortened(value: str) -> str:
@@ -237,12 +259,3 @@ def _shortened(value: str) -> str:
 
 def _children(parent: str) -> str:
     return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
-
-
-@contextmanager
-def _told(uri: str, cure: str = "") -> Iterator[None]:
-    """Tell a failing store in one line."""
-    try:
-        yield
-    except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
-        raise InputError(public(f"store {uri}: {str(error).splitlines()[0]}{cure}")) from error

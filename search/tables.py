@@ -1,6 +1,6 @@
 """What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -87,6 +87,18 @@ def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> 
     return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
 
 
+def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[list[str]]:
+    """Rows of the reference generators, and of what one real sample scores against another: cells of a leaderboard."""
+    for name, scores in board.references[split].items():
+        yield [name, "reference", *scores_shown(scores, scores["fit"], names)]
+    floors = board.floors[split]
+    for name, figures in (
+        ("real rows, median", {score: floor.median for score, floor in floors.items()}),
+        ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
+    ):
+        yield [name, "floor", "", *scores_shown(figures, 1.0, names)[1:]]
+
+
 def pair_shown(configuration: Configuration) -> str:
     """Model and objective, or one name where both are called the same."""
     return ", ".join(dict.fromkeys([configuration.model, configuration.objective]))
@@ -135,12 +147,5 @@ def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
 
 
 def _add_real(table: Table, board: Leaderboard, split: str, names: Sequence[str]) -> None:
-    """Rows of the reference generators, and of what one real sample scores against another."""
-    for name, scores in board.references[split].items():
-        table.add_row(name, "reference", *scores_shown(scores, scores["fit"], names), style="blue")
-    floors = board.floors[split]
-    for name, figures in (
-        ("real rows, median", {score: floor.median for score, floor in floors.items()}),
-        ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
-    ):
-        table.add_row(name, "floor", "", *scores_shown(figures, 1.0, names)[1:], style="magenta")
+    for row in real_rows(board, split, names):
+        table.add_row(*row, style="blue" if row[1] == "reference" else "magenta")

@@ -1,4 +1,4 @@
-"""The view that MLflow's UI opens on: trials, best first, with their scores as columns.
+"""What MLflow's UI opens on: a view of a search's trials, best first, with the columns and charts that matter.
 
 MLflow keeps shared views in tags of an experiment, in a format that it doesn't document: a compressed JSON state. Where
 a version of MLflow doesn't know it, the link still opens the plain list of runs; tests/search/test_browser.py looks.
@@ -8,45 +8,134 @@ import base64
 import json
 import time
 import zlib
+from typing import Any
 
 from objectives import STANDARD
+from search.axes import Axes
+from search.recorded import Found
 
-KEY = "genseek"
-TAG = f"mlflow.sharedViewState.{KEY}"
-METRICS = ("fit", *STANDARD, "test/fit", "network/log2_encoder_over_decoder")
-PARAMETERS = ("model", "objective", "features", "learning_rate", "batch")
+NOTE = "Searches of one study by genseek. Open a search to read its description; its trials are nested below it."
+BEST = ("model", "latent", "sigma", "lambda", "asymmetry")  # columns of parameters besides the searched ones
+METRICS = ("fit", *STANDARD, "confirmed/fit", "test/fit", "network/parameters", "rung", "seconds")
+TAGS = ("genseek.trial", "genseek.outcome", "genseek.finalist", "genseek.node")
+MOST_AXES = 9  # of the parallel coordinates: more can't be read
+FIRST = ("model", "objective", "latent", "sigma", "lam", "beta")  # of them these, where they are searched
+GROUPS = ("config", "confirmed", "epoch", "loss", "network", "spread", "test")  # of metrics; their charts are folded
+SECTION, NAME = "genseek", "attributes.`Run Name`"
 
 
-def link(base: str, experiment: str) -> str:
-    """Address of the view below the server's `base` address."""
-    return f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
+def tag_of(search: str) -> str:
+    """Tag of the experiment that holds the view of a search."""
+    return f"mlflow.sharedViewState.{search}"
 
 
-def state_tag() -> str:
-    """Value of the experiment's tag `TAG`."""
+def runs_page(experiment: str) -> str:
+    """Where the runs of an experiment are, below the server's address."""
+    return f"#/experiments/{experiment}/runs"
+
+
+def links(base: str, search: Found) -> dict[str, str]:
+    """Addresses below the server's `base` address, by what they show of a search."""
+    # Without the workflow's type a new browser opens another mode, with empty dashboards.
+    mode = "workflowType=machine_learning"
+    runs = f"{base.rstrip('/')}/{runs_page(search.experiment)}"
+    view = f"{mode}&viewStateShareKey={search.name}"
+    return {
+        "trials, best first": f"{runs}?{view}",
+        "charts": f"{runs}?{view}&compareRunsMode=CHART",
+        "the search": f"{runs}/{search.run_id}?{mode}",
+        "all searches of its study": f"{runs}?{mode}",
+    }
+
+
+def state_tag(search: str, run_id: str, axes: Axes) -> str:
+    """Value of the tag `tag_of(search)`, for the search of this parent run that varies these axes."""
+    columns = [
+        *[f"metrics.`{name}`" for name in METRICS],
+        *[f"params.`{name}`" for name in dict.fromkeys((*BEST, *map(axes.named, axes.searched)))],
+        *[f"tags.`{name}`" for name in TAGS],
+    ]
     state = {
-        "searchFilter": 'tags.genseek.kind = "trial"',
+        "searchFilter": f"tags.`mlflow.parentRunId` = '{run_id}'",
         "orderByKey": "metrics.`fit`",
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [
-            *[f"params.`{name}`" for name in PARAMETERS],
-            *[f"metrics.`{name}`" for name in METRICS],
-            "tags.`genseek.outcome`",
-        ],
-        "columnOrder": [],
-        "columnWidths": {},
+        "selectedColumns": [*columns, "attributes.`Models`"],
+        "columnOrder": [NAME, *columns],
+        "columnWidths": {NAME: 330},
         "runsHiddenMode": "FIRST_20_RUNS",
+        "compareRunCharts": _charts(axes),
+        "compareRunSections": [_section(SECTION, search, True), *(_section(name, name, False) for name in GROUPS)],
         "viewMaximized": False,
         "runListHidden": False,
-        "isAccordionReordered": False,
+        "isAccordionReordered": True,  # else the sections that MLflow adds would come first
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
         "groupBy": None,
         "groupsExpanded": {},
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
     }
-    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
     now = int(time.time() * 1000)
-    return json.dumps({"name": "Trials", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
+    return json.dumps({"name": search, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
+
+
+def _section(uuid: str, name: str, display: bool) -> dict[str, Any]:
+    flags = {"isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": uuid, "name": name, "display": display, **flags}
+
+
+def _charts(axes: Axes) -> list[dict[str, Any]]:
+    """Fit against the searched parameters, by epoch, and against sizes."""
+    # A run that lacks a parameter isn't drawn, so only those that all have can be axes.
+    parallel = sorted(axes.shared, key=lambda key: key not in FIRST)[:MOST_AXES]
+    fit = {"key": "fit", "type": "METRIC"}
+    charts: list[dict[str, Any]] = [
+        {
+            "type": "PARALLEL",
+            "displayName": "what was searched, and the fit",
+            "selectedParams": [axes.named(key) for key in parallel],
+            "selectedMetrics": ["fit"],
+            "showAllRuns": True,
+        },
+        _line("fit of the best checkpoint, by epoch", "fit"),
+        _line("validation loss, by epoch", "loss/validation"),
+        _scatter("network/parameters"),
+        _scatter("overfit"),
+    ]
+    if {"encoder_width", "encoder_depth", "decoder_width", "decoder_depth"} & set(axes.searched):
+        charts.append(_scatter("network/log2_encoder_over_decoder"))
+    charts += [_scatter(f"config/{key}") for key in ("latent", "sigma") if key in axes.searched]
+    if "sigma" in axes.searched and {"lam", "beta"} & set(axes.searched):
+        x, y = ({"key": f"config/{key}", "type": "METRIC"} for key in ("sigma", "lambda"))
+        charts.append({"type": "CONTOUR", "displayName": "fit", "xaxis": x, "yaxis": y, "zaxis": fit})
+    common = {"runsCountToCompare": 20, "metricSectionId": SECTION, "deleted": False, "isGenerated": False}
+    return [{"uuid": f"chart-{number}", **common, **chart} for number, chart in enumerate(charts)]
+
+
+def _line(title: str, metric: str) -> dict[str, Any]:
+    return {
+        "type": "LINE",
+        "displayName": title,
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "lineSmoothness": 0,
+        "xAxisScaleType": "linear",
+        "scaleType": "log" if metric == "fit" else "linear",
+        "range": {},
+        "xAxisKey": "step",
+        "selectedXAxisMetricKey": "",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "ignoreOutliers": False,
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+    }
+
+
+def _scatter(metric: str) -> dict[str, Any]:
+    x, y = ({"key": key, "type": "METRIC"} for key in (metric, "fit"))
+    return {"type": "SCATTER", "displayName": f"fit against {metric}", "xaxis": x, "yaxis": y}

@@ -73,7 +73,7 @@ def alone(shared: Path) -> Fits:
 
 def runs(store: Store) -> list[Run]:
     """The runs of all trials of a store's one search."""
-    return list(MlflowClient(store.uri).search_runs([store.experiment], "tags.genseek.kind = 'trial'"))
+    return list(MlflowClient(store.uri).search_runs(store.experiments(), "tags.genseek.kind = 'trial'"))
 
 
 def fits(store: Store) -> Fits:

@@ -155,7 +155,7 @@ def test_from_a_search_to_its_confirmed_winner(
     assert not np.allclose(sample.numpy(), opened(searched).sample(20, 0).numpy())  # fresh networks
 
     one = json.loads(genseek("confirm", "first", "--top", 1, "--seeds", 2, "--json", *where)[1])
-    tagged = MlflowClient(store.uri).search_runs([store.experiment], "tags.`genseek.finalist` = 'winner'")
+    tagged = MlflowClient(store.uri).search_runs(store.experiments(), "tags.`genseek.finalist` = 'winner'")
     assert [int(run.data.tags["genseek.trial"]) for run in tagged] == [
         each["trial"] for each in one if each["verdict"] == "winner"
     ]

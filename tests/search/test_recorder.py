@@ -88,7 +88,7 @@ def checkpoint(tmp_path: Path) -> Storage:
 def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Storage) -> None:
     store, entries = Store(store_folder), Entries()
     parent = store.begin("first", {}, {})
-    writer = Recorder(store, parent, "first")
+    writer = Recorder(store, parent)
     told(writer, 5, checkpoint)
     told(entries, 5, checkpoint)
     assert writer.close() == ""
@@ -112,7 +112,7 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Stora
 def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    writer = Recorder(store, parent, "first")
+    writer = Recorder(store, parent)
     told(writer, 4, checkpoint)
     writer.close()
     client = MlflowClient(store.uri)
@@ -150,7 +150,7 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> Non
 
 def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpoint: Storage) -> None:
     store = Watched(Store(store_folder))
-    writer: Any = Recorder(store, store.begin("first", {}, {}), "first")  # type: ignore[arg-type]
+    writer: Any = Recorder(store, store.begin("first", {}, {}))  # type: ignore[arg-type]
     store.calls.clear()
     store.threads.clear()
     writer(Started(0, CONFIGURATION, 1, time.time()))
@@ -173,7 +173,7 @@ def test_listening_does_not_wait_for_a_slow_store(store_folder: Path) -> None:
 
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    writer: Any = Recorder(Watched(store, slow), parent, "first")  # type: ignore[arg-type]
+    writer: Any = Recorder(Watched(store, slow), parent)  # type: ignore[arg-type]
     began = time.monotonic()
     writer(Started(0, CONFIGURATION, 1, time.time()))
     for epoch in range(1, 101):
@@ -204,11 +204,11 @@ def test_nothing_is_lost_or_doubled_when_a_write_fails(
     for name in ("create_run", "log_batch", "set_terminated", "log_artifacts"):
         monkeypatch.setattr(MlflowClient, name, shaky(getattr(MlflowClient, name)))
     monkeypatch.setattr(recorder.time, "sleep", lambda seconds: None)
-    writer = Recorder(store, parent, "first")
+    writer = Recorder(store, parent)
     told(writer, 3, checkpoint)
     assert writer.close() == ""
     monkeypatch.undo()
-    runs = MlflowClient(store.uri).search_runs([store.experiment], "tags.genseek.kind = 'trial'")
+    runs = MlflowClient(store.uri).search_runs(store.experiments(), "tags.genseek.kind = 'trial'")
     assert sorted(run.info.run_id for run in runs) == sorted(writer.run_ids.values())
     for run in runs:
         assert run.data.params["latent"] == "3"
@@ -220,7 +220,7 @@ def test_nothing_is_lost_or_doubled_when_a_write_fails(
 def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: Storage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    writer: Any = Recorder(Watched(store, lambda call: call > 4), parent, "first")  # type: ignore[arg-type]
+    writer: Any = Recorder(Watched(store, lambda call: call > 4), parent)  # type: ignore[arg-type]
     told(writer, 3, checkpoint)
     began = time.monotonic()
     said = writer.close()
@@ -239,19 +239,19 @@ def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
     events: list[Any] = []
     told(events.append, 4, checkpoint)
     events = [event for event in events if not isinstance(event, Trained)]
-    first = Recorder(store, parent, "first")
+    first = Recorder(store, parent)
     for event in events[:heard]:
         first(event)
     assert first.close() == ""
     known = store.trial_runs(parent)
     ended = {event.trial for event in events[:heard] if isinstance(event, Ended)}
     assert {trial for trial, (_, whole) in known.items() if whole} == ended
-    second = Recorder(store, parent, "first", known)
+    second = Recorder(store, parent, known)
     for event in events:
         second(event)
     assert second.close() == ""
     client = MlflowClient(store.uri)
-    runs = client.search_runs([store.experiment], "tags.genseek.kind = 'trial'")
+    runs = client.search_runs(store.experiments(), "tags.genseek.kind = 'trial'")
     assert sorted(run.data.tags["genseek.trial"] for run in runs) == ["0", "1", "2", "3"]
     assert second.run_ids == {int(run.data.tags["genseek.trial"]): run.info.run_id for run in runs}
     expected = {trial: [event for event in events if event.trial == trial] for trial in range(4)}
@@ -269,18 +269,18 @@ def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     begun = Started(0, CONFIGURATION, 1, 1e9)
-    first = Recorder(store, parent, "first")
+    first = Recorder(store, parent)
     for event in (begun, Ended(0, "interrupted", 1e9 + 5)):
         first(event)
     first.close()
     ((run_id, whole),) = store.trial_runs(parent).values()
     assert not whole
-    second = Recorder(store, parent, "first", store.trial_runs(parent))
+    second = Recorder(store, parent, store.trial_runs(parent))
     second(begun)
     assert second.close() == ""
     client = MlflowClient(store.uri)
     assert client.get_run(run_id).info.status == "RUNNING"
-    third = Recorder(store, parent, "first", store.trial_runs(parent))
+    third = Recorder(store, parent, store.trial_runs(parent))
     for event in (begun, Ended(0, "finished", 1e9 + 9, checkpoint)):
         third(event)
     assert third.close() == ""
@@ -297,7 +297,7 @@ def test_it_says_while_the_store_is_away(store_folder: Path) -> None:
         return away.is_set()
 
     store = Store(store_folder)
-    writer: Any = Recorder(Watched(store, refuses), store.begin("first", {}, {}), "first")  # type: ignore[arg-type]
+    writer: Any = Recorder(Watched(store, refuses), store.begin("first", {}, {}))  # type: ignore[arg-type]
     assert writer.waiting == ""
     writer(Started(0, CONFIGURATION, 1, time.time()))
     until = time.monotonic() + 30

@@ -77,9 +77,9 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
     reports = Counter((event.trial, event.report.epoch) for event in events if isinstance(event, Reported))
     assert set(reports.values()) == {1}
     client = MlflowClient(store.uri)
-    runs = client.search_runs([store.experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    runs = client.search_runs(store.experiments(), f"tags.`mlflow.parentRunId` = '{parent}'")
     assert sorted(int(run.data.tags["genseek.trial"]) for run in runs) == list(range(trials))
-    assert not client.search_runs([store.experiment], "attributes.status = 'RUNNING'")
+    assert not client.search_runs(store.experiments(), "attributes.status = 'RUNNING'")
     fits = {}
     for run in runs:
         trial = int(run.data.tags["genseek.trial"])

@@ -21,7 +21,7 @@ from search.trial import Trial
 
 
 def children(store: Store, parent: str) -> list[Any]:
-    found = MlflowClient(store.uri).search_runs([store.experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    found = MlflowClient(store.uri).search_runs(store.experiments(), f"tags.`mlflow.parentRunId` = '{parent}'")
     return sorted(found, key=lambda run: int(run.data.tags["genseek.trial"]))
 
 
@@ -132,7 +132,7 @@ def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
     assert {run.info.run_id for run in runs} == {entry.run_id for entry in board.entries}
     assert [run.info.run_name for run in runs] == [f"first-{trial}" for trial in range(6)]
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert len(MlflowClient(store.uri).search_runs([store.experiment])) == 1 + len(runs)
+    assert len(MlflowClient(store.uri).search_runs(store.experiments())) == 1 + len(runs)
 
 
 def test_what_trains_stacked_is_recorded_in_the_studys_own_words(finished: Any) -> None:

@@ -188,7 +188,7 @@ from search.trial import Report
 
 folder, name = sys.argv[1:]
 store = Store(folder)
-recorder = Recorder(store, store.begin(name, {"trials": "12"}, {}), name)
+recorder = Recorder(store, store.begin(name, {"trials": "12"}, {}))
 for trial in range(12):
     recorder(Started(trial, Configuration("vae", "elbo"), trial, time.time()))
     for epoch in range(1, 31):

@@ -1,0 +1,86 @@
+"""What a search has found, as its parent run says it in MLflow: a description to read first, and tags to filter by."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from search.errors import InputError
+from search.leaderboard import Entry, Leaderboard
+from search.naming import short_name
+from search.recorded import DESCRIPTION, WINNER
+from search.store import Store
+from search.tables import SHOWN, STYLES, real_rows, scores_shown
+from search.view import runs_page
+
+READING = """\
+**How to read it.** Every score is of rows that no trial was trained on, and less is better. *floor* is what one real
+sample scores against another: the median, and the 95 % quantile, which nine in ten honest generators stay below. *fit*
+is the geometric mean of score / floor over the scores that rank; 1 is as good as another real sample. *overfit* near
+{overfit} is honest; well above it, a generator copies training rows. *reference* rows need no network: one that doesn't
+beat the Gaussian copula adds nothing. Finalists are fresh networks on test rows that decided nothing before, with 95 %
+intervals; *gap* is how much worse they are than the search believed."""
+
+
+def announce(store: Store, name: str) -> None:
+    """Tag the winner of a finished search, and describe the search in its parent run."""
+    found, board = store.search(name), store.leaderboard(name)
+    try:
+        winner: Entry | None = board.winner()
+    except InputError:
+        winner = None  # nothing was trained at full budget within the bounds
+    for entry in board.entries:
+        if entry.run_id and entry.crowned != (entry == winner):
+            store.log(entry.run_id, tags={WINNER: str(entry == winner).lower()})
+    crowned = {WINNER: winner.run_id} if winner else {}
+    store.log(found.run_id, tags=crowned | {DESCRIPTION: description(board, winner, runs_page(found.experiment))})
+
+
+def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
+    """Markdown: who won, the finalists, the leaderboard with references and floors, and how to read them.
+
+    `page` is where the pages of the trials' runs are, below MLflow's own address.
+    """
+    counts = Counter(entry.outcome for entry in board.entries)
+    parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
+    if winner is not None:
+        parts.insert(0, f"**Winner: {_linked(winner, page)}**, {short_name(winner.configuration)}.")
+    finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed["fit"])
+    if finalists:
+        heads = ("finalist", "generator", "size", "fit", "95 %", "gap", "")
+        parts += ["### Fresh networks on test rows", _table(heads, (_finalist(entry, page) for entry in finalists))]
+    names = list(board.floors["validation"])
+    parts += ["### Best trials on validation rows", _table(("", "generator", "fit", *names), _rows(board, names, page))]
+    honest = board.floors["validation"].get("overfit")
+    parts.append(READING.format(overfit=f"{honest.median:.2f}" if honest else "its floor").replace("\n", " "))
+    commands = [f"genseek {verb}" for verb in (f"export {board.name} --out DIR", f"best {board.name} --by SCORE")]
+    return "\n\n".join([*parts, "\n".join(f"    {command}" for command in commands)])
+
+
+def _rows(board: Leaderboard, names: Sequence[str], page: str) -> Iterable[Sequence[str]]:
+    for entry in board.ranked()[:SHOWN]:
+        label = _linked(entry, page) + ("" if entry.outcome == "finished" else f" ({entry.outcome})")
+        yield label, short_name(entry.configuration), *scores_shown(entry.scores, entry.fit, names)
+    yield from real_rows(board, "validation", names)
+
+
+def _finalist(entry: Entry, page: str) -> Sequence[str]:
+    confirmed = entry.confirmed
+    return (
+        _linked(entry, page),
+        short_name(entry.configuration),
+        f"{entry.facts.get('parameters', 0):.0f}",
+        f"{confirmed['fit']:.2f}",
+        f"{confirmed['low']:.2f}-{confirmed['high']:.2f}",
+        f"{confirmed['optimism']:+.0%}",
+        "" if entry.verdict == "finalist" else entry.verdict,
+    )
+
+
+def _linked(entry: Entry, page: str) -> str:
+    return f"[trial {entry.trial}]({page}/{entry.run_id})"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    ruler = ["---:" if head not in ("", "generator", "finalist") else "---" for head in heads]
+    # A generator's name holds what Markdown could take for markup.
+    lines = [[cell.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ruler, *lines])

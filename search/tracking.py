@@ -1,0 +1,37 @@
+"""What all calls of a tracking store share: errors in one line, and pages."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+
+from search.errors import InputError, public
+
+CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
+
+
+@contextmanager
+def told(uri: str, cure: str = "") -> Iterator[None]:
+    """Tell a failing store in one line, with what may help.
+
+    Raises:
+        InputError: MLflow, its database or its files refuse.
+    """
+    try:
+        yield
+    except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
+        raise InputError(public(f"store {uri}: {str(error).splitlines()[0]}{cure}")) from error
+
+
+def pages(fetch: Callable[[str | None], Any]) -> list[Any]:
+    """All that a call finds which tells a page at a time, with the token of the next one."""
+    entries: list[Any] = []
+    token = None
+    while True:
+        page = fetch(token)
+        entries += page
+        token = page.token
+        if not token:
+            return entries
