@@ -27,11 +27,12 @@ def announce(store: Store, name: str) -> None:
         winner: Entry | None = board.winner()
     except InputError:
         winner = None  # nothing was trained at full budget within the bounds
-    for entry in board.entries:
-        if entry.run_id and entry.crowned != (entry == winner):
-            store.log(entry.run_id, tags={WINNER: str(entry == winner).lower()})
-    crowned = {WINNER: winner.run_id} if winner else {}
-    store.log(found.run_id, tags=crowned | {DESCRIPTION: description(board, winner, runs_page(found.experiment))})
+    now = winner.run_id if winner else ""
+    for run_id, won in ((found.winner, "false"), (now, "true")):
+        if run_id and found.winner != now:
+            store.log(run_id, tags={WINNER: won})
+    text = description(board, winner, runs_page(found.experiment))
+    store.log(found.run_id, tags={WINNER: now, DESCRIPTION: text})
 
 
 def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
@@ -81,6 +82,10 @@ def _linked(entry: Entry, page: str) -> str:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     ruler = ["---:" if head not in ("", "generator", "finalist") else "---" for head in heads]
-    # A generator's name holds what Markdown could take for markup.
-    lines = [[cell.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;") for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ruler, *lines])
+    lines = [[_cell(cell) for cell in row] for row in [heads, *rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ruler, *lines[1:]])
+
+
+def _cell(text: str) -> str:
+    # A generator's name holds what Markdown could take for markup, and MLflow sets cells without any space between.
+    return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;") + "&nbsp;&nbsp;"

@@ -128,7 +128,8 @@ def list_(
         print_json(rows)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    headings = [heading for heading in (rows[0] if rows else [f"no {what}"]) if heading not in ("run_id", "experiment")]
+    everything = rows[0] if rows else [f"no {what}"]
+    headings = [heading for heading in everything if heading not in ("run_id", "experiment", "winner")]
     for heading in headings:
         table.add_column(heading)
     for row in rows:

@@ -24,7 +24,6 @@ class Entry:
     finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist".
     `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only, and
     `spread` the standard deviations of its fit and scores over the trial's replicas, where it has more than one.
-    `crowned` says whether the record has it as the winner of its search.
     """
 
     trial: int
@@ -40,7 +39,6 @@ class Entry:
     spread: dict[str, float] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
     verdict: str = ""
-    crowned: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ TRIALS = "genseek.trials"  # tag of a search that was extended
 
 @dataclass(frozen=True)
 class Found:
-    """A search in the store: its name, where it is recorded, problem, trials, state, and whether it was confirmed."""
+    """A search in the store: its name, where it is recorded, problem, trials, state, whether it was confirmed.
+
+    `winner` is the run of the trial that is tagged as its winner.
+    """
 
     name: str
     experiment: str
@@ -41,6 +44,7 @@ class Found:
     status: str
     best_fit: float | None
     confirmed: bool
+    winner: str
 
 
 def found(run: Run) -> Found:
@@ -50,7 +54,8 @@ def found(run: Run) -> Found:
     problem = run.data.params.get("problem", "")
     best, confirmed = metrics.get("best_fit"), tags.get(CONFIRMED_OF) == str(trials)
     info = run.info
-    return Found(tags["mlflow.runName"], info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed)
+    name, winner = tags["mlflow.runName"], tags.get(WINNER, "")
+    return Found(name, info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed, winner)
 
 
 def entry(run: Run) -> Entry:
@@ -74,7 +79,6 @@ def entry(run: Run) -> Entry:
         grouped["spread"],
         grouped[CONFIRMED],
         tags.get(VERDICT, ""),
-        tags.get(WINNER) == "true",
     )
 
 

@@ -9,7 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from search import Store, recorder
+from search.axes import Axes
 from search.configuration import Configuration, Training
+from search.data_set import DataSet
 from search.events import Ended, Reported, Started, Trained
 from search.leaderboard import Entries
 from search.recorder import Recorder
@@ -50,6 +52,9 @@ class Watched:
         return call
 
 
+FACTS = {"parameters": 99.0, "log2_encoder_over_decoder": 1.5}
+
+
 def report(epoch: int, fit: float) -> Report:
     spread = {"fit": fit / 8, "ad": fit / 4}
     return Report(
@@ -68,7 +73,7 @@ def told(listener: Any, trials: int, checkpoint: Storage) -> None:
                 Reported(
                     trial,
                     report(epoch, 10.0 / epoch + trial),
-                    {"parameters": 99.0},
+                    FACTS,
                     time.time(),
                     f"10.0.0.{1 + epoch // 10 % 2}",
                 )
@@ -106,13 +111,14 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Stora
         assert (read.epoch, read.best_epoch) == (30, 30)
         assert read.fit == pytest.approx(own.fit, rel=1e-5)
         assert read.scores == pytest.approx(own.scores, rel=1e-5)
-        assert read.facts == {"parameters": 99.0, "zeros": 0.25, "deviation": 0.5}
+        assert read.facts == FACTS | {"zeros": 0.25, "deviation": 0.5}
 
 
 def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    writer = Recorder(store, parent)
+    data = DataSet("prices", "abc", {"uri": "prices.csv"}, ("a", "b"), {"train_rows": 5})
+    writer = Recorder(store, parent, axes=Axes(("latent",), rungs=(10, 25)), data=data)
     told(writer, 4, checkpoint)
     writer.close()
     client = MlflowClient(store.uri)
@@ -120,7 +126,13 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> Non
     for trial, status in statuses.items():
         run = client.get_run(writer.run_ids[trial])
         assert run.info.status == status
-        assert run.info.run_name == f"first-{trial}"
+        assert run.info.run_name == f"vae latent 3 beta 0.5 #{trial}"
+        assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["prices"]
+        assert run.data.params["asymmetry"] == "encoder larger"
+        assert {name: value for name, value in run.data.metrics.items() if name.startswith("config/")} == {
+            "config/latent": 3.0,
+            "config/lambda": 0.5,
+        }
         assert run.data.tags["mlflow.parentRunId"] == parent
         assert run.data.tags["genseek.kind"] == "trial"
         assert run.data.params["model"] == "vae"
@@ -132,10 +144,13 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> Non
             ("fit", [1.0 + trial, 0.5 + trial, pytest.approx(1 / 3 + trial, rel=1e-5)]),
             ("loss/train", [0.1, 0.05, pytest.approx(1 / 30, rel=1e-5)]),
             ("spread/fit", [(1.0 + trial) / 8, (0.5 + trial) / 8, pytest.approx((1 / 3 + trial) / 8, rel=1e-5)]),
+            ("rung", [10.0, 10.0, 25.0]),
             ("epoch/ad", [2.0 + trial, 1.5 + trial, pytest.approx(4 / 3 + trial, rel=1e-5)]),
         ):
             history = client.get_metric_history(run.info.run_id, name)
             assert [(point.step, point.value) for point in history] == list(zip(EPOCHS, values, strict=True))
+        seconds = [point.value for point in client.get_metric_history(run.info.run_id, "seconds")]
+        assert 0 <= seconds[0] <= seconds[-1] < 5
     assert [client.get_run(writer.run_ids[trial]).data.tags["genseek.outcome"] for trial in range(4)] == [
         "finished",
         "stopped",

@@ -16,6 +16,7 @@ from search import InputError, Store, plan_search, run_search
 from search.events import Ended, Started, Trained
 from search.group import Group
 from search.leaderboard import Leaderboard
+from search.naming import short_name
 from search.study_file import load_study, parse_study
 from search.trial import Trial
 
@@ -130,7 +131,10 @@ def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
     assert found.best_fit == pytest.approx(board.winner().fit, rel=1e-5)
     runs = children(store, found.run_id)
     assert {run.info.run_id for run in runs} == {entry.run_id for entry in board.entries}
-    assert [run.info.run_name for run in runs] == [f"first-{trial}" for trial in range(6)]
+    named = [
+        f"{short_name(entry.configuration)} #{entry.trial}" for entry in sorted(board.entries, key=lambda e: e.trial)
+    ]
+    assert [run.info.run_name for run in runs] == named
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len(MlflowClient(store.uri).search_runs(store.experiments())) == 1 + len(runs)
 
