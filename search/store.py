@@ -4,7 +4,6 @@ By default it's an sqlite file in a folder of its own, in write-ahead mode; any 
 """
 
 import json
-import logging
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from search.folder import writable
 from search.leaderboard import Leaderboard, floors_from
 from search.recorded import Found, entry, found, whole
 from search.study_json import goals_from
+from search.verbosity import hush
 
 EXPERIMENT = "genseek"
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
@@ -56,8 +56,7 @@ class Store:
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
         # What goes wrong is raised as well, and told in one line: their tracebacks would come before it.
-        for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        hush("alembic", "mlflow")
         self.folder = Path(folder).resolve()
         self.embedded = tracking_uri is None
         self.uri = tracking_uri or f"sqlite:///{self.folder / DATABASE}"
