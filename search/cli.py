@@ -141,7 +141,7 @@ def list_(
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
-        raise InputError(unknown("listing", what, [*LISTINGS, "searches"]))
+        raise InputError(unknown("listing", what, completion.LISTED))
     if as_json:
         print_json(rows)
         return

@@ -81,7 +81,7 @@ def _usage(error: typer.TyperException) -> str:
     """A mistake in the command line as genseek tells others."""
     context, message = getattr(error, "ctx", None), " ".join(error.format_message().split()).rstrip(".")
     if not message or context is None:
-        return message  # the help, which was printed
+        return message  # none where the help was printed instead
     where = f" (genseek {context.info_name} --help)" if context.parent else " (genseek --help)"
     if message.startswith("No such option"):
         known = [name for each in context.command.params for name in each.opts if name.startswith("--")]

@@ -154,11 +154,15 @@ def _tracking(uri: str, patience: float) -> Finding:
 
 def _ray(address: str, patience: float) -> Iterator[Finding]:
     if address and address != "local":
-        from search.cluster import joined
-
-        mode = os.environ.get("RAY_AUTH_MODE", "as Ray has it")
+        mode = os.environ.get("RAY_AUTH_MODE", "not set")
 
         def counted() -> str:
+            if address.startswith("http"):
+                from search.jobs import Jobs
+
+                return f"{address}, {len(Jobs(address).all())} searches submitted, RAY_AUTH_MODE {mode}"
+            from search.cluster import joined
+
             return f"{address}, {joined(address)} nodes, RAY_AUTH_MODE {mode}"
 
         yield _tried("Ray cluster", counted, patience, "ray status, on the head, says how it is")

@@ -32,6 +32,7 @@ def asked(uri: str, patience: float) -> str:
             with urllib.request.urlopen(request, timeout=patience) as answer:
                 said.append(answer.read(10_000).decode(errors="replace").strip())
         except urllib.error.HTTPError as error:
+            error.close()
             raise InputError(f"{uri}{path.partition('?')[0]}: {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:
             raise InputError(f"{uri}: {getattr(error, 'reason', None) or error}") from error

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,14 @@ def serve(store: Store, port: int) -> int:
     """MLflow's own server on the embedded store, until Ctrl-C or SIGTERM; its exit code.
 
     Raises:
-        InputError: it ends by itself, with the last line that it said.
+        InputError: the port is taken, or the server ends by itself; with the last line that it said.
     """
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended isn't in the way
+        try:
+            free.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(f"--port {port}: {error.strerror}; choose another") from error
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     artifacts = ["--serve-artifacts", "--artifacts-destination", (store.folder / ARTIFACTS).as_uri()]
     chatter = [] if verbose() else ["--uvicorn-opts", "--log-level warning"]
