@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +106,8 @@ def _start(address: str) -> None:
         try:
             if host and port.isdecimal():  # Ray would try for minutes
                 socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+            if not sys.stderr.isatty():
+                os.environ.setdefault("RAY_COLOR_PREFIX", "0")
             level = logging.INFO if verbose() else logging.ERROR
             ray.init(log_to_driver=verbose(), logging_level=level, **({} if address else local))
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:

@@ -92,7 +92,7 @@ def test_quiet_prints_the_result_alone(genseek: Any, ray_cluster: None, tiny_stu
     assert (code, err) == (0, "")
     assert out.startswith("tiny-1: best trials on validation rows")
     assert "next:" not in out
-    code, out, err = genseek("resume", "tiny-1", "--trials", "+1", "--store", store_folder, "-q", "--json")
+    code, out, err = genseek("resume", "tiny-1", "--store", store_folder, "-q", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["search"] == "tiny-1"
 
