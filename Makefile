@@ -5,7 +5,7 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search reproduce test test-cluster coverage slow lint overhead bench clean
+.PHONY: help env search reproduce test test-cluster coverage slow soak lint overhead bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ coverage: env ## the default tests traced; Ray's workers are processes of their 
 
 slow: env ## the slower tests: whole searches, 100,000 rows, browser
 	$(BIN)/python -m pytest -m "slow or browser" --durations=15
+
+soak: env ## twenty kills of a search at random moments, of which `make slow` has six
+	GENSEEK_TEST_KILLS=20 $(BIN)/python -m pytest -m slow tests/search/test_resume.py -k many_moments
 
 test-cluster: env ## searches on several Ray nodes, each a host of its own in network namespaces; needs root
 	$(BIN)/python -m pytest -m cluster tests/cluster --durations=15

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Ray and MLflow read these when they are imported, so they stand here, before any module of this package is. No usage
 # reports or telemetry, none of Ray's own loggers and signal handler, no warnings about our pace, and short retries: a
 # search must not wait for a server that is down.
-for _name, _value in {
+DEFAULTS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_MAX_PENDING_TRIALS_PG": "64",
@@ -41,7 +41,8 @@ for _name, _value in {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}.items():
+}
+for _name, _value in DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
 _HOMES = {

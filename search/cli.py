@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search import cli_cluster, cli_results, cli_run
-from search.cli_output import print_json, print_links, store_of, tell
+from search import cli_cluster, cli_doctor, cli_results, cli_run, completion
+from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
+from search.cli_output import print_json, print_links, store_of
 from search.errors import InputError, unknown
 from search.options import (
     Address,
@@ -30,12 +31,23 @@ from search.options import (
 
 app = typer.Typer(
     name="genseek",
-    help="Find the best small generative model for a data set.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def everywhere(
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    told: Annotated[
+        bool, typer.Option("--version", help="Print the version, and end.", callback=version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find the best small generative model for a data set."""
+    set_level(quiet, verbose)
+
 
 app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(cli_run.run)
 app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(cli_run.resume)
@@ -44,6 +56,7 @@ app.command(epilog="Example: genseek submit table --data prices.csv --address ht
 app.command(epilog="Example: genseek attach prices --address http://10.0.0.5:8265")(cli_cluster.attach)
 app.command(epilog="Example: genseek status --address http://10.0.0.5:8265")(cli_cluster.status)
 app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265")(cli_cluster.stop)
+app.command(epilog="Example: genseek doctor --store /data/genseek --json")(cli_doctor.doctor)
 app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
 app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
 
@@ -109,7 +122,12 @@ def check(
 @app.command("list", epilog="Example: genseek list searches --json")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="problems, models, objectives, scores, studies or searches.")
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="problems, models, objectives, scores, studies or searches.",
+            autocompletion=completion.listings,
+        ),
     ],
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
@@ -123,7 +141,7 @@ def list_(
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
-        raise InputError(unknown("listing", what, [*LISTINGS, "searches"]))
+        raise InputError(unknown("listing", what, completion.LISTED))
     if as_json:
         print_json(rows)
         return
@@ -218,15 +236,14 @@ def ui(
     raise typer.Exit(serve(opened, port))
 
 
+for _registered in app.registered_commands:
+    _registered.callback = mannered(_registered.callback)  # type: ignore[arg-type]
+
+
 def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit code 2."""
     try:
-        app()
-    except InputError as error:
-        tell(str(error))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(call(app))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -9,10 +9,22 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from search.verbosity import quiet
+
 
 def tell(error: str) -> None:
     """Print a mistake in one line on standard error."""
     Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(error), highlight=False)
+
+
+def results(as_json: bool) -> Console:
+    """Where tables of results go: standard error if JSON has the other, and nowhere if JSON is all that is wanted."""
+    return Console(stderr=as_json, quiet=as_json and quiet())
+
+
+def aside(console: Console) -> Console:
+    """Where progress, warnings and hints go: where the results do, or nowhere if only these are wanted."""
+    return Console(stderr=console.stderr, quiet=True) if quiet() else console
 
 
 def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:

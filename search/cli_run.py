@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from search.cli_output import print_json, store_of, tell
+from search.cli_output import aside, print_json, results, store_of, tell
 from search.errors import InputError, public
 from search.options import (
     Address,
@@ -122,7 +122,7 @@ def confirm(
     from search.budget import Budget
     from search.planning import plan_resume
 
-    console, opened = Console(stderr=as_json), store_of(store, tracking_uri)
+    console, opened = results(as_json), store_of(store, tracking_uri)
     board = opened.leaderboard(name)
     status = next(found.status for found in opened.searches() if found.name == name)
     if status != "FINISHED":
@@ -139,9 +139,10 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
     from search.cluster import cluster
 
-    console, study, rows = Console(stderr=as_json), plan.study, plan.task.rows
+    console, study, rows = results(as_json), plan.study, plan.task.rows
+    beside = aside(console)
     dropped = getattr(plan.problem, "dropped", 0)
-    console.print(
+    beside.print(
         f"search [bold]{plan.name}[/]: {study.problem}, {len(rows.train)} training, {len(rows.validation)} validation "
         f"and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} epochs"
         + (f", {dropped} rows with missing values dropped" if dropped else ""),
@@ -149,7 +150,7 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
     )
     with cluster(study.budget, plan.storage) as warnings:
         for line in warnings:
-            console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
+            beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
@@ -158,7 +159,7 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
         print_json(board.described(board.winner()))
     here = where.partition(" --address")[0]
     following = [f"export {plan.name} --out DIR{here}", *([f"ui{here}"] if plan.store.embedded else [])]
-    console.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
+    beside.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
 
 
 def _where(store: Any, tracking_uri: str | None, address: str | None) -> str:
@@ -173,13 +174,14 @@ def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
     from search.running import run_search
     from search.tables import show
 
-    with LiveTable(console, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
+    beside = aside(console)
+    with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
         result = run_search(plan, [live])
     for line in result.failures:
-        console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
+        beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
     if result.interrupted:
         cut = "[yellow]interrupted[/]; what was trained so far is recorded, and goes on with"
-        console.print(f"{cut}: genseek resume {plan.name}{where}", soft_wrap=True, highlight=False)
+        _cut_off(console, f"{cut}: genseek resume {plan.name}{where}")
     show(console, result.board)
     for line in result.unrecorded:
         tell(f"not all is recorded: {line}; genseek resume {plan.name}{where} writes the rest")
@@ -196,13 +198,19 @@ def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, wher
     from search.display import LiveTable
     from search.tables import show_finalists
 
+    beside = aside(console)
     budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
-    with LiveTable(console, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
+    with LiveTable(beside, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
         finalists = confirm_search(plan, board, top, seeds, [live])
     if not finalists:
         again = f"genseek confirm {plan.name} --top {top} --seeds {seeds}{where}"
-        console.print(f"[yellow]interrupted[/]; the finalists go on with: {again}", soft_wrap=True, highlight=False)
+        _cut_off(console, f"[yellow]interrupted[/]; the finalists go on with: {again}")
         raise typer.Exit(130)
-    console.print()
+    beside.print()
     show_finalists(console, plan.name, finalists, board.references["test"])
     return finalists
+
+
+def _cut_off(console: Console, line: str) -> None:
+    """Say how it goes on, whatever else is kept quiet."""
+    (Console(stderr=True) if console.quiet else console).print(line, soft_wrap=True, highlight=False)

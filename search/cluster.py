@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from search.budget import Budget
 from search.errors import InputError
 from search.storage import Storage
 from search.survey import marked, nodes, survey
+from search.verbosity import hush, verbose
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection
@@ -34,7 +36,7 @@ def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str
     Raises:
         InputError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
     """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failing trial is told in one line at the end
+    hush("ray.tune")  # a failing trial is told in one line at the end
     if ray.is_initialized():
         _check_room(budget)
         yield []
@@ -65,6 +67,19 @@ def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
         return slots(budget), warnings
 
 
+def joined(address: str) -> int:
+    """Nodes of the cluster at an address, which this process joins to count them.
+
+    Raises:
+        InputError: it can't be joined.
+    """
+    try:
+        _start(address)
+        return len(nodes())
+    finally:
+        ray.shutdown()
+
+
 def slots(budget: Budget) -> dict[str, int]:
     """Trainers that the nodes can hold, by device; those on GPUs come first."""
     held = [_held(budget, node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes()]
@@ -91,7 +106,10 @@ def _start(address: str) -> None:
         try:
             if host and port.isdecimal():  # Ray would try for minutes
                 socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if address else local))
+            if not sys.stderr.isatty():
+                os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+            level = logging.INFO if verbose() else logging.ERROR
+            ray.init(log_to_driver=verbose(), logging_level=level, **({} if address else local))
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             if not address:
                 raise InputError(f"Ray can't be started on this machine: {_line(error)}") from error
@@ -103,6 +121,9 @@ def _start(address: str) -> None:
 @contextmanager
 def _muted() -> Iterator[None]:
     """Let nothing through to standard error: Ray's libraries write there, many times, what an error says."""
+    if verbose():
+        yield
+        return
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

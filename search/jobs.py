@@ -14,6 +14,7 @@ from typing import Any, final
 
 from search.errors import InputError, unknown
 from search.shipping import FILES
+from search.verbosity import verbose
 
 KEY = "genseek"  # of a job's metadata: the name of its search
 STORE, TRACKING = "genseek-store", "genseek-tracking-uri"  # what else is there, if it was given
@@ -60,7 +61,8 @@ class Jobs:
         with self._told():
             from ray.job_submission import JobSubmissionClient
 
-            logging.getLogger("ray").setLevel(logging.WARNING)  # of uploads and closed sockets
+            if not verbose():
+                logging.getLogger("ray").setLevel(logging.WARNING)  # of uploads and closed sockets
             os.environ[ADDRESS] = address  # which Ray heeds before any argument
             self._client = JobSubmissionClient(address)
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from search import completion
+
 
 def joined(address: str | None) -> str | None:
     """Let Ray, and all that asks for its address, know what `--address` says."""
@@ -14,10 +16,20 @@ def joined(address: str | None) -> str | None:
     return address
 
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.")]
+StudyName = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.", autocompletion=completion.studies
+    ),
+]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a search in the store.")]
 ProblemName = Annotated[
-    str | None, typer.Option("--problem", help="Another problem than the study's, with its own defaults.")
+    str | None,
+    typer.Option(
+        "--problem",
+        help="Another problem than the study's, with its own defaults.",
+        autocompletion=completion.problems,
+    ),
 ]
 Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
 Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, comma separated.")]
@@ -51,5 +63,8 @@ Tracking = Annotated[
     str | None,
     typer.Option(help="MLflow tracking URI instead of the embedded store. Default: MLFLOW_TRACKING_URI, if set."),
 ]
-By = Annotated[str, typer.Option(help="Score that decides: fit, or any other that was judged by.")]
+By = Annotated[
+    str,
+    typer.Option(help="Score that decides: fit, or any other that was judged by.", autocompletion=completion.scores),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]

@@ -20,8 +20,9 @@ from search.domain import Choice, Domain, Fixed
 from search.quasi_random import QuasiRandom
 from search.schema import arguments_of
 from search.study import Domains, Study, check_point
+from search.verbosity import verbose
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.INFO if verbose() else optuna.logging.WARNING)
 
 POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
 BEGUN = [state for state in TrialState if state != TrialState.WAITING]

@@ -4,7 +4,6 @@ By default it's an sqlite file in a folder of its own, in write-ahead mode; any 
 """
 
 import json
-import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from search.inputs import input_of
 from search.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
 from search.tracking import CURE, pages, told
+from search.verbosity import hush
 
 EXPERIMENTS = "genseek"  # how their names begin; each study has one, genseek/STUDY
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
@@ -53,8 +53,7 @@ class Store:
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
         # What goes wrong is raised as well, and told in one line: their tracebacks would come before it.
-        for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        hush("alembic", "mlflow")
         self.folder = Path(folder).resolve()
         self.embedded = tracking_uri is None
         self.uri = tracking_uri or f"sqlite:///{self.folder / DATABASE}"

@@ -10,6 +10,7 @@ from typing import Any
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS
 from search.budget import Budget
+from search.completion import shipped
 from search.configuration import Training
 from search.domain import domain_of
 from search.errors import InputError, unknown
@@ -30,12 +31,6 @@ from search.keys import (
 )
 from search.schema import arguments_of, checked_arguments
 from search.study import Domains, Study, check_point, serving
-
-
-def shipped() -> list[str]:
-    """Names of the studies that come with genseek."""
-    folder = resources.files("search.studies")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_study(name: str) -> Study:

@@ -5,6 +5,7 @@ configuration and seed alone, not on its company or on when it came.
 """
 
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -126,6 +127,7 @@ class Trainer:
     def _fail(self, trial: Trial, error: Exception) -> None:
         number = self._number(trial)
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        traceback.print_exception(error)  # into the worker's log, which --verbose shows
         self._failed.append(Told(number, trial.report, said))
         self._forget(number)
 

@@ -3,6 +3,7 @@
 import pickle
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -148,6 +149,7 @@ class TuneTrainer(tune.Trainable):
                 if checkpoint is not None:
                     news += [News(each.number, report, dict(checkpoint.facts)) for report in checkpoint.reports]
             except Exception as error:
+                traceback.print_exc()  # as in the trainer
                 news.append(News(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
         return news
 

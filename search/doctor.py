@@ -1,0 +1,231 @@
+"""What is installed and reachable, and what is wrong with it; starts nothing, and waits for nothing for long."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, final
+
+from search import DEFAULTS
+from search.errors import InputError, public
+from search.reaching import asked
+
+PACKAGES = ("genseek", "torch", "ray", "optuna", "mlflow", "numpy", "pandas")
+SLOW = 30.0  # seconds to import them
+SHARED = 2**28  # bytes of /dev/shm that Ray takes on one machine
+TRAINER = 0.4e9  # bytes of memory that a trainer takes
+FULL = 1e9  # bytes of disk below which a search may not end
+ALSO = (
+    *("GENSEEK_STORE", "GENSEEK_STORAGE", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_TMPDIR"),
+    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+)
+TELEMETRY = ("RAY_USAGE_STATS_ENABLED", "MLFLOW_DISABLE_TELEMETRY")
+
+
+@final
+@dataclass(frozen=True)
+class Finding:
+    """One line of a diagnosis: of what, ok or not, what was found, and what to do about it."""
+
+    what: str
+    state: Literal["ok", "warning", "error"]
+    found: str
+    cure: str = ""
+
+
+def findings(store: Path | None = None, tracking_uri: str | None = None, patience: float = 20) -> Iterator[Finding]:
+    """Everything that a search needs, one after the other, as soon as it's known.
+
+    Args:
+        store: folder of the embedded store; genseek-store if None.
+        tracking_uri: MLflow's; MLFLOW_TRACKING_URI if None.
+        patience: seconds for a store or a server to answer.
+    """
+    folder = store or Path("genseek-store")
+    yield from _packages()
+    yield from _machine()
+    yield from _graphics()
+    yield from _store(folder, patience)
+    if uri := tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"):
+        yield _tracking(uri, patience)
+    yield from _ray(os.environ.get("RAY_ADDRESS", ""), patience)
+    yield from _disk(folder)
+    yield from _environment()
+
+
+def _packages() -> Iterator[Finding]:
+    yield Finding("python", "ok", f"{sys.version.split()[0]}, {sys.executable}")
+    began = time.perf_counter()
+    for name in PACKAGES:
+        try:
+            found = version(name)
+            if name != "genseek":
+                importlib.import_module(name)
+            yield Finding(name, "ok", found)
+        except PackageNotFoundError:
+            yield Finding(name, "error", "isn't installed", f"pip install {name}")
+        except Exception as error:  # whatever a broken installation raises
+            said = f"{found} can't be imported: {type(error).__name__}: {error}"
+            yield Finding(name, "error", said, f"pip install --force-reinstall {name}")
+    seconds = time.perf_counter() - began
+    cure = "each command and each trainer takes as long to start; is the environment on a slow disk?"
+    slow = seconds > SLOW
+    yield Finding("imports", "warning" if slow else "ok", f"{seconds:.1f} s", cure if slow else "")
+
+
+def _machine() -> Iterator[Finding]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    yield Finding("cores", "ok", f"{usable} of {os.cpu_count()} may be used")
+    small = memory < usable * TRAINER
+    cure = "a trainer takes 0.4 GB, and each core gets one: raise cpus in the study's [budget]" if small else ""
+    yield Finding("memory", "warning" if small else "ok", _size(memory), cure)
+    if (shared := Path("/dev/shm")).is_dir():
+        free = shutil.disk_usage(shared).free
+        cure = "Ray falls back on the disk, and is slow: docker run --shm-size 1g, or empty it" if free < SHARED else ""
+        yield Finding("shared memory", "warning" if cure else "ok", f"{_size(free)} free in /dev/shm", cure)
+
+
+def _graphics() -> Iterator[Finding]:
+    try:
+        import torch
+    except Exception:  # told of before
+        return
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+    cards = _cards()
+    found = f"{', '.join(names) or 'none'}; torch is built {'for ' if torch.version.cuda else ''}{built}"
+    if len(cards) > len(names) and os.environ.get("CUDA_VISIBLE_DEVICES") is None:
+        why = "install a CUDA build of torch" if not torch.version.cuda else "does the driver fit torch's CUDA?"
+        yield Finding("GPUs", "error", f"{found}; nvidia-smi sees {', '.join(cards)}", why)
+    else:
+        yield Finding("GPUs", "ok", found)
+
+
+def _cards() -> list[str]:
+    """GPUs that the driver sees, whatever torch does."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+
+def _store(folder: Path, patience: float) -> Iterator[Finding]:
+    if not (folder / "mlflow.db").exists():
+        there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        if there.is_dir() and os.access(there, os.W_OK):
+            yield Finding("store", "ok", f"none in {folder} yet; a search makes one")
+        else:
+            yield Finding("store", "error", f"{there}: can't write there", "name another folder: --store")
+        return
+
+    def opened() -> str:
+        from search.store import Store
+
+        searches = Store(folder, create=False).searches()
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return f"{folder.resolve()}, {len(searches)} searches, {_size(size)}"
+
+    yield _tried("store", opened, patience, "was another version of MLflow's, or was it cut off while it was copied?")
+
+
+def _tracking(uri: str, patience: float) -> Finding:
+    shown = public(uri)
+    if uri.startswith("http"):
+        cure = "is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
+        return _tried("tracking server", lambda: f"{shown}, {asked(uri, patience)}", patience * 3, cure)
+
+    def opened() -> str:
+        from search.store import Store
+
+        return f"{shown}, {len(Store(Path(), uri).searches())} searches"
+
+    return _tried("tracking server", opened, patience, "is it a tracking URI, and is its database there?")
+
+
+def _ray(address: str, patience: float) -> Iterator[Finding]:
+    if address and address != "local":
+        mode = os.environ.get("RAY_AUTH_MODE", "not set")
+
+        def counted() -> str:
+            if address.startswith("http"):
+                from search.jobs import Jobs
+
+                return f"{address}, {len(Jobs(address).all())} searches submitted, RAY_AUTH_MODE {mode}"
+            from search.cluster import joined
+
+            return f"{address}, {joined(address)} nodes, RAY_AUTH_MODE {mode}"
+
+        yield _tried("Ray cluster", counted, patience, "ray status, on the head, says how it is")
+    else:
+        yield Finding("Ray cluster", "ok", "none is named; a search starts one of this machine")
+    if heads := _heads():
+        line = f"processes {', '.join(heads)} lead Ray clusters on this machine"
+        yield Finding("Ray here", "warning", line, "if no search runs, they are left over: ray stop ends them all")
+
+
+def _heads() -> list[str]:
+    """Process ids of Ray's heads on this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if path.read_text().strip() == "gcs_server":
+                found.append(path.parent.name)
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir())
+    for what, place in (("disk of the store", there), ("disk of Ray", Path(os.environ.get("RAY_TMPDIR", "/tmp")))):
+        free = shutil.disk_usage(place).free
+        cure = "a search keeps its checkpoints and logs there" if free < FULL else ""
+        yield Finding(what, "warning" if cure else "ok", f"{_size(free)} free in {place}", cure)
+
+
+def _environment() -> Iterator[Finding]:
+    for name in (*DEFAULTS, *ALSO):
+        value, default = os.environ.get(name), DEFAULTS.get(name)
+        if value is None or value == default:
+            continue
+        if name in TELEMETRY:
+            yield Finding(name, "warning", f"{value}: reports of use are sent", f"unset {name}, to send none")
+        else:
+            yield Finding(name, "ok", public(value) + (f" (genseek's own: {default})" if default else ""))
+
+
+def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> Finding:
+    """What `answer` says, or why it doesn't within `patience` seconds."""
+    said: list[Any] = []
+
+    def ask() -> None:
+        try:
+            said.append(answer())
+        except Exception as error:  # whatever a broken store raises
+            said.append(error)
+
+    # A thread that hangs is left behind: nothing waits for it when the command ends.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(patience)
+    if not said:
+        return Finding(what, "error", f"no answer within {patience:g} s", cure)
+    if isinstance(said[0], InputError):
+        return Finding(what, "error", str(said[0]), cure)
+    if isinstance(said[0], Exception):
+        return Finding(what, "error", f"{type(said[0]).__name__}: {said[0]}", cure)
+    return Finding(what, "ok", said[0])
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,185 @@
+"""How commands behave: what is said on which stream, mistakes, colours, completion, and that nothing is sent."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from objectives import PROBLEMS, SCORES
+from search import completion
+from search.cli import app
+from search.cli_manners import call, mannered
+from search.listings import LISTINGS
+
+QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
+SCRIPT = Path(sys.executable).with_name("genseek")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("rn x", "unknown command 'rn'; did you mean 'run'? (genseek --help)"),
+        ("--vrsion", "unknown option '--vrsion'; did you mean '--version'? (genseek --help)"),
+        ("run x --trails 3", "unknown option '--trails'; did you mean '--trials'? (genseek run --help)"),
+        ("best x --hlep", "unknown option '--hlep'; did you mean '--help'? (genseek best --help)"),
+        ("best", "missing argument 'NAME' (genseek best --help)"),
+        ("export x", "missing option '--out' (genseek export --help)"),
+        ("best x y", "got unexpected extra argument(s) (y) (genseek best --help)"),
+        ("list models --quiet --verbose", "--quiet and --verbose: expected one of them"),
+    ],
+)
+def test_a_wrong_command_line_is_told_as_other_mistakes_are(words: str, said: str, genseek: Any) -> None:
+    assert genseek(*words.split()) == (2, "", f"error: {said}\n")
+
+
+def test_no_command_is_answered_with_the_help(genseek: Any) -> None:
+    code, out, err = genseek()
+    assert (code, err) == (2, "")
+    assert "Commands" in out
+
+
+def test_every_command_takes_quiet_and_verbose() -> None:
+    shown = typer.main.get_command(app)
+    assert len(shown.commands) >= 15  # type: ignore[attr-defined]
+    for name, command in shown.commands.items():  # type: ignore[attr-defined]
+        options = {option for each in command.params for option in each.opts}
+        assert options >= {"--quiet", "-q", "--verbose", "-v"}, name
+
+
+def ending(error: BaseException, *words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Exit code of a command that raises."""
+    own = typer.Typer()
+
+    def command() -> None:
+        raise error
+
+    own.command()(mannered(command))
+    monkeypatch.setattr("sys.argv", ["own", *words])
+    return call(own)
+
+
+def test_a_bug_is_told_in_one_line_and_its_traceback_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert ending(KeyError("that"), monkeypatch=monkeypatch) == 1
+    (file,) = tmp_path.iterdir()
+    said = f"error: a bug of genseek: KeyError: 'that'; its traceback is in {file}, and --verbose shows it\n"
+    assert capsys.readouterr().err == said
+    assert "raise error\nKeyError: 'that'" in file.read_text()
+    assert ending(KeyError("that"), "--verbose", monkeypatch=monkeypatch) == 1
+    assert "raise error\nKeyError: 'that'" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(KeyboardInterrupt(), monkeypatch=monkeypatch) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_quiet_prints_the_result_alone(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
+    arguments = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--quiet")
+    code, out, err = genseek("run", tiny_study, *arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith("tiny-1: best trials on validation rows")
+    assert "next:" not in out
+    code, out, err = genseek("resume", "tiny-1", "--store", store_folder, "-q", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["search"] == "tiny-1"
+
+
+def test_what_is_not_a_terminal_gets_no_colours(finished: Any, genseek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in (("best", "first"), ("best", "frist"), ("list", "searches")):
+        assert "\x1b" not in "".join(genseek(*words, "--store", finished.folder)[1:])
+    for words in (("--help",), ("run", "--trails"), ("doctor", "--help")):
+        assert "\x1b" not in "".join(genseek(*words)[1:])
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in genseek("best", "frist", "--store", finished.folder)[2]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[\d;]*3\d", genseek("best", "frist", "--store", finished.folder)[2])
+
+
+def completed(shell: str, words: str) -> list[str]:
+    """What the script of a shell would be given for an unfinished command line."""
+    bash = {"COMP_WORDS": words, "COMP_CWORD": str(len(f"{words}.".split()) - 1)}
+    asked = bash if shell == "bash" else {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = subprocess.run(
+        [SCRIPT],
+        env=os.environ | asked | {"_GENSEEK_COMPLETE": f"complete_{shell}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return re.findall(r"[\w./-]+", done.stdout)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes(shell: str) -> None:
+    assert "mixture_3d" in completed(shell, "genseek run mix")
+    if shell == "bash":
+        assert completed(shell, "genseek best x --by tau") == ["tau_error"]
+        assert completed(shell, "genseek list st") == ["studies"]
+
+
+def test_what_is_completed_is_all_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuple(completion.scores("")) == ("fit", *SCORES)
+    assert completion.listings("") == [*LISTINGS, "searches"]
+    assert completion.problems("") == sorted(PROBLEMS)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table of mine.toml").touch()
+    assert completion.studies("table") == ["table", "table of mine.toml"]
+
+
+def test_completion_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom search import cli, completion\n"
+        "completion.studies(''), completion.problems(''), completion.scores('')\n"
+        "print(sorted({'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
+def test_a_search_needs_no_network_and_calls_nobody(tmp_path: Path, new_store: Callable[[Path], Path]) -> None:
+    """Without any network a search ends as it should.
+
+    Ray asks the cloud's metadata address whether there is one, whatever is set: SECURITY.md says so.
+    """
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    trace, store = tmp_path / "trace", new_store(tmp_path / "store")
+    run = f"{SCRIPT} run gaussian_2d --trials 2 --epochs 2 --store {store}"
+    resolvers = set(re.findall(r"^nameserver ([\d.]+)$", Path("/etc/resolv.conf").read_text(), re.MULTILINE))
+    here = "".join(f"ip address add {each}/32 dev lo && " for each in resolvers if not each.startswith("127."))
+    calls = "trace=connect,sendto,sendmsg,sendmmsg"
+    whole = f"ip link set lo up && {here}exec strace -f -qq -s 200 -e {calls} -o {trace} {run}"
+    done = subprocess.run(["unshare", "-n", "sh", "-c", whole], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = trace.read_text(errors="replace").splitlines()
+    hosts = {host for line in lines for host in re.findall(r'inet_addr\("([\d.]+)"\)', line)}
+    assert "127.0.0.1" in hosts
+    assert {host for host in hosts if not host.startswith("127.")} - resolvers <= {"169.254.169.254"}
+    asked = [line for line in lines if QUESTION in line]
+    assert [line for line in asked if r"metadata\6google\10internal" not in line] == []
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(finished: Any, genseek: Any) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = genseek("ui", "--store", finished.folder, "--port", port)
+    assert (code, err) == (2, f"error: --port {port}: Address already in use; choose another\n")
