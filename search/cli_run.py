@@ -1,5 +1,6 @@
 """The commands that train: `run` begins a search, `resume` goes on with it, and `confirm` tries its best again."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from search.cli_output import aside, print_json, results, store_of, tell
+from search.cli_output import aside, print_json, print_links, results, store_of, tell
 from search.errors import InputError, public
 from search.options import (
     Address,
@@ -158,7 +159,7 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
         board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))
     here = where.partition(" --address")[0]
-    following = [f"export {plan.name} --out DIR{here}", *([f"ui{here}"] if plan.store.embedded else [])]
+    following = [f"export {plan.name} --out DIR{here}", *([f"ui {plan.name}{here}"] if plan.store.embedded else [])]
     beside.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
 
 
@@ -176,7 +177,7 @@ def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
 
     beside = aside(console)
     with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
-        result = run_search(plan, [live])
+        result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
     for line in result.failures:
         beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
     if result.interrupted:
@@ -190,6 +191,22 @@ def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
             print_json(result.board.described(result.board.winner()))
         raise typer.Exit(130 if result.interrupted else 2)
     result.board.winner()  # tells why where there is none
+
+
+def _announced(console: Console, store: Any, name: str) -> list[Any]:
+    """Listener that says where MLflow's UI shows a search, once it has begun; of an MLflow server, whose UI it has."""
+    from search.view import links
+
+    said = False
+
+    def listen(event: Any) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            with suppress(InputError):  # the server may be away by now
+                print_links(console, name, links(public(store.uri), store.search(name)))
+
+    return [listen] if store.uri.startswith("http") else []
 
 
 def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, where: str = "") -> Any:
