@@ -55,6 +55,7 @@ bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick 
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
 	$(BIN)/python benchmarks/cluster.py $(ARGS)
 	$(BIN)/python benchmarks/regret.py $(ARGS)
+	$(BIN)/python benchmarks/store.py $(ARGS)
 
 clean: ## remove the environment and caches, keep stores and exports
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov

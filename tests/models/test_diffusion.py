@@ -64,11 +64,13 @@ def test_a_time_stands_for_a_step_and_every_step_for_as_much_time() -> None:
     time = torch.linspace(0, 1, 14001)[:-1].view(1, -1, 1).expand(2, -1, -1)
     levels = model.noise_levels(time)
     for trial, steps in enumerate((7, 20)):
-        found, counts = levels[trial].unique(return_counts=True)
+        found, level, counts = levels[trial].flatten().unique(return_inverse=True, return_counts=True)
         torch.testing.assert_close(found.flip(0), model.schedule.alpha_bar[trial, :steps].float())
         assert (counts - 14000 / steps).abs().max() <= 1
         predicted = model.denoise(torch.ones(2, 14000, 2), time)[trial]
-        assert len(predicted[:, 0].unique()) == steps
+        first = torch.stack([predicted[level == place][0] for place in range(steps)])
+        torch.testing.assert_close(predicted, first[level])  # but for rounding, which depends on a row's place
+        assert len(first[:, 0].unique()) == steps
     last = model.noise_levels(torch.ones(2, 1, 1))
     assert last.flatten().tolist() == [levels[0].min().item(), levels[1].min().item()]
 

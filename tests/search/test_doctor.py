@@ -74,7 +74,7 @@ def test_a_store_that_cannot_be_read(fault: str, store_folder: Path, genseek: An
             connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     elif fault == "torn":
         with closing(sqlite3.connect(database)) as connection, connection:
-            connection.execute("DROP TABLE runs")
+            connection.execute("DROP TABLE experiments")
     else:
         database.write_bytes(b"not a database" * 1000)
     code, found = diagnosed(genseek, "--store", store_folder)
