@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search import cli_cluster, cli_results, cli_run
+from search import cli_cluster, cli_report, cli_results, cli_run
 from search.cli_output import print_json, store_of, tell
 from search.errors import InputError, unknown
 from search.options import (
@@ -46,6 +46,8 @@ app.command(epilog="Example: genseek status --address http://10.0.0.5:8265")(cli
 app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265")(cli_cluster.stop)
 app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
 app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
+app.command(epilog="Example: genseek report returns_4d-1 --out report.html")(cli_report.report)
+app.command(epilog="Example: genseek compare returns_4d-1 returns_4d-2")(cli_report.compare)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")

@@ -51,6 +51,7 @@ def pair(real: Array, made: Array, names: Sequence[str]) -> go.Figure:
                 contours={"coloring": "none", "start": 0.1, "end": 0.9, "size": 0.2},
                 line={"color": color, "width": 1.6},
                 showscale=False,
+                showlegend=False,
                 hoverinfo="skip",
             )
     figure.update_xaxes(range=x_limits)

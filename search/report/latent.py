@@ -44,7 +44,9 @@ def embedded(found: Array, seed: int) -> Array:
     perplexity = min(30.0, (len(found) - 1) / 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about codes that are all but equal
-        return np.asarray(TSNE(perplexity=perplexity, max_iter=STEPS, random_state=seed, init="pca").fit_transform(found))
+        return np.asarray(
+            TSNE(perplexity=perplexity, max_iter=STEPS, random_state=seed, init="pca").fit_transform(found)
+        )
 
 
 def figure(points: Array, values: Array, names: tuple[str, str], color: str, discrete: bool) -> go.Figure:

@@ -34,7 +34,8 @@ def samples(contents: Contents) -> Section | None:
         return None
     look = (
         "Blue is real, orange is made, on rows that training never saw. Contours that coincide mean that a pair is right. "
-        "In Q-Q plots points on the line mean equal quantiles, and the shaded band is where 95 % of real samples would lie."
+        "In Q-Q plots points on the line mean equal quantiles, and the shaded band is where each quantile of 95 % of real samples "
+        "would lie: some 5 % leave it by chance, and neighbours leave it together."
     )
     anchor, title = "samples", "Samples against target"
     generator = _generator(contents, winner)
@@ -48,7 +49,9 @@ def samples(contents: Contents) -> Section | None:
         return Section(anchor, title, look, [f"Left out: trial {winner.trial} makes rows that are not finite."])
     names, count = generator.columns, real.shape[1]
     kind = "test" if winner.confirmed else "validation"
-    found = [f"{len(made)} samples of trial {winner.trial}, {pair_shown(winner.configuration)}, beside {len(real)} {kind} rows."]
+    found = [
+        f"{len(made)} samples of trial {winner.trial}, {pair_shown(winner.configuration)}, beside {len(real)} {kind} rows."
+    ]
     drawings = []
     if count > 1:
         drawings += _dependence(real, made, names, found)
@@ -60,7 +63,9 @@ def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]
     count, before, after = real.shape[1], dependence.taus(real), dependence.taus(made)
     shown = dependence.pairs(real, made, MOST_PAIRS)
     if count * (count - 1) // 2 > MOST_PAIRS:
-        found.append(f"Of {count * (count - 1) // 2} pairs of columns those {MOST_PAIRS} are drawn whose tau differs most.")
+        found.append(
+            f"Of {count * (count - 1) // 2} pairs of columns those {MOST_PAIRS} are drawn whose tau differs most."
+        )
     drawings = []
     for one, other in shown:
         two, alt = [one, other], f"tau {before[one, other]:.2f} of real rows, {after[one, other]:.2f} of samples"
@@ -93,7 +98,9 @@ def _margins(real: Array, made: Array, names: Sequence[str], found: list[str]) -
     each = [float(ad(real[:, [place]], made[:, [place]])) for place in range(real.shape[1])]
     order = [int(place) for place in np.argsort(-np.array(each), kind="stable")[:MOST_COLUMNS]]
     worst = order[0]
-    found.append(f"By Anderson-Darling {names[worst]} has the worst margin ({each[worst]:.2f}; about 2 of real samples).")
+    found.append(
+        f"By Anderson-Darling {names[worst]} has the worst margin ({each[worst]:.2f}; about 2 of real samples)."
+    )
     if len(each) > MOST_COLUMNS:
         found.append(f"Of {len(each)} margins those {MOST_COLUMNS} are drawn that are worst by Anderson-Darling.")
     drawings = []
@@ -101,7 +108,9 @@ def _margins(real: Array, made: Array, names: Sequence[str], found: list[str]) -
         x, y, name = real[:, place], made[:, place], names[place]
         share = margins.outside(x, y)
         if len(each) == 1:
-            drawings.append(Drawing(f"{name}: densities", "histograms over each other", dependence.histogram(x, y, name)))
+            drawings.append(
+                Drawing(f"{name}: densities", "histograms over each other", dependence.histogram(x, y, name))
+            )
         alt = f"{share:.0%} of the quantiles lie outside the band of real samples"
         drawings.append(Drawing(f"{name}: Q-Q, {share:.0%} outside the band", alt, margins.marginal(x, y)))
         end = "upper tail, logarithmic" if x.min() >= 0 else "tails"
@@ -143,7 +152,9 @@ def weights(contents: Contents) -> Section | None:
         if len(networks) < 2:
             continue
         alt = ", ".join(f"{key} {getattr(each, key):g}: deviation {each.values.std():.3f}" for each in networks)
-        drawings.append(Drawing(f"Weights by {key.upper()} strength", alt, training.histograms(networks, key), height=380))
+        drawings.append(
+            Drawing(f"Weights by {key.upper()} strength", alt, training.histograms(networks, key), height=380)
+        )
         rows = [
             Row(
                 [f"trial {each.trial}", f"{each.l1:g}", f"{each.l2:g}", f"{len(each.values)}"]
@@ -166,7 +177,9 @@ def weights(contents: Contents) -> Section | None:
         "Weights by strength of the penalties",
         "One line is one network; the density is logarithmic. Stronger L1 should pile weights up at zero, stronger L2 should "
         "make the histogram narrow and tall. Of each strength the best trial is shown; its other settings differ too.",
-        () if tables else ["No family has networks at full budget with two strengths of L1 or L2, so only the winner's are shown."],
+        ()
+        if tables
+        else ["No family has networks at full budget with two strengths of L1 or L2, so only the winner's are shown."],
         tables,
         drawings,
     )
@@ -226,7 +239,9 @@ def _strengths(contents: Contents, key: str) -> list[Entry]:
     for entry in sorted(contents.board.finished(), key=lambda each: each.fit):
         own = families.setdefault(entry.configuration.model, {})
         own.setdefault(getattr(entry.configuration.training, key), entry)
-    networks = {model: own for model, own in families.items() if _weights(contents, next(iter(own.values()))) is not None}
+    networks = {
+        model: own for model, own in families.items() if _weights(contents, next(iter(own.values()))) is not None
+    }
     own = max(networks.values(), key=len, default={})
     strengths = sorted(own)
     places = {round(place) for place in np.linspace(0, len(strengths) - 1, min(STRENGTHS, len(strengths)))}

@@ -29,7 +29,9 @@ def summary(contents: Contents) -> list[str]:
     elif winner.test:
         said += " on test rows. No fresh networks confirm it: it may be the luckiest of many."
     else:
-        said += " on validation rows, by which it was chosen. No fresh networks confirm it: it may be the luckiest of many."
+        said += (
+            " on validation rows, by which it was chosen. No fresh networks confirm it: it may be the luckiest of many."
+        )
     lines = [said + " A fit of 1 is as good as another real sample."]
     floors = board.floors[split]
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
@@ -40,7 +42,8 @@ def summary(contents: Contents) -> list[str]:
         lines.append(f"All of its scores ({_listed(known)}) lie within the 95 % of real samples.")
     copula = board.references[split].get("gaussian copula", {}).get("fit")
     if copula is not None:
-        better = "better than" if values["fit"] < copula else "no better than"
+        low, high = values.get("low", values["fit"]), values.get("high", values["fit"])
+        better = "better than" if high < copula else "worse than" if low > copula else "not to be told apart from"
         lines.append(f"That is {better} a Gaussian copula with empirical margins, whose fit is {copula:.2f}.")
     ties = [each for each in contents.finalists if each.verdict == "tie"]
     if ties:
@@ -60,7 +63,7 @@ def leaderboard(contents: Contents) -> Section:
             f"trial {each.trial} {each.confirmed['fit']:.2f}, {each.confirmed['low']:.2f} to {each.confirmed['high']:.2f}"
             for each in finalists
         )
-        height = 200 + 36 * len(finalists)
+        height = 90 + 30 * (len(finalists) + len(board.references["test"]))
         drawings.append(Drawing("Fit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
     names = list(board.floors["validation"])
     rows = [_ranked(board, entry, names) for entry in board.ranked()[:SHOWN]]
@@ -77,7 +80,9 @@ def leaderboard(contents: Contents) -> Section:
         "Leaderboard",
         "Lower is better. Read each score against the floor rows: the median and the 95 % quantile of what two real samples "
         "score against each other. References need no network; a trial that doesn't beat the Gaussian copula adds nothing. "
-        "Intervals that overlap can't be told apart. An overfit near 1 means that training rows were copied.",
+        "Intervals that overlap can't be told apart. An overfit near 1 means that training rows were copied. Of finalists, p is "
+        "the chance that the winner is better by luck, gap how much worse fresh networks are on validation rows than the one "
+        "that was found (the search's optimism), and size the number of parameters.",
         [f"{len(board.entries)} trials: {ends}."],
         tables,
         drawings,
@@ -99,7 +104,10 @@ def front(contents: Contents) -> Section | None:
     rows = [
         Row(
             [f"trial {entry.trial}", pair_shown(entry.configuration)]
-            + [f"{value:{FORMATS.get(name, '.4f')}}" for name, value in zip(goals, board.standing(entry).values, strict=True)]
+            + [
+                f"{value:{FORMATS.get(name, '.4f')}}"
+                for name, value in zip(goals, board.standing(entry).values, strict=True)
+            ]
         )
         for entry in best
     ]
@@ -139,7 +147,9 @@ def budget(contents: Contents) -> Section | None:
     drawings = [Drawing("Every trial", alt.split(";")[0], trials.curves(contents), wide=True, height=420)]
     if points:
         words = f"Best fit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
-        drawings.append(Drawing("Best at full budget against all that was spent", words, trials.best_so_far(contents), wide=True))
+        drawings.append(
+            Drawing("Best at full budget against all that was spent", words, trials.best_so_far(contents), wide=True)
+        )
     return Section(
         "budget",
         "Score against budget",
@@ -169,7 +179,9 @@ def mattered(contents: Contents) -> Section | None:
         figure = styled(importance.importance_figure(family), "share of importance", legend=False)
         figure.update_yaxes(title=None)
         height = 110 + 24 * len(shares)
-        drawings.append(Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height))
+        drawings.append(
+            Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height)
+        )
         for key in list(shares)[:SLICES]:
             figure = styled(importance.slice_figure(family, key), plain(key), "fit", log="y", legend=False)
             figure.update_traces(marker={"showscale": False})
@@ -240,7 +252,10 @@ def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names
         for name, scores in board.references[split].items()
     ]
     floors = board.floors[split]
-    medians, uppers = {name: each.median for name, each in floors.items()}, {name: each.upper for name, each in floors.items()}
+    medians, uppers = (
+        {name: each.median for name, each in floors.items()},
+        {name: each.upper for name, each in floors.items()},
+    )
     real = [
         Row(["real rows, median", "floor", "", *scores_shown(medians, 1.0, names)[1:]], "floor"),
         Row(["real rows, 95 %", "floor", "", *scores_shown(uppers, 1.0, names)[1:]], "floor"),
@@ -269,7 +284,10 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
     ]
     blank = ["", "", "", "", ""]
     rows += [
-        Row([name, "reference", "", f"{scores['fit']:.2f}", *blank[1:], *scores_shown(scores, 1.0, names)[1:]], "reference")
+        Row(
+            [name, "reference", "", f"{scores['fit']:.2f}", *blank[1:], *scores_shown(scores, 1.0, names)[1:]],
+            "reference",
+        )
         for name, scores in board.references["test"].items()
     ]
     for label, figures in (
@@ -279,8 +297,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
         rows.append(Row([label, "floor", "", *blank, *scores_shown(figures, 1.0, names)[1:]], "floor"))
     headings = ["", "generator", "verdict", "fit", "95 %", "p", "gap", "size", *names]
     return Table(
-        "Fresh networks on test rows. p: that the winner is better by chance; gap: how much worse fresh networks are on "
-        "validation rows than the one found; size: parameters",
+        "Fresh networks on test rows",
         headings,
         rows,
         words=3,

@@ -59,7 +59,9 @@ def figure(setting: Setting) -> go.Figure:
             drawn.add_scatter(
                 x=[setting.value(entry) for entry in some],
                 y=[entry.fit for entry in some],
-                text=[f"trial {each.trial}, {plain(pair_shown(each.configuration))}, epoch {each.epoch}" for each in some],
+                text=[
+                    f"trial {each.trial}, {plain(pair_shown(each.configuration))}, epoch {each.epoch}" for each in some
+                ],
                 mode="markers",
                 marker={"color": color, "symbol": SYMBOLS[outcome], "size": 8},
                 name=outcome,
@@ -81,7 +83,9 @@ def table(setting: Setting, names: Sequence[str]) -> Table | None:
             known = [name for name in names if all(name in entry.scores for entry in own)]
             scores = {name: statistics.median(entry.scores[name] for entry in own) for name in known}
             fits = [entry.fit for entry in own]
-            rows.append(Row([words, str(len(own)), f"{min(fits):.2f}", *scores_shown(scores, statistics.median(fits), names)]))
+            rows.append(
+                Row([words, str(len(own)), f"{min(fits):.2f}", *scores_shown(scores, statistics.median(fits), names)])
+            )
     headings = [setting.words, "trials", "best fit", "median fit", *(f"median {name}" for name in names)]
     return Table(f"Trials at full budget by {setting.words}", headings, rows) if len(rows) > 1 else None
 
@@ -98,7 +102,10 @@ def _groups(setting: Setting, entries: Sequence[Entry]) -> list[tuple[str, Calla
         return [(f"{value:.4g}", lambda value, wanted=value: value == wanted) for value in values]  # type: ignore[misc]
     bounds = [values[round(place * (len(values) - 1) / GROUPS)] for place in range(GROUPS + 1)]
     return [
-        (f"{low:.3g} to {high:.3g}", lambda value, low=low, high=high, last=high == bounds[-1]: low <= value < high or last and value == high)  # type: ignore[misc]
+        (
+            f"{low:.3g} to {high:.3g}",
+            lambda value, low=low, high=high, last=high == bounds[-1]: low <= value < high or last and value == high,
+        )  # type: ignore[misc]
         for low, high in zip(bounds, bounds[1:], strict=False)
     ]
 

@@ -9,7 +9,7 @@ from search.goals import WORST
 from search.leaderboard import Entry, Leaderboard
 from search.report.contents import Contents, History
 from search.report.page import plain
-from search.report.style import GREEN, GREY, MADE, OUTCOMES, REAL, SYMBOLS, level, styled
+from search.report.style import BLACK, GREEN, GREY, MADE, OUTCOMES, REAL, SYMBOLS, level, styled
 from search.tables import pair_shown
 
 SHOWN = 1e3  # fits beyond say no more than that a trial went wrong
@@ -101,6 +101,15 @@ def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
     shown = list(reversed(finalists))
     fits = [each.confirmed["fit"] for each in shown]
     figure = go.Figure()
+    for name, scores in reversed(board.references["test"].items()):
+        if 0 < scores["fit"] < SHOWN:
+            figure.add_scatter(
+                x=[scores["fit"]],
+                y=[plain(name)],
+                mode="markers",
+                marker={"size": 9, "color": GREY, "symbol": "diamond"},
+                hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+            )
     figure.add_scatter(
         x=fits,
         y=[f"trial {each.trial}" for each in shown],
@@ -109,17 +118,13 @@ def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
             "symmetric": False,
             "array": [each.confirmed.get("high", fit) - fit for each, fit in zip(shown, fits, strict=True)],
             "arrayminus": [fit - each.confirmed.get("low", fit) for each, fit in zip(shown, fits, strict=True)],
+            "color": BLACK,
+            "thickness": 1.5,
         },
         mode="markers",
         marker={"size": 10, "color": [MADE if each.verdict == "winner" else REAL for each in shown]},
         hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
     )
-    for place, (name, scores) in enumerate(board.references["test"].items()):
-        if 0 < scores["fit"] < SHOWN:
-            words = {"text": plain(name), "font": {"size": 10, "color": GREY}, "textangle": -90, "yanchor": "top"}
-            figure.add_vline(
-                x=scores["fit"], line={"color": GREY, "width": 1, "dash": "dot"}, annotation=words | {"y": 1 - place % 2 / 2}
-            )
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     return styled(figure, "fit on test rows (1: as good as real rows)", legend=False, log="x")
 
@@ -128,7 +133,10 @@ def front(board: Leaderboard, x: str, y: str) -> go.Figure:
     """Trials at full budget by two goals, and those of the front."""
     figure, best = go.Figure(), board.front()
     others = [entry for entry in board.finished() if entry not in best]
-    for name, entries, color, symbol in (("other trials at full budget", others, GREY, "circle-open"), ("front", best, MADE, "circle")):
+    for name, entries, color, symbol in (
+        ("other trials at full budget", others, GREY, "circle-open"),
+        ("front", best, MADE, "circle"),
+    ):
         figure.add_scatter(
             x=[_goal(entry, x) for entry in entries],
             y=[_goal(entry, y) for entry in entries],

@@ -117,7 +117,10 @@ def _run(contents: Contents) -> Section:
     found.append(f"Written {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC.")
     if winner is not None:
         flat = winner.configuration.flat()
-        rows = [Row([key, str(value)]) for key, value in {**flat, **{f"fact: {k}": f"{v:g}" for k, v in winner.facts.items()}}.items()]
+        rows = [
+            Row([key, str(value)])
+            for key, value in {**flat, **{f"fact: {k}": f"{v:g}" for k, v in winner.facts.items()}}.items()
+        ]
         rows.append(Row(["run", winner.run_id]))
         tables.append(Table(f"The winner, trial {winner.trial}", ["key", "value"], rows, words=2))
     rows = [Row([name, str(value)]) for name, value in provenance["versions"].items()]
@@ -130,7 +133,9 @@ def _run(contents: Contents) -> Section:
             f"{contents.study.name}.toml. Rows, seeds and the space are the same then. Proposals of a sampler that learns "
             "depend on the order in which trials end, so another run tries other configurations."
         )
-        found.append(f"To sample from the winner: genseek export {board.name} --out DIR, then genseek sample DIR -n 1000.")
+        found.append(
+            f"To sample from the winner: genseek export {board.name} --out DIR, then genseek sample DIR -n 1000."
+        )
         text = study_toml(contents.study)
     return Section(
         "run",
