@@ -1,6 +1,8 @@
 """The commands that write pages: `report` on one search, `compare` on several."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +36,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare searches: winners, floors, intervals, score against budget, and what was set differently."""
-    from search.report.comparing import compared, show, write_comparison
+    from search.report.comparing import compared, show
+    from search.report.comparison import write_comparison
 
     if len(set(names)) < max(2, len(names)):
         raise InputError("compare: expected two names of searches or more, each once")
@@ -51,26 +54,27 @@ def compare(
 
 def keep(console: Console, store: Any, name: str) -> None:
     """Keep the report of a search that has ended with it; what goes wrong is a warning, since the search didn't."""
-    try:
+    with _warned(console):
         from search.report.writing import keep_report
 
-        path = keep_report(store, name)
-    except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"[yellow]warning:[/] no report was written: {escape(said)}", soft_wrap=True, highlight=False)
-        return
-    console.print(f"report: {path}", soft_wrap=True, highlight=False)
+        console.print(f"report: {keep_report(store, name)}", soft_wrap=True, highlight=False)
 
 
 def enclose(console: Console, store: Any, name: str, folder: Path) -> None:
     """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
-    from search.report.writing import REPORT
+    from search.report.writing import REPORT, keep_report
 
-    run_id = store.search_run(name)
     try:
-        store.fetch(run_id, REPORT, folder)
+        store.fetch(store.search_run(name), REPORT, folder)
     except InputError:
-        keep(console, store, name)
-        kept = store.folder / "reports" / f"{name}.html"
-        if kept.exists():
-            shutil.copyfile(kept, folder / REPORT)
+        with _warned(console):
+            shutil.copyfile(keep_report(store, name), folder / REPORT)
+
+
+@contextmanager
+def _warned(console: Console) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        console.print(f"[yellow]warning:[/] no report was written: {escape(said)}", soft_wrap=True, highlight=False)

@@ -3,18 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 from rich.console import Console
 from rich.table import Table as TextTable
 
-from search.errors import InputError
-from search.report import trials
 from search.report.contents import Contents, collected
-from search.report.page import Drawing, Page, Row, Section, Table, plain, write
-from search.report.style import GREY, SEVERAL, level, styled
+from search.report.page import Row, Table
 from search.report.writing import lasted, seconds
 from search.store import Store
 from search.study_json import study_json
@@ -74,7 +69,9 @@ class Comparison:
     def verdict(self) -> str:
         """What can be said about who is best."""
         if not self.alike:
-            return "These searches were judged on different rows, so their scores can't be compared, only their fits roughly."
+            return (
+                "These searches were judged on different rows: compare their fits roughly, and their scores not at all."
+            )
         judged = [side for side in self.sides if math.isfinite(side.fit)]
         if len({side.rows for side in judged}) != 1 or len(judged) < 2:
             return "Winners were judged on different kinds of rows, or not at all, so they can't be compared."
@@ -122,7 +119,7 @@ def compared(store: Store, names: Sequence[str]) -> Comparison:
 
 def show(console: Console, found: Comparison) -> None:
     """Print the comparison as tables."""
-    for table in (_winners(found), _settings(found)):
+    for table in (winners(found), differing(found)):
         shown = TextTable(
             title=table.caption, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False
         )
@@ -133,21 +130,6 @@ def show(console: Console, found: Comparison) -> None:
         if table.rows:
             console.print(shown, "", markup=False)
     console.print(found.verdict(), markup=False, highlight=False)
-
-
-def write_comparison(found: Comparison, out: Path) -> Path:
-    """Write the comparison with its figures into an HTML file; that file.
-
-    Raises:
-        InputError: it can't be written.
-    """
-    names = [side.name for side in found.sides]
-    sections = [_section_winners(found), _section_budget(found), _section_settings(found)]
-    try:
-        write(Page(f"Searches {', '.join(names)}", [found.verdict()], (), sections), out)
-    except OSError as error:
-        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
-    return out
 
 
 def _side(contents: Contents) -> Side:
@@ -185,11 +167,11 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     if value.keys() == {"low", "high", "log", "step"}:
         steps = f", in steps of {value['step']}" if value["step"] is not None else ""
         return {prefix: f"{value['low']} to {value['high']}{', log' if value['log'] else ''}{steps}"}
-    inner = {} if value.keys() <= {"fixed", "choice", "range"} else None
+    kind = value.keys() <= {"fixed", "choice", "range"}
     return {
         key: text
         for name, each in value.items()
-        for key, text in _flat(each, prefix if inner is not None else f"{prefix}.{name}".lstrip(".")).items()
+        for key, text in _flat(each, prefix if kind else f"{prefix}.{name}".lstrip(".")).items()
     }
 
 
@@ -197,7 +179,8 @@ def _epochs(side: Side) -> int:
     return sum(history.epochs for history in side.contents.histories.values())
 
 
-def _winners(found: Comparison) -> Table:
+def winners(found: Comparison) -> Table:
+    """The winner of each search, and what it cost."""
     names = list(dict.fromkeys(name for side in found.sides for name in side.scores))
     best = min(found.sides, key=lambda side: side.fit)
     rows = [
@@ -222,106 +205,8 @@ def _winners(found: Comparison) -> Table:
     return Table("Winners", headings, rows, words=4)
 
 
-def _floors(found: Comparison) -> Table:
-    names = list(dict.fromkeys(name for side in found.sides for name in side.contents.board.floors["test"]))
-    rows = []
-    for side in found.sides:
-        floors, references = side.contents.board.floors["test"], side.contents.board.references["test"]
-        for words, figures in (
-            ("real rows, median", {name: floor.median for name, floor in floors.items()}),
-            ("real rows, 95 %", {name: floor.upper for name, floor in floors.items()}),
-        ):
-            rows.append(Row([side.name, words, "", *scores_shown(figures, 1.0, names)[1:]], "floor"))
-        rows += [
-            Row([side.name, name, *scores_shown(scores, scores["fit"], names)], "reference")
-            for name, scores in references.items()
-        ]
-    return Table("Floors and references on test rows", ["search", "", "fit", *names], rows, words=2)
-
-
-def _settings(found: Comparison) -> Table:
+def differing(found: Comparison) -> Table:
+    """What was set differently."""
     rows = [Row([key, *values]) for key, values in found.differences.items()]
     names = [side.name for side in found.sides]
     return Table("What was set differently", ["setting", *names], rows, words=1 + len(names))
-
-
-def _section_winners(found: Comparison) -> Section:
-    figure, sides = go.Figure(), [side for side in reversed(found.sides) if math.isfinite(side.fit)]
-    for side in sides:
-        color = SEVERAL[list(found.sides).index(side) % len(SEVERAL)]
-        copula = side.contents.board.references["test"].get("gaussian copula", {}).get("fit")
-        figure.add_scatter(
-            x=[side.fit],
-            y=[plain(side.name)],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [(side.high or side.fit) - side.fit],
-                "arrayminus": [side.fit - (side.low or side.fit)],
-                "color": color,
-            },
-            mode="markers",
-            marker={"size": 11, "color": color},
-            showlegend=False,
-            hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
-        )
-        if copula is not None:
-            figure.add_scatter(
-                x=[copula],
-                y=[plain(side.name)],
-                mode="markers",
-                marker={"size": 10, "color": GREY, "symbol": "diamond-open"},
-                name="Gaussian copula",
-                showlegend=side is sides[0],
-                hovertemplate="Gaussian copula: fit %{x:.2f}<extra></extra>",
-            )
-    figure.add_vline(x=1, line={"color": "#1f7a4d", "width": 1.2, "dash": "dash"})
-    alt = "; ".join(f"{side.name} {side.fit:.2f}" for side in found.sides)
-    drawing = Drawing(
-        "Fit of each winner, with its 95 % interval",
-        alt,
-        styled(figure, "fit (1: real rows)", log="x"),
-        True,
-        160 + 40 * len(sides),
-    )
-    return Section(
-        "winners",
-        "Winners",
-        "Intervals that meet can't be told apart. Fits and scores count only between searches on the same rows; those of fresh "
-        "networks on test rows are what a winner is worth, those on validation rows flatter it.",
-        [f"All were judged on the same rows: {'yes' if found.alike else 'no'}."],
-        [_winners(found), _floors(found)],
-        [drawing] if sides else [],
-    )
-
-
-def _section_budget(found: Comparison) -> Section:
-    figure, said = go.Figure(), []
-    for place, side in enumerate(found.sides):
-        points = trials.progress(side.contents)
-        if points:
-            figure.add_trace(trials.steps(points, plain(side.name), SEVERAL[place % len(SEVERAL)]))
-            said.append(f"{side.name} ends at {points[-1][1]:.2f} after {points[-1][0]:,} epochs")
-    level(figure, 1.0, "real rows")
-    figure = styled(figure, "epochs trained, all trials together", "best fit on validation rows", log="xy")
-    return Section(
-        "budget",
-        "Score against budget",
-        "The best fit at full budget by the epochs that were spent on all trials. The lower line at the same budget did better; "
-        "one search of each is one draw, and small differences are luck.",
-        ["; ".join(said) + "."] if said else ["No trial of theirs was trained at full budget."],
-        (),
-        [Drawing("Best fit so far", "; ".join(said), figure, True, 420)] if said else (),
-    )
-
-
-def _section_settings(found: Comparison) -> Section:
-    table = _settings(found)
-    gone = [line for side in found.sides for line in side.contents.missing]
-    return Section(
-        "settings",
-        "What was set differently",
-        "Settings in which the studies differ; all others are the same.",
-        [*gone, *([] if table.rows else ["The studies are set alike."])],
-        [table] if table.rows else (),
-    )

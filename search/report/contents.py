@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from models.generator import Generator
 from objectives import Problem, Rows
 from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Ended, Event, Reported, Started
+from search.exporting import opened
 from search.journal import JOURNAL, Journal
-from search.leaderboard import Entry, Leaderboard
+from search.leaderboard import CONFIRMED, Entry, Leaderboard
 from search.preparation import problem_of
 from search.recorded import Found
 from search.store import TUNE, Store
@@ -76,7 +79,7 @@ def collected(store: Store, name: str) -> Contents:
         raise InputError(f"{unknown('search', name, known)} (in {store.where()})")
     board, missing = store.leaderboard(name), []
     study = problem = rows = None
-    header, events = {}, []
+    events: list[Event] = []
     try:
         header, events = _journal(store, known[name])
         study = study_from(header["study"])
@@ -111,7 +114,23 @@ def histories(events: Sequence[Event]) -> dict[int, History]:
     }
 
 
-def _journal(store: Store, found: Found) -> tuple[dict[str, dict[str, object]], list[Event]]:
+def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
+    """Checkpoint of a trial at full budget, of a finalist its best fresh network's, below `folder`.
+
+    Raises:
+        InputError: it is gone.
+    """
+    return contents.store.fetch(entry.run_id, CONFIRMED if entry.confirmed else "checkpoint", folder)
+
+
+def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
+    """Generator of that checkpoint; None where it, or the code of its model, is gone."""
+    with tempfile.TemporaryDirectory() as folder, suppress(InputError):
+        return opened(fetched(contents, entry, Path(folder)))
+    return None
+
+
+def _journal(store: Store, found: Found) -> tuple[dict[str, Any], list[Event]]:
     """Header and events of a search; from the store once it is complete, and from its folder until then."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / JOURNAL

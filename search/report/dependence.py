@@ -29,7 +29,7 @@ def pairs(real: Array, made: Array, most: int) -> list[tuple[int, int]]:
 
 
 def pair(real: Array, made: Array, names: Sequence[str]) -> go.Figure:
-    """Two columns `[n, 2]` of held-out rows and `[m, 2]` of samples over each other, with contours of their densities."""
+    """Two columns `[n, 2]` of held-out rows and `[m, 2]` of samples over each other, with contours."""
     x_limits, y_limits = limits(real[:, 0]), limits(real[:, 1])
     figure = go.Figure()
     for label, rows, color in (("held-out rows", real, REAL), ("samples", made, MADE)):

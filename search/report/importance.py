@@ -19,6 +19,8 @@ from search.goals import WORST
 from search.report.contents import Contents, History
 from search.study import Study
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 LEAST = 12  # trials of a family: importances of fewer are noise
 
 

@@ -4,7 +4,7 @@ Source: van der Maaten, Hinton 2008, Visualizing Data using t-SNE. Notation: row
 """
 
 import warnings
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,12 +17,12 @@ from search.report.style import SEVERAL, styled
 
 Array: TypeAlias = NDArray[np.float64]
 
-ROWS = 400
-STEPS = 500
+ROWS = 300
+STEPS = 400
 
 
 def codes(generator: Generator, rows: Array) -> Array | None:
-    """Codes `[n, k]` of rows `[n, columns]` in the user's units, means where they are random; None of no autoencoder."""
+    """Codes `[n, k]` of rows `[n, columns]` in the user's units (means, if random); None of no autoencoder."""
     model = generator.model
     with torch.no_grad():
         seen = generator.features(torch.from_numpy(rows)).float().unsqueeze(0)
@@ -40,9 +40,11 @@ def codes(generator: Generator, rows: Array) -> Array | None:
 def embedded(found: Array, seed: int) -> Array:
     """Codes `[n, k]` in the plane, `[n, 2]`, so that neighbours stay neighbours."""
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(found) - 1) / 3)
-    with warnings.catch_warnings():
+    # Threads that wait for each other by turning on a busy machine took ten times as long as one.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # about codes that are all but equal
         return np.asarray(
             TSNE(perplexity=perplexity, max_iter=STEPS, random_state=seed, init="pca").fit_transform(found)
@@ -55,7 +57,7 @@ def figure(points: Array, values: Array, names: tuple[str, str], color: str, dis
     groups = sorted(set(values.tolist())) if discrete else [None]
     for place, group in enumerate(groups):
         some = points if group is None else points[values == group]
-        marker = {"size": 5, "opacity": 0.8}
+        marker: dict[str, Any] = {"size": 5, "opacity": 0.8}
         if group is None:
             scale = {"title": {"text": color, "side": "right"}, "thickness": 10}
             marker |= {"color": values, "colorscale": "Cividis", "colorbar": scale}

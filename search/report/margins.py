@@ -17,7 +17,7 @@ REPEATS = 200
 
 
 def levels(low: float, high: float, count: int) -> Array:
-    """Quantile levels between `low` and `high`, and none nearer to an end of (0, 1) than a sample of `count` can tell."""
+    """Quantile levels from `low` to `high`, none nearer to 0 or 1 than a sample of `count` can tell."""
     return np.linspace(max(low, 0.5 / count), min(high, 1 - 0.5 / count), LEVELS)
 
 

@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from search.report.words import LOOK, TITLES
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -53,21 +55,27 @@ class Section:
     """A part of a page.
 
     Args:
-        anchor: its name in links.
-        title: its heading.
-        look: what a reader should look at.
+        anchor: its name in links, and that of its heading and words.
         found: what the figures say, a paragraph each.
         tables, drawings: in order.
         text: shown as it is written, such as a study.
     """
 
     anchor: str
-    title: str
-    look: str
     found: Sequence[str] = ()
     tables: Sequence[Table] = ()
     drawings: Sequence[Drawing] = ()
     text: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return TITLES[self.anchor]
+
+    @property
+    def look(self) -> str:
+        """What a reader should look at."""
+        return " ".join(LOOK[self.anchor].split())
 
 
 @dataclass(frozen=True)
@@ -82,10 +90,9 @@ class Page:
 
 def rendered(page: Page) -> str:
     """HTML of a page, with style, script and plotly.js in it."""
-    place = Environment(
-        loader=PackageLoader("search.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    parts = {name: Markup(place.loader.get_source(place, f"page.{name}")[0]) for name in ("css", "js")}
+    loader = PackageLoader("search.report", ".")
+    place = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    parts = {name: Markup(loader.get_source(place, f"page.{name}")[0]) for name in ("css", "js")}
     return place.get_template("page.html").render(page=page, plotly=Markup(get_plotlyjs()), **parts)
 
 

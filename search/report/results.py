@@ -1,17 +1,16 @@
-"""Sections on what a search has found: leaderboard, Pareto front, budget, what mattered, and settings."""
+"""Sections on what a search has found: leaderboard, Pareto front, and fit against budget."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from search.leaderboard import Entry, Leaderboard
-from search.report import importance, settings, trials
+from search.report import trials
 from search.report.contents import Contents
-from search.report.page import Drawing, Row, Section, Table, plain
-from search.report.style import styled
+from search.report.page import Drawing, Row, Section, Table
 from search.tables import FORMATS, STYLES, pair_shown, scores_shown
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal
-SLICES = 6  # keys of a family, most important first
 PLANES = 3  # pairs of goals
 
 
@@ -37,9 +36,9 @@ def summary(contents: Contents) -> list[str]:
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
     known = [name for name in floors if name in values]
     if beyond:
-        lines.append(f"Beyond the 95 % of real samples lie {_listed(beyond)}; of {len(known)} scores in all.")
+        lines.append(f"Beyond the 95 % of real samples lie {listed(beyond)}; of {len(known)} scores in all.")
     else:
-        lines.append(f"All of its scores ({_listed(known)}) lie within the 95 % of real samples.")
+        lines.append(f"All of its scores ({listed(known)}) lie within the 95 % of real samples.")
     copula = board.references[split].get("gaussian copula", {}).get("fit")
     if copula is not None:
         low, high = values.get("low", values["fit"]), values.get("high", values["fit"])
@@ -47,7 +46,7 @@ def summary(contents: Contents) -> list[str]:
         lines.append(f"That is {better} a Gaussian copula with empirical margins, whose fit is {copula:.2f}.")
     ties = [each for each in contents.finalists if each.verdict == "tie"]
     if ties:
-        names = _listed([f"trial {each.trial}" for each in ties])
+        names = listed([f"trial {each.trial}" for each in ties])
         lines.append(f"It can't be told apart from {names}, and has the fewest parameters of them.")
     return lines
 
@@ -60,8 +59,9 @@ def leaderboard(contents: Contents) -> Section:
         tables.append(_confirmed(finalists, board))
         figure = trials.intervals(finalists, board)
         alt = "; ".join(
-            f"trial {each.trial} {each.confirmed['fit']:.2f}, {each.confirmed['low']:.2f} to {each.confirmed['high']:.2f}"
+            f"trial {each.trial} {own['fit']:.2f}, {own['low']:.2f} to {own['high']:.2f}"
             for each in finalists
+            for own in [each.confirmed]
         )
         height = 90 + 30 * (len(finalists) + len(board.references["test"]))
         drawings.append(Drawing("Fit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
@@ -77,12 +77,6 @@ def leaderboard(contents: Contents) -> Section:
     ends = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     return Section(
         "leaderboard",
-        "Leaderboard",
-        "Lower is better. Read each score against the floor rows: the median and the 95 % quantile of what two real samples "
-        "score against each other. References need no network; a trial that doesn't beat the Gaussian copula adds nothing. "
-        "Intervals that overlap can't be told apart. An overfit near 1 means that training rows were copied. Of finalists, p is "
-        "the chance that the winner is better by luck, gap how much worse fresh networks are on validation rows than the one "
-        "that was found (the search's optimism), and size the number of parameters.",
         [f"{len(board.entries)} trials: {ends}."],
         tables,
         drawings,
@@ -99,7 +93,7 @@ def front(contents: Contents) -> Section | None:
     if not several:
         if not any("parameters" in entry.facts for entry in board.finished()):
             return None
-        board = _by(board, goals)
+        board = replace(board, goals=replace(board.goals, rank=goals))
     best = board.front()
     rows = [
         Row(
@@ -115,12 +109,8 @@ def front(contents: Contents) -> Section | None:
         Drawing(f"{y} against {x}", f"{len(best)} trials on the front of {x} and {y}", trials.front(board, x, y))
         for x, y in list(combinations(reversed(goals), 2))[:PLANES]
     ]
-    why = "the goals of the study" if several else "fit and size; the study's one goal was fit"
     return Section(
         "front",
-        "Pareto front",
-        f"Trials at full budget that no other beats in all of {', '.join(goals)} ({why}). Along the front one goal is paid "
-        "for with another: look for the place where the price rises.",
         [f"{len(best)} of {len(board.finished())} trials at full budget lie on the front, by validation rows."],
         [Table("Front", ["", "generator", *goals], rows, words=2)],
         drawings,
@@ -152,87 +142,10 @@ def budget(contents: Contents) -> Section | None:
         )
     return Section(
         "budget",
-        "Score against budget",
-        "Lines that end early were stopped by ASHA, whose rungs are where many end together. If lines of good trials still "
-        "fall at the right edge, more epochs may help; if the best so far has long been flat, more trials hardly will.",
         found,
         (),
         drawings,
     )
-
-
-def mattered(contents: Contents) -> Section | None:
-    """Importances and slices of each family that has enough trials."""
-    if contents.study is None or not contents.histories:
-        return None
-    families = importance.rebuilt(contents)
-    found, drawings = [], []
-    for family in families:
-        shares = importance.importances(family)
-        full = "their full budget" if family.epoch == contents.study.budget.epochs else f"epoch {family.epoch}"
-        said = f"{family.family}: {family.count} of {family.all} trials reached {full}, and count by their fit there."
-        if not shares:
-            found.append(f"{said} They don't differ in any setting.")
-            continue
-        first, share = next(iter(shares.items()))
-        found.append(f"{said} {first} has the largest share of the importance, {share:.0%}.")
-        figure = styled(importance.importance_figure(family), "share of importance", legend=False)
-        figure.update_yaxes(title=None)
-        height = 110 + 24 * len(shares)
-        drawings.append(
-            Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height)
-        )
-        for key in list(shares)[:SLICES]:
-            figure = styled(importance.slice_figure(family, key), plain(key), "fit", log="y", legend=False)
-            figure.update_traces(marker={"showscale": False})
-            alt = f"fit of {family.count} trials over {key}"
-            drawings.append(Drawing(f"{family.family}: fit by {key}", alt, figure, height=280))
-    few = [name for name in contents.study.models if name not in [family.family for family in families]]
-    if few:
-        found.append(f"Fewer than {importance.LEAST} trials, too few to tell what mattered: {_listed(few)}.")
-    return Section(
-        "mattered",
-        "What mattered",
-        "Importance (PED-ANOVA, Optuna) says how much a setting distinguishes the best tenth of a family's trials from the "
-        "others. It says nothing of the direction: that is for the slices, where darker points came later. A sampler that "
-        "learns looks most where it did well, so an empty region is not a bad one, and of few trials importances are rough.",
-        found,
-        [_families(contents.board)],
-        drawings,
-    )
-
-
-def by_setting(contents: Contents) -> Section | None:
-    """Fit and scores by asymmetry, latent dimensions, sigma, and the weights of penalties."""
-    board = contents.board
-    found = settings.settings(board)
-    names = [name for name in board.floors["validation"] if name in ("ad", "kendall", "mmd")]
-    tables = [table for setting in found if (table := settings.table(setting, names)) is not None]
-    drawings = []
-    for setting in found:
-        best = min(setting.entries, key=lambda entry: entry.fit)
-        alt = f"best fit {best.fit:.2f} at {setting.value(best):.3g}, of {len(setting.entries)} trials"
-        drawings.append(Drawing(f"Fit by {setting.words}", alt, settings.figure(setting)))
-    grid = settings.grid(board)
-    if grid is not None:
-        drawings.append(Drawing("Best fit by L1 and L2", "best fit at each pair of strengths", grid))
-    if not drawings:
-        return None
-    return Section(
-        "settings",
-        "By asymmetry, latent dimensions, sigma and penalties",
-        "Each point is a trial; everything else differs as well, so a pattern counts only where many points make it. Compare "
-        "filled points, trained at full budget, with each other. Medians of few trials mean little.",
-        (),
-        tables,
-        drawings,
-    )
-
-
-def _by(board: Leaderboard, goals: Sequence[str]) -> Leaderboard:
-    from dataclasses import replace
-
-    return replace(board, goals=replace(board.goals, rank=tuple(goals)))
 
 
 def _ranked(board: Leaderboard, entry: Entry, names: Sequence[str]) -> Row:
@@ -304,15 +217,6 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
     )
 
 
-def _families(board: Leaderboard) -> Table:
-    rows = []
-    for family in sorted({entry.configuration.model for entry in board.entries}):
-        own = [entry for entry in board.entries if entry.configuration.model == family]
-        fits = sorted(entry.fit for entry in board.finished() if entry in own)
-        middle = f"{fits[len(fits) // 2]:.2f}" if fits else "-"
-        rows.append(Row([family, str(len(own)), str(len(fits)), f"{fits[0]:.2f}" if fits else "-", middle]))
-    return Table("Families", ["family", "trials", "at full budget", "best fit", "median fit"], rows)
-
-
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import plotly.graph_objects as go
 
@@ -65,11 +66,15 @@ def figure(setting: Setting) -> go.Figure:
                 mode="markers",
                 marker={"color": color, "symbol": SYMBOLS[outcome], "size": 8},
                 name=outcome,
-                hovertemplate="%{text}<br>%{x:.4g}: fit %{y:.2f}<extra></extra>",
+                hovertemplate="%{text}<br>%{x}: fit %{y:.2f}<extra></extra>",
             )
     level(drawn, 1.0, "real rows")
     values = [setting.value(entry) for entry in setting.entries]
     wide = min(values) > 0 and max(values) / min(values) > 10
+    if min(values) == 0 and len(set(values)) <= 2 * GROUPS:  # strengths such as 0, 0.001, 0.01
+        order = [f"{value:g}" for value in sorted(set(values))]
+        drawn.for_each_trace(lambda trace: trace.update(x=[f"{value:g}" for value in trace.x]))
+        drawn.update_xaxes(type="category", categoryorder="array", categoryarray=order)
     return styled(drawn, setting.words, "fit", log="xy" if wide else "y")
 
 
@@ -86,7 +91,13 @@ def table(setting: Setting, names: Sequence[str]) -> Table | None:
             rows.append(
                 Row([words, str(len(own)), f"{min(fits):.2f}", *scores_shown(scores, statistics.median(fits), names)])
             )
-    headings = [setting.words, "trials", "best fit", "median fit", *(f"median {name}" for name in names)]
+    headings = [
+        setting.key if setting.key != ASYMMETRY else "parameters",
+        "trials",
+        "best fit",
+        "median fit",
+        *(f"median {name}" for name in names),
+    ]
     return Table(f"Trials at full budget by {setting.words}", headings, rows) if len(rows) > 1 else None
 
 
@@ -99,15 +110,13 @@ def _groups(setting: Setting, entries: Sequence[Entry]) -> list[tuple[str, Calla
         ]
     values = sorted({setting.value(entry) for entry in entries})
     if len(values) <= GROUPS:
-        return [(f"{value:.4g}", lambda value, wanted=value: value == wanted) for value in values]  # type: ignore[misc]
+        return [(f"{value:.4g}", _between(value, value, True)) for value in values]
     bounds = [values[round(place * (len(values) - 1) / GROUPS)] for place in range(GROUPS + 1)]
-    return [
-        (
-            f"{low:.3g} to {high:.3g}",
-            lambda value, low=low, high=high, last=high == bounds[-1]: low <= value < high or last and value == high,
-        )  # type: ignore[misc]
-        for low, high in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [(f"{low:.3g} to {high:.3g}", _between(low, high, high == bounds[-1])) for low, high in pairwise(bounds)]
+
+
+def _between(low: float, high: float, closed: bool) -> Callable[[float], bool]:
+    return lambda value: low <= value < high or (closed and value == high)
 
 
 def grid(board: Leaderboard) -> go.Figure | None:

@@ -29,7 +29,14 @@ def styled(figure: go.Figure, x: str = "", y: str = "", log: str = "", legend: b
         "margin": {"l": 8, "r": 8, "t": 10, "b": 8},
         "title": None,
         "showlegend": legend,
-        "legend": {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top", "font": {"size": 11}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": -0.22,
+            "yanchor": "top",
+            "font": {"size": 11},
+            "itemsizing": "constant",
+        },
         "hoverlabel": {"font": {"size": 12}},
         "colorway": list(SEVERAL),
     }

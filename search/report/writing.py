@@ -1,13 +1,13 @@
 """Writing the report of a search."""
 
+import shutil
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import shutil
 from search.errors import InputError
-from search.report import networks, results
+from search.report import networks, results, samples, space
 from search.report.contents import Contents, collected
 from search.report.page import Page, Row, Section, Table, write
 from search.store import Store
@@ -52,9 +52,9 @@ def report(contents: Contents) -> Page:
         results.leaderboard(contents),
         results.front(contents),
         results.budget(contents),
-        results.mattered(contents),
-        results.by_setting(contents),
-        networks.samples(contents),
+        space.mattered(contents),
+        space.by_setting(contents),
+        samples.samples(contents),
         networks.losses(contents),
         networks.weights(contents),
         networks.latents(contents),
@@ -111,7 +111,7 @@ def _run(contents: Contents) -> Section:
         began = datetime.fromtimestamp(min(each.began for each in own), UTC)
         found.append(
             f"The first trial began {began:%Y-%m-%d %H:%M} UTC, the last ended {lasted(seconds(contents))} later"
-            + (f"; trained on {len(nodes)} nodes: {', '.join(nodes)}." if nodes else ".")
+            + (f"; trained on {', '.join(nodes)}." if nodes else ".")
         )
     found.append(f"Recorded in {contents.store.where()}, parent run {contents.found.run_id}.")
     found.append(f"Written {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC.")
@@ -130,8 +130,8 @@ def _run(contents: Contents) -> Section:
     if contents.study is not None:
         found.append(
             f"To run it again, save what stands below as {contents.study.name}.toml and run: genseek run "
-            f"{contents.study.name}.toml. Rows, seeds and the space are the same then. Proposals of a sampler that learns "
-            "depend on the order in which trials end, so another run tries other configurations."
+            f"{contents.study.name}.toml. Rows, seeds and the space are the same then. Proposals of a sampler that "
+            "learns depend on the order in which trials end, so another run tries other configurations."
         )
         found.append(
             f"To sample from the winner: genseek export {board.name} --out DIR, then genseek sample DIR -n 1000."
@@ -139,8 +139,6 @@ def _run(contents: Contents) -> Section:
         text = study_toml(contents.study)
     return Section(
         "run",
-        "What was run",
-        "All that another machine needs to run the same search, and what it was run with here.",
         found,
         tables,
         (),
