@@ -17,7 +17,7 @@ FIGURES = (
     "training",
     "latent",
     "importance",
-    "comparing",
+    "comparison",
 )
 HOMES = {
     "ray": {"tuning.py", "halving.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},

@@ -32,8 +32,8 @@ LOOK = {
         will.""",
     "mattered": """
         Importance (PED-ANOVA, Optuna) says how much a setting distinguishes the best tenth of a family's trials from
-        the others. It says nothing of the direction: that is for the slices, where darker points came later. A sampler that
-        learns looks most where it did well, so an empty region is not a bad one. Importances of few trials are
+        the others. It says nothing of the direction: that is for the slices, where darker points came later. A sampler
+        that learns looks most where it did well, so an empty region is not a bad one. Importances of few trials are
         rough.""",
     "settings": """
         Each point is a trial; everything else differs as well, so a pattern counts only where many points make it.
