@@ -52,7 +52,7 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     parts += ["### Best trials on validation rows", _table(("", "generator", "fit", *names), _rows(board, names, page))]
     honest = board.floors["validation"].get("overfit")
     parts.append(READING.format(overfit=f"{honest.median:.2f}" if honest else "its floor").replace("\n", " "))
-    commands = [f"genseek {verb}" for verb in (f"export {board.name} --out DIR", f"best {board.name} --by SCORE")]
+    commands = [f"genseek {verb}" for verb in (f"report {board.name}", f"export {board.name} --out DIR")]
     return "\n\n".join([*parts, "\n".join(f"    {command}" for command in commands)])
 
 

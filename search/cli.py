@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search import cli_cluster, cli_doctor, cli_results, cli_run, completion
+from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_run, completion
 from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
 from search.cli_output import print_json, print_links, store_of
 from search.errors import InputError, unknown
@@ -59,6 +59,8 @@ app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265"
 app.command(epilog="Example: genseek doctor --store /data/genseek --json")(cli_doctor.doctor)
 app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
 app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
+app.command(epilog="Example: genseek report returns_4d-1 --out report.html")(cli_report.report)
+app.command(epilog="Example: genseek compare returns_4d-1 returns_4d-2")(cli_report.compare)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from search import cli_report
 from search.cli_output import print_json, store_of
 from search.errors import InputError
 from search.options import By, Json, SearchName, StoreFolder, Tracking
@@ -59,5 +60,6 @@ def export(
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     write(opened, board, number, out)
+    cli_report.enclose(Console(), opened, name, out)
     line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
     Console().print(line, soft_wrap=True, highlight=False)

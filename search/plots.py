@@ -8,15 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import gaussian_kde
 
+from search.density import MOST_POINTS, density
+from search.density import limits as limits_of
 from search.leaderboard import Leaderboard
 
 Array: TypeAlias = NDArray[np.float64]
 
 REAL, MADE = "#3b6ea5", "#d1742f"
-MOST_COLUMNS, MOST_POINTS, GRID = 5, 2000, 60
-LINE = 400.0  # points whose variances along their axes differ by more lie on a line, and have no density to draw
+MOST_COLUMNS = 5
 
 mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 
@@ -28,7 +28,7 @@ def samples_beside(real: Array, made: Array, columns: tuple[str, ...], path: Pat
     matrix with histograms on the diagonal, real rows above it and samples below (the first five columns).
     """
     shown = min(real.shape[1], MOST_COLUMNS)
-    limits = [_limits(real[:, column]) for column in range(shown)]
+    limits = [limits_of(real[:, column]) for column in range(shown)]
     if shown == 1:
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot()
@@ -100,18 +100,6 @@ def _scatter(
 ) -> None:
     axes.scatter(x[:MOST_POINTS], y[:MOST_POINTS], s=3, color=color, alpha=0.35, linewidths=0)
     axes.set(xlim=x_limits, ylim=y_limits)
-    inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
-    points = np.stack([x[inside], y[inside]])[:, :MOST_POINTS]
-    if points.shape[1] < 10 or np.linalg.cond(np.cov(points)) > LINE:
-        return  # on a line or in a point there is no density to draw
-    across, up = np.linspace(*x_limits, GRID), np.linspace(*y_limits, GRID)
-    grid = np.stack(np.meshgrid(across, up)).reshape(2, -1)
-    density = gaussian_kde(points)(grid).reshape(GRID, GRID)
-    axes.contour(across, up, density, levels=5, colors="black", linewidths=0.5, alpha=0.6)
-
-
-def _limits(values: Array) -> tuple[float, float]:
-    """Where almost all of the real values lie, with a margin: a heavy tail would squeeze the rest into a corner."""
-    low, high = np.quantile(values, [0.002, 0.99 if values.min() >= 0 else 0.998])
-    margin = 0.08 * (high - low) or 1.0
-    return float(low - margin), float(high + margin)
+    estimate = density(x, y, x_limits, y_limits)
+    if estimate is not None:
+        axes.contour(*estimate, levels=5, colors="black", linewidths=0.5, alpha=0.6)

@@ -1,0 +1,80 @@
+"""The commands that write pages: `report` on one search, `compare` on several."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from search.cli_output import print_json, store_of
+from search.errors import InputError
+from search.options import Json, SearchName, StoreFolder, Tracking
+
+
+def report(
+    name: SearchName,
+    out: Annotated[Path | None, typer.Option(help="HTML file to write. Default: NAME.html.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+) -> None:
+    """Write the report of a search that has ended: one HTML file that needs no network."""
+    from search.report.writing import write_report
+
+    path = write_report(store_of(store, tracking_uri), name, out or Path(f"{name}.html"))
+    Console().print(f"the report of {name} is in {path}", soft_wrap=True, highlight=False)
+
+
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Names of searches in the store.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file to write. Default: NAME-NAME.html.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Compare searches: winners, floors, intervals, score against budget, and what was set differently."""
+    from search.report.comparing import compared, show
+    from search.report.comparison import write_comparison
+
+    if len(set(names)) < max(2, len(names)):
+        raise InputError("compare: expected two names of searches or more, each once")
+    opened = store_of(store, tracking_uri)
+    found = compared(opened, names)
+    path = write_comparison(found, out or Path(f"{'-'.join(names)}.html"))
+    if as_json:
+        print_json(found.described() | {"report": str(path)})
+        return
+    console = Console()
+    show(console, found)
+    console.print(f"\nthe same with its figures is in {path}", soft_wrap=True, highlight=False)
+
+
+def keep(console: Console, store: Any, name: str) -> None:
+    """Keep the report of a search that has ended with it; what goes wrong is a warning, since the search didn't."""
+    with _warned(console):
+        from search.report.writing import keep_report
+
+        console.print(f"report: {keep_report(store, name)}", soft_wrap=True, highlight=False)
+
+
+def enclose(console: Console, store: Any, name: str, folder: Path) -> None:
+    """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
+    from search.report.writing import REPORT, keep_report
+
+    try:
+        store.fetch(store.search_run(name), REPORT, folder)
+    except InputError:
+        with _warned(console):
+            shutil.copyfile(keep_report(store, name), folder / REPORT)
+
+
+@contextmanager
+def _warned(console: Console) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        console.print(f"[yellow]warning:[/] no report was written: {escape(said)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,1 @@
+"""Reports: one self-contained HTML page on a search, or on several."""

@@ -1,0 +1,146 @@
+"""What a report is made of: a search's leaderboard, study and rows, and how each of its trials went."""
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.generator import Generator
+from objectives import Problem, Rows
+from search.configuration import Configuration
+from search.errors import InputError, unknown
+from search.events import Ended, Event, Reported, Started
+from search.exporting import opened
+from search.journal import JOURNAL, Journal
+from search.leaderboard import CONFIRMED, Entry, Leaderboard
+from search.preparation import problem_of
+from search.recorded import Found
+from search.store import TUNE, Store
+from search.study import Study
+from search.study_json import study_from
+
+
+@dataclass(frozen=True)
+class History:
+    """How one trial went; `ended` is None, and `outcome` empty, where a search was cut off before its end."""
+
+    trial: int
+    configuration: Configuration
+    began: float
+    reports: Sequence[Reported] = ()
+    ended: float | None = None
+    outcome: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that it was trained for."""
+        return self.reports[-1].report.epoch if self.reports else 0
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A search as its report sees it.
+
+    `study`, `problem` and `rows` are None where a table or a plug-in is gone; `missing` says so, a line each.
+    """
+
+    store: Store
+    found: Found
+    board: Leaderboard
+    histories: dict[int, History]
+    study: Study | None
+    problem: Problem | None
+    rows: Rows | None
+    missing: tuple[str, ...]
+
+    @property
+    def winner(self) -> Entry | None:
+        """The winner, if any trial was trained at full budget within the bounds."""
+        with suppress(InputError):
+            return self.board.winner()
+        return None
+
+    @property
+    def finalists(self) -> list[Entry]:
+        """Trials that fresh networks confirmed, best first."""
+        return sorted((each for each in self.board.entries if each.confirmed), key=lambda each: each.confirmed["fit"])
+
+
+def collected(store: Store, name: str) -> Contents:
+    """What there is to report of a search that has ended, or was interrupted.
+
+    Raises:
+        InputError: there is no such search, or it has no leaderboard yet.
+    """
+    known = {each.name: each for each in store.searches()}
+    if name not in known:
+        raise InputError(f"{unknown('search', name, known)} (in {store.where()})")
+    board, missing = store.leaderboard(name), []
+    study = problem = rows = None
+    events: list[Event] = []
+    try:
+        header, events = _journal(store, known[name])
+        study = study_from(header["study"])
+        problem = problem_of(study)
+        rows = problem.rows(study.budget.seed)
+        if rows.digest() != header["data_sha256"]:
+            rows = None
+            missing.append(f"the rows of problem {study.problem!r} are not what they were")
+    except InputError as error:
+        missing.append(str(error))
+    return Contents(store, known[name], board, histories(events), study, problem, rows, tuple(missing))
+
+
+def histories(events: Sequence[Event]) -> dict[int, History]:
+    """How each trial went, by its number, from the events of a search in their order."""
+    started = {event.trial: event for event in reversed(events) if isinstance(event, Started)}
+    reported: dict[int, dict[int, Reported]] = {trial: {} for trial in started}
+    ended = {event.trial: event for event in events if isinstance(event, Ended)}
+    for event in events:
+        if isinstance(event, Reported):  # a trial that was cut off tells some of its epochs again
+            reported[event.trial][event.report.epoch] = event
+    return {
+        trial: History(
+            trial,
+            start.configuration,
+            start.time,
+            [reported[trial][epoch] for epoch in sorted(reported[trial])],
+            ended[trial].time if trial in ended else None,
+            ended[trial].outcome if trial in ended else "",
+        )
+        for trial, start in sorted(started.items())
+    }
+
+
+def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
+    """Checkpoint of a trial at full budget, of a finalist its best fresh network's, below `folder`.
+
+    Raises:
+        InputError: it is gone.
+    """
+    return contents.store.fetch(entry.run_id, CONFIRMED if entry.confirmed else "checkpoint", folder)
+
+
+def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
+    """Generator of that checkpoint; None where it, or the code of its model, is gone."""
+    with tempfile.TemporaryDirectory() as folder, suppress(InputError):
+        return opened(fetched(contents, entry, Path(folder)))
+    return None
+
+
+def _journal(store: Store, found: Found) -> tuple[dict[str, Any], list[Event]]:
+    """Header and events of a search; from the store once it is complete, and from its folder until then."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / JOURNAL
+        try:
+            # A copy, since a search that goes on at this moment has it open.
+            copy.write_bytes((store.folder / TUNE / found.name / JOURNAL).read_bytes())
+        except OSError:
+            try:
+                store.fetch(found.run_id, JOURNAL, Path(folder))
+            except InputError as error:
+                raise InputError(f"the journal of search {found.name!r} is gone") from error
+        with Journal(copy) as journal:
+            return journal.read()

@@ -1,0 +1,222 @@
+"""Sections on what a search has found: leaderboard, Pareto front, and fit against budget."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from search.leaderboard import Entry, Leaderboard
+from search.report import trials
+from search.report.contents import Contents
+from search.report.page import Drawing, Row, Section, Table
+from search.tables import FORMATS, STYLES, pair_shown, scores_shown
+
+SHOWN = 10  # trials of the leaderboard, as in the terminal
+PLANES = 3  # pairs of goals
+
+
+def summary(contents: Contents) -> list[str]:
+    """What the search comes to, in sentences made of its figures."""
+    board, winner = contents.board, contents.winner
+    if winner is None:
+        return ["No trial was trained at full budget within the bounds, so there is no winner."]
+    split = "test" if winner.confirmed or winner.test else "validation"
+    values = winner.confirmed or winner.test or winner.scores | {"fit": winner.fit}
+    said = f"The winner is trial {winner.trial}, {pair_shown(winner.configuration)}, with a fit of {values['fit']:.2f}"
+    if winner.confirmed:
+        low, high = winner.confirmed["low"], winner.confirmed["high"]
+        said += f" (95 % {low:.2f} to {high:.2f}) of fresh networks on test rows that nothing had looked at."
+    elif winner.test:
+        said += " on test rows. No fresh networks confirm it: it may be the luckiest of many."
+    else:
+        said += (
+            " on validation rows, by which it was chosen. No fresh networks confirm it: it may be the luckiest of many."
+        )
+    lines = [said + " A fit of 1 is as good as another real sample."]
+    floors = board.floors[split]
+    beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
+    known = [name for name in floors if name in values]
+    if beyond:
+        lines.append(f"Beyond the 95 % of real samples lie {listed(beyond)}; of {len(known)} scores in all.")
+    else:
+        lines.append(f"All of its scores ({listed(known)}) lie within the 95 % of real samples.")
+    copula = board.references[split].get("gaussian copula", {}).get("fit")
+    if copula is not None:
+        low, high = values.get("low", values["fit"]), values.get("high", values["fit"])
+        better = "better than" if high < copula else "worse than" if low > copula else "not to be told apart from"
+        lines.append(f"That is {better} a Gaussian copula with empirical margins, whose fit is {copula:.2f}.")
+    ties = [each for each in contents.finalists if each.verdict == "tie"]
+    if ties:
+        names = listed([f"trial {each.trial}" for each in ties])
+        lines.append(f"It can't be told apart from {names}, and has the fewest parameters of them.")
+    return lines
+
+
+def leaderboard(contents: Contents) -> Section:
+    """Best trials, references and floors; and the finalists with their intervals, where there are any."""
+    board, finalists = contents.board, contents.finalists
+    tables, drawings = [], []
+    if finalists:
+        tables.append(_confirmed(finalists, board))
+        figure = trials.intervals(finalists, board)
+        alt = "; ".join(
+            f"trial {each.trial} {own['fit']:.2f}, {own['low']:.2f} to {own['high']:.2f}"
+            for each in finalists
+            for own in [each.confirmed]
+        )
+        height = 90 + 30 * (len(finalists) + len(board.references["test"]))
+        drawings.append(Drawing("Fit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
+    names = list(board.floors["validation"])
+    rows = [_ranked(board, entry, names) for entry in board.ranked()[:SHOWN]]
+    tables.append(_scores("Best trials on validation rows", board, "validation", rows, names))
+    winner = contents.winner
+    if winner is not None and winner.test and not finalists:
+        cells = [f"trial {winner.trial}", pair_shown(winner.configuration)]
+        rows = [Row([*cells, *scores_shown(winner.test, winner.test["fit"], names)], "best")]
+        tables.append(_scores("The winner on test rows, which decided nothing", board, "test", rows, names))
+    counts = {outcome: sum(entry.outcome == outcome for entry in board.entries) for outcome in STYLES}
+    ends = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return Section(
+        "leaderboard",
+        [f"{len(board.entries)} trials: {ends}."],
+        tables,
+        drawings,
+    )
+
+
+def front(contents: Contents) -> Section | None:
+    """The trials that no other beats in all goals; of one goal, in fit and size."""
+    board = contents.board
+    if not board.eligible():
+        return None
+    several = len(board.goals.rank) > 1
+    goals = board.goals.rank if several else ("fit", "parameters")
+    if not several:
+        if not any("parameters" in entry.facts for entry in board.finished()):
+            return None
+        board = replace(board, goals=replace(board.goals, rank=goals))
+    best = board.front()
+    rows = [
+        Row(
+            [f"trial {entry.trial}", pair_shown(entry.configuration)]
+            + [
+                f"{value:{FORMATS.get(name, '.4f')}}"
+                for name, value in zip(goals, board.standing(entry).values, strict=True)
+            ]
+        )
+        for entry in best
+    ]
+    drawings = [
+        Drawing(f"{y} against {x}", f"{len(best)} trials on the front of {x} and {y}", trials.front(board, x, y))
+        for x, y in list(combinations(reversed(goals), 2))[:PLANES]
+    ]
+    return Section(
+        "front",
+        [f"{len(best)} of {len(board.finished())} trials at full budget lie on the front, by validation rows."],
+        [Table("Front", ["", "generator", *goals], rows, words=2)],
+        drawings,
+    )
+
+
+def budget(contents: Contents) -> Section | None:
+    """Fit against what was spent, stopped trials included."""
+    points = trials.progress(contents)
+    if not any(trials.path(history) for history in contents.histories.values()):
+        return None
+    found = []
+    if points:
+        total, best = points[-1]
+        near = next(epochs for epochs, fit in points if fit <= 1.1 * best)
+        found.append(
+            f"A fit within 10 % of the best, {best:.2f}, was there after {near / max(total, 1):.0%} of the "
+            f"{total:,} epochs that all trials together were trained for."
+        )
+    unseen = sum(not trials.path(history) for history in contents.histories.values())
+    if unseen:
+        found.append(f"{unseen} trials had no fit that can be drawn (infinite, or above {trials.SHOWN:g}).")
+    alt = f"Fit of {len(contents.histories)} trials against epochs; most stopped trials end early"
+    drawings = [Drawing("Every trial", alt.split(";")[0], trials.curves(contents), wide=True, height=420)]
+    if points:
+        words = f"Best fit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
+        drawings.append(
+            Drawing("Best at full budget against all that was spent", words, trials.best_so_far(contents), wide=True)
+        )
+    return Section(
+        "budget",
+        found,
+        (),
+        drawings,
+    )
+
+
+def _ranked(board: Leaderboard, entry: Entry, names: Sequence[str]) -> Row:
+    breaks = board.standing(entry).violation > 0
+    done = entry.outcome == "finished" and not breaks
+    why = "breaks a bound" if entry.outcome == "finished" else f"{entry.outcome}, epoch {entry.epoch}"
+    kind = "" if done else "other"
+    if entry.verdict == "winner":
+        kind = "best"
+    label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
+    return Row([label, pair_shown(entry.configuration), *scores_shown(entry.scores, entry.fit, names)], kind)
+
+
+def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names: Sequence[str]) -> Table:
+    references = [
+        Row([name, "reference", *scores_shown(scores, scores["fit"], names)], "reference")
+        for name, scores in board.references[split].items()
+    ]
+    floors = board.floors[split]
+    medians, uppers = (
+        {name: each.median for name, each in floors.items()},
+        {name: each.upper for name, each in floors.items()},
+    )
+    real = [
+        Row(["real rows, median", "floor", "", *scores_shown(medians, 1.0, names)[1:]], "floor"),
+        Row(["real rows, 95 %", "floor", "", *scores_shown(uppers, 1.0, names)[1:]], "floor"),
+    ]
+    return Table(caption, ["", "generator", "fit", *names], [*rows, *references, *real], words=2)
+
+
+def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
+    names = list(board.floors["test"])
+    rows = [
+        Row(
+            [
+                f"trial {each.trial}",
+                pair_shown(each.configuration),
+                each.verdict,
+                f"{each.confirmed['fit']:.2f}",
+                f"{each.confirmed['low']:.2f} to {each.confirmed['high']:.2f}",
+                f"{each.confirmed['p_value']:.3f}",
+                f"{each.confirmed['optimism']:+.0%}",
+                f"{each.facts.get('parameters', float('nan')):.0f}",
+                *scores_shown(each.confirmed, each.confirmed["fit"], names)[1:],
+            ],
+            "best" if each.verdict == "winner" else "",
+        )
+        for each in finalists
+    ]
+    blank = ["", "", "", "", ""]
+    rows += [
+        Row(
+            [name, "reference", "", f"{scores['fit']:.2f}", *blank[1:], *scores_shown(scores, 1.0, names)[1:]],
+            "reference",
+        )
+        for name, scores in board.references["test"].items()
+    ]
+    for label, figures in (
+        ("real rows, median", {name: floor.median for name, floor in board.floors["test"].items()}),
+        ("real rows, 95 %", {name: floor.upper for name, floor in board.floors["test"].items()}),
+    ):
+        rows.append(Row([label, "floor", "", *blank, *scores_shown(figures, 1.0, names)[1:]], "floor"))
+    headings = ["", "generator", "verdict", "fit", "95 %", "p", "gap", "size", *names]
+    return Table(
+        "Fresh networks on test rows",
+        headings,
+        rows,
+        words=3,
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

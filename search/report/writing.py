@@ -1,0 +1,146 @@
+"""Writing the report of a search."""
+
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from search.errors import InputError
+from search.report import networks, results, samples, space
+from search.report.contents import Contents, collected
+from search.report.page import Page, Row, Section, Table, write
+from search.store import Store
+from search.study_toml import study_toml
+from search.tables import pair_shown
+
+REPORT = "report.html"
+FOLDER = "reports"  # of the store
+
+
+def write_report(store: Store, name: str, out: Path) -> Path:
+    """Write the report of a search that has ended, or was interrupted, into a file; that file.
+
+    Raises:
+        InputError: there is no such search, it has no leaderboard yet, or the file can't be written.
+    """
+    page = report(collected(store, name))
+    try:
+        write(page, out)
+    except OSError as error:
+        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+    return out
+
+
+def keep_report(store: Store, name: str) -> Path:
+    """Write the report into the store's folder and keep it with the search's run; the file in the folder.
+
+    Raises:
+        InputError: as `write_report`.
+    """
+    path = write_report(store, name, store.folder / FOLDER / f"{name}.html")
+    run_id = store.search_run(name)
+    if run_id is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            store.save(run_id, Path(shutil.copyfile(path, Path(folder) / REPORT)))
+    return path
+
+
+def report(contents: Contents) -> Page:
+    """The page of a search."""
+    sections = [
+        results.leaderboard(contents),
+        results.front(contents),
+        results.budget(contents),
+        space.mattered(contents),
+        space.by_setting(contents),
+        samples.samples(contents),
+        networks.losses(contents),
+        networks.weights(contents),
+        networks.latents(contents),
+        _run(contents),
+    ]
+    summary = results.summary(contents)
+    if contents.found.status != "FINISHED":
+        summary.insert(0, f"This search has not finished; genseek resume {contents.board.name} goes on with it.")
+    return Page(
+        f"{contents.board.name}: a search on {contents.found.problem}",
+        summary,
+        _facts(contents),
+        [section for section in sections if section is not None],
+    )
+
+
+def seconds(contents: Contents) -> float:
+    """Seconds from the first trial's start to the last one's end, interruptions between them included."""
+    own = contents.histories.values()
+    ends = [each.ended for each in own if each.ended is not None]
+    return max(ends) - min(each.began for each in own) if ends else 0.0
+
+
+def lasted(span: float) -> str:
+    """A time span in words."""
+    return f"{span / 3600:.1f} hours" if span >= 5400 else f"{span / 60:.0f} minutes" if span >= 90 else f"{span:.0f} s"
+
+
+def _facts(contents: Contents) -> list[tuple[str, str]]:
+    rows, winner = contents.rows, contents.winner
+    facts = [("problem", contents.found.problem)]
+    if rows is not None:
+        sizes = f"{len(rows.train)} + {len(rows.validation)} + {len(rows.test)}"
+        facts += [("columns", str(rows.train.shape[1])), ("train + validation + test rows", sizes)]
+    facts.append(("trials", str(len(contents.board.entries))))
+    if contents.histories:
+        facts.append(("epochs, all trials", f"{sum(each.epochs for each in contents.histories.values()):,}"))
+        facts.append(("search took", lasted(seconds(contents))))
+    if winner is not None:
+        facts.append(("winner", f"trial {winner.trial}, {pair_shown(winner.configuration)}"))
+        if "parameters" in winner.facts:
+            facts.append(("parameters", f"{winner.facts['parameters']:,.0f}"))
+    return facts
+
+
+def _run(contents: Contents) -> Section:
+    """What was run, where, how long, and how to run it again."""
+    board, winner, tables = contents.board, contents.winner, []
+    provenance = board.provenance
+    own = contents.histories.values()
+    nodes = sorted({each.node for history in own for each in history.reports if each.node})
+    found = [f"{line[0].upper()}{line[1:]}." for line in contents.missing]
+    if own:
+        began = datetime.fromtimestamp(min(each.began for each in own), UTC)
+        found.append(
+            f"The first trial began {began:%Y-%m-%d %H:%M} UTC, the last ended {lasted(seconds(contents))} later"
+            + (f"; trained on {', '.join(nodes)}." if nodes else ".")
+        )
+    found.append(f"Recorded in {contents.store.where()}, parent run {contents.found.run_id}.")
+    found.append(f"Written {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC.")
+    if winner is not None:
+        flat = winner.configuration.flat()
+        rows = [
+            Row([key, str(value)])
+            for key, value in {**flat, **{f"fact: {k}": f"{v:g}" for k, v in winner.facts.items()}}.items()
+        ]
+        rows.append(Row(["run", winner.run_id]))
+        tables.append(Table(f"The winner, trial {winner.trial}", ["key", "value"], rows, words=2))
+    rows = [Row([name, str(value)]) for name, value in provenance["versions"].items()]
+    rows += [Row(["data, sha256", str(provenance["data_sha256"])])]
+    tables.append(Table("Versions and data", ["", ""], rows, words=2))
+    text = ""
+    if contents.study is not None:
+        found.append(
+            f"To run it again, save what stands below as {contents.study.name}.toml and run: genseek run "
+            f"{contents.study.name}.toml. Rows, seeds and the space are the same then. Proposals of a sampler that "
+            "learns depend on the order in which trials end, so another run tries other configurations."
+        )
+        found.append(
+            f"To sample from the winner: genseek export {board.name} --out DIR, then genseek sample DIR -n 1000."
+        )
+        text = study_toml(contents.study)
+    return Section(
+        "run",
+        found,
+        tables,
+        (),
+        text,
+    )
