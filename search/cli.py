@@ -109,21 +109,26 @@ def check(
 @app.command("list", epilog="Example: genseek list searches --json")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="problems, models, objectives, scores, studies or searches.")
+        str,
+        typer.Argument(metavar="WHAT", help="problems, models, objectives, scores, studies, searches or registered."),
     ],
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """List problems, models, objectives, scores, studies or searches."""
+    """List problems, models, objectives, scores, studies, searches or registered winners."""
     from search.listings import LISTINGS
 
     if what == "searches":
         rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
+    elif what == "registered":
+        from search.registry import registered
+
+        rows = [each.described() for each in registered(store_of(store, tracking_uri))]
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
-        raise InputError(unknown("listing", what, [*LISTINGS, "searches"]))
+        raise InputError(unknown("listing", what, [*LISTINGS, "searches", "registered"]))
     if as_json:
         print_json(rows)
         return

@@ -58,6 +58,8 @@ def export(
     opened = store_of(store, tracking_uri)
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
-    write(opened, board, number, out)
+    missing = write(opened, board, number, out)
     line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
     Console().print(line, soft_wrap=True, highlight=False)
+    if missing:
+        Console().print(f"no program.pt2: {missing}", soft_wrap=True, highlight=False)

@@ -131,6 +131,7 @@ def confirm(
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
     finalists = _confirm(console, plan, board, count, seeds, where)
+    _register(console, plan)
     if as_json:
         print_json([each.described() for each in finalists])
 
@@ -153,6 +154,7 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
+        _register(console, plan)
     if as_json:
         board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))
@@ -206,3 +208,13 @@ def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, wher
     console.print()
     show_finalists(console, plan.name, finalists, board.references["test"])
     return finalists
+
+
+def _register(console: Console, plan: Any) -> None:
+    """Register the winner, or say why that can't be: the search has ended well all the same."""
+    from search.registry import register
+
+    try:
+        console.print(f"\nregistered: {escape(register(plan).told())}", soft_wrap=True, highlight=False)
+    except InputError as error:
+        console.print(f"[yellow]warning:[/] not registered: {escape(str(error))}", soft_wrap=True, highlight=False)

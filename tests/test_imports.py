@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOMES = {
     "ray": {"tuning.py", "halving.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
     "optuna": {"proposer.py"},
-    "mlflow": {"store.py", "embedded.py", "recorded.py"},
+    "mlflow": {"store.py", "embedded.py", "recorded.py", "registry.py", "packaging.py", "predictor.py"},
     "matplotlib": {"plots.py"},
     "typer": {"cli.py", "cli_run.py", "cli_results.py", "cli_cluster.py", "options.py"},
     "cloudpickle": {"plugins.py"},
