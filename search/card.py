@@ -7,6 +7,7 @@ from search.leaderboard import Entry, Leaderboard
 
 FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
 WITHIN = ("quantile_normal", "unit")  # features whose generated rows, or quantiles, end with the training rows'
+TRAINED = ("zeros", "deviation")  # facts of training, not of the architecture
 COPULA = "gaussian copula"
 
 
@@ -20,11 +21,11 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], program: str 
         "## Trained on",
         _listed(_data(provenance, columns)),
         "## Architecture and training",
-        _listed([f"{name}: {_number(value)}" for name, value in entry.facts.items()]),
+        _listed([f"{name}: {_number(value)}" for name, value in entry.facts.items() if name not in TRAINED]),
         _table(["key", "value"], [[key, str(value)] for key, value in described["configuration"].items()]),
         "## Scores",
         "Lower is better. Floor and 95 % are quantiles of what one real sample scores against another.",
-        *_scores("On validation rows, which chose it", described["scores"]),
+        *_scores("On validation rows, by which the search chose", described["scores"]),
         *(_scores("On test rows", described["test"]) if described["test"] else []),
         *_confirmed(board, entry),
         "## Limits",
@@ -52,7 +53,7 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
     for name in (name for name in outside if name != "overfit"):
         found.append(
             f"{name} {_number(own[name])} {where} is above the 95 % quantile of real rows, "
-            f"{_number(floors[name].upper)}: in this, its rows can be told from real ones."
+            f"{_number(floors[name].upper)}: of 20 real samples, one scores as badly."
         )
     copula = board.references.get(split, {}).get(COPULA, {}).get("fit")
     if copula is not None and copula <= own["fit"]:
