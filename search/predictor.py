@@ -37,7 +37,7 @@ class Predictor(PythonModel):
         frame = model_input
         asked = {name for name in frame.columns if name == "rows" or str(name).startswith("z")}
         if frame.empty or not asked:
-            raise _refused(f"expected a column rows, and seed where wanted, or latents {self._known()}")
+            raise _refused(f"expected a column rows, and seed where wanted{self._known()}")
         if frame.isna().to_numpy().any():
             raise _refused("a value is missing")
         seeds = [int(seed) for seed in frame.get("seed", [0] * len(frame))]
@@ -57,16 +57,16 @@ class Predictor(PythonModel):
 
     def _mapped(self, frame: pd.DataFrame, seeds: list[int]) -> torch.Tensor:
         if not self.latents:
-            raise _refused("this model has no latents; expected a column rows, and seed where wanted")
+            raise _refused(f"expected a column rows, and seed where wanted{self._known()}")
         if frame.columns.difference(["seed"]).tolist() != sorted(self.latents) or len(set(seeds)) > 1:
-            raise _refused(f"expected latents {self._known()}, and seed, the same in every row, where wanted")
+            raise _refused(f"expected latents {', '.join(self.latents)}, and seed, the same in every row, where wanted")
         if len(frame) > MOST_ROWS:
             raise _refused(f"{len(frame)} rows of latents: expected {MOST_ROWS} at most")
         latents = torch.tensor(frame[self.latents].to_numpy(dtype=float))
         return sample_latents(self.generator, latents, seeds[0])
 
     def _known(self) -> str:
-        return ", ".join(self.latents) or "(which this model hasn't)"
+        return f", or latents {', '.join(self.latents)}" if self.latents else "; this model has no latents"
 
 
 def _plugged(path: Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def register(plan: Plan) -> Registered:
         versions = client.search_model_versions(f"name = '{name}'")
         version = next((each for each in versions if each.tags.get(WINNER) == winner), None)
         if version is not None and JUDGED in version.tags:
-            return _registered(version)
+            return _registered(client.get_model_version(name, version.version))
         if version is None:
             version = _new_version(client, plan, board, entry, name, winner)
         return _judged(client, version, fit)
