@@ -76,7 +76,7 @@ def test_latents_give_a_row_each(loaded: Any) -> None:
     for seed in (0, 5):
         answer = loaded.predict(frame.assign(seed=seed) if seed else frame)
         expected = sample_latents(trained("vae", latent=3), latents, seed)
-        assert torch.equal(torch.from_numpy(answer.to_numpy()), expected)
+        assert torch.equal(torch.tensor(answer.to_numpy()), expected)
 
 
 @pytest.mark.parametrize(
