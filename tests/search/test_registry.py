@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +31,11 @@ class Searched:
         for entry in board.finished():
             store.log(entry.run_id, tags={"genseek.finalist": "winner" if entry.trial == trial else "finalist"})
         run_id = board.entry(trial).run_id
-        store.log(run_id, [(f"confirmed/{name}", value, 0, 0.0) for name, value in (("fit", fit), ("low", fit / 2))])
-        folder = self.plan.store.folder / "fetched"
-        store.save(run_id, store.fetch(run_id, "checkpoint", folder / str(fit)), "confirmed")
+        figures = (("fit", fit), ("low", fit / 2))
+        store.log(run_id, [(f"confirmed/{name}", value, 0, time.time()) for name, value in figures])
+        # On the disk itself: MLflow remembers where a run's artifacts were before the store was copied.
+        artifacts = Path(self.client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+        shutil.copytree(artifacts / "checkpoint", artifacts / "confirmed", dirs_exist_ok=True)
 
     @property
     def client(self) -> MlflowClient:
