@@ -53,8 +53,12 @@ def mended(markdown: str, folder: str) -> str:
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the generated pages."""
     decisions = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
-    titles = [(name, (ROOT / "docs/decisions" / name).read_text().partition("\n")[0].lstrip("# ")) for name in decisions]
-    index = "\n".join(["# Decisions", "", *(f"- {name[:4]}: [{title}]({name})" for name, title in titles)])
+    titles = [
+        (name, (ROOT / "docs/decisions" / name).read_text().partition("\n")[0].lstrip("# ")) for name in decisions
+    ]
+    index = "\n".join(
+        ["# Decisions", "", *(f"- {name[:4]}: [{title.lstrip('# ')}]({name})" for name, title in first.items())]
+    )
     for path, text in {**generated(), "decisions/index.md": index}.items():
         files.append(File.generated(config, path, content=text))
     reference = {**command_page.pages(), **registry_pages.pages(), **api_pages.pages()}

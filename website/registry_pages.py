@@ -27,7 +27,10 @@ def pages() -> dict[str, str]:
             "Problems", "What the table `[problem]` of a study names, with `name` and these keys.", PROBLEMS
         ),
         "reference/models.md": _page(
-            "Models", "Families of a study's tables `[models.NAME]`, with the keys that each takes.", MODELS, _trained_by
+            "Models",
+            "Families of a study's tables `[models.NAME]`, and the keys of each.",
+            MODELS,
+            _trained_by,
         ),
         "reference/objectives.md": _page(
             "Objectives", "What training minimises: a study's tables `[objectives.NAME]`.", OBJECTIVES, _trains
@@ -119,8 +122,8 @@ def _keys() -> str:
             "## Training",
             f"In the table `[training]`. {_text(Training)}",
             _table(Training),
-            "The other keys (`sampler`, `scores`, `rank`, `fuse`, `plugins`, `[constraints]`, `[[points]]`) are told in "
-            "[Studies](../studies.md).\n",
+            "The other keys (`sampler`, `scores`, `rank`, `fuse`, `plugins`, `[constraints]`, `[[points]]`) are told "
+            "in [Studies](../studies.md).\n",
         ]
     )
 
