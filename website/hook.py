@@ -53,9 +53,7 @@ def mended(markdown: str, folder: str) -> str:
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the generated pages."""
     decisions = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
-    titles = [
-        (name, (ROOT / "docs/decisions" / name).read_text().partition("\n")[0].lstrip("# ")) for name in decisions
-    ]
+    first = {name: (ROOT / "docs/decisions" / name).read_text().partition("\n")[0] for name in decisions}
     index = "\n".join(
         ["# Decisions", "", *(f"- {name[:4]}: [{title.lstrip('# ')}]({name})" for name, title in first.items())]
     )
