@@ -84,6 +84,7 @@ class LarsVAE(Model):
             generator=torch.Generator().manual_seed(hashed_seed(seed, "acceptance")),
             name="acceptance",
         )
+        self.proposals = (truncation,)
         self.truncation: Tensor
         self.normalizer: Tensor
         self.register_buffer("truncation", torch.full((1, 1), float(truncation)))
@@ -124,9 +125,9 @@ class LarsVAE(Model):
         """Rows of p_T, `[pack, noise.rows, latent]`: the first proposal accepted, else the T-th."""
         latent = self.latent_noise(noise)
         waiting = self._rejected(latent, noise)
-        for proposal in range(2, int(self.truncation.max()) + 1):
+        for proposal in range(2, max(self.proposals) + 1):
             waiting &= proposal <= self.truncation
-            if not waiting.any():
+            if not noise.whole and not waiting.any():
                 break
             proposed = self.latent_noise(noise)
             latent = torch.where(waiting.unsqueeze(2), proposed, latent)

@@ -37,6 +37,7 @@ class Noise:
         self.seeds = tuple(seeds)
         self.rows = rows
         self.device = torch.device(device)
+        self.whole = False  # whether a model that may stop drawing early goes on all the same
         self._steps = max(1, BLOCK // rows)
         self._generators: dict[str, list[torch.Generator]] = {}
         self._blocks: dict[str, Tensor] = {}

@@ -127,7 +127,7 @@ def list_(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="problems, models, objectives, scores, studies or searches.",
+            help="problems, models, objectives, scores, studies, searches or registered.",
             autocompletion=completion.listings,
         ),
     ],
@@ -135,11 +135,15 @@ def list_(
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """List problems, models, objectives, scores, studies or searches."""
+    """List problems, models, objectives, scores, studies, searches or registered winners."""
     from search.listings import LISTINGS
 
     if what == "searches":
         rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
+    elif what == "registered":
+        from search.registry import registered
+
+        rows = [each.described() for each in registered(store_of(store, tracking_uri))]
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:

@@ -1,14 +1,10 @@
 """The commands that write pages: `report` on one search, `compare` on several."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from search.cli_output import print_json, store_of
 from search.errors import InputError
@@ -50,31 +46,3 @@ def compare(
     console = Console()
     show(console, found)
     console.print(f"\nthe same with its figures is in {path}", soft_wrap=True, highlight=False)
-
-
-def keep(console: Console, store: Any, name: str) -> None:
-    """Keep the report of a search that has ended with it; what goes wrong is a warning, since the search didn't."""
-    with _warned(console):
-        from search.report.writing import keep_report
-
-        console.print(f"report: {keep_report(store, name)}", soft_wrap=True, highlight=False)
-
-
-def enclose(console: Console, store: Any, name: str, folder: Path) -> None:
-    """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
-    from search.report.writing import REPORT, keep_report
-
-    try:
-        store.fetch(store.search_run(name), REPORT, folder)
-    except InputError:
-        with _warned(console):
-            shutil.copyfile(keep_report(store, name), folder / REPORT)
-
-
-@contextmanager
-def _warned(console: Console) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"[yellow]warning:[/] no report was written: {escape(said)}", soft_wrap=True, highlight=False)

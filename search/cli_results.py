@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from search import cli_report
+from search import cli_ending
 from search.cli_output import print_json, store_of
 from search.errors import InputError
 from search.options import By, Json, SearchName, StoreFolder, Tracking
@@ -59,7 +59,9 @@ def export(
     opened = store_of(store, tracking_uri)
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
-    write(opened, board, number, out)
-    cli_report.enclose(Console(), opened, name, out)
+    missing = write(opened, board, number, out)
+    cli_ending.enclose_report(Console(), opened, name, out)
     line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
     Console().print(line, soft_wrap=True, highlight=False)
+    if missing:
+        Console().print(f"no program.pt2: {missing}", soft_wrap=True, highlight=False)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from search import cli_report
+from search import cli_ending
 from search.cli_output import aside, print_json, print_links, results, store_of, tell
 from search.errors import InputError, public
 from search.options import (
@@ -126,14 +126,13 @@ def confirm(
 
     console, opened = results(as_json), store_of(store, tracking_uri)
     board = opened.leaderboard(name)
-    status = next(found.status for found in opened.searches() if found.name == name)
-    if status != "FINISHED":
+    if opened.search(name).status != "FINISHED":
         raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
     plan = plan_resume(opened, name, storage=storage)
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
     finalists = _confirm(console, plan, board, count, seeds, where)
-    cli_report.keep(aside(console), opened, name)
+    cli_ending.publish(aside(console), plan)
     if as_json:
         print_json([each.described() for each in finalists])
 
@@ -157,7 +156,7 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
-    cli_report.keep(beside, plan.store, plan.name)
+    cli_ending.publish(beside, plan)
     if as_json:
         board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))

@@ -21,7 +21,7 @@ BY = (
     "modes",
     "clusters",
 )
-LISTED = ("problems", "models", "objectives", "scores", "studies", "searches")
+LISTED = ("problems", "models", "objectives", "scores", "studies", "searches", "registered")
 
 
 def shipped() -> list[str]:

@@ -10,23 +10,32 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import models
 from models.generator import Generator, load
+from models.program import drawn as drawn_by
+from models.program import exported
+from search.card import card
 from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
 from search.leaderboard import CONFIRMED, Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
 
+SAMPLED = "Without the folder `models`: `python sample_program.py 1000 0 > rows.csv`."
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
-def export(store: Store, board: Leaderboard, trial: int, out: Path) -> None:
+def export(store: Store, board: Leaderboard, trial: int, out: Path, program: bool = True) -> str:
     """Write trial `trial` of a search into the new folder `out`; of a confirmed one, its best fresh network.
 
-    The folder holds `weights.safetensors`, `model.json`, `scores.json`, `provenance.json`, `sampler.py`, and a copy of
-    the package `models`, which is all that `sampler.py` needs beside torch; and `plugin.py`, the module of a model that
-    is a plug-in.
+    The folder holds `weights.safetensors`, `model.json`, `scores.json`, `provenance.json`, `card.md`, `sampler.py`, and
+    a copy of the package `models`, which is all that `sampler.py` needs beside torch; `plugin.py`, the module of a
+    model that is a plug-in; and, if asked for, `program.pt2` of `torch.export`, with `sample_program.py`.
+
+    Returns:
+        why there is no program, in one line, or an empty string.
 
     Raises:
         InputError: `out` isn't empty or can't be written, the trial has no checkpoint, or its model's code isn't known.
@@ -59,8 +68,16 @@ def export(store: Store, board: Leaderboard, trial: int, out: Path) -> None:
             with as_file(files(models)) as package:
                 shutil.copytree(package, out / "models", ignore=shutil.ignore_patterns("__pycache__"))
             (out / "models" / "sampler.py").rename(out / "sampler.py")
+            script = (out / "models" / "sample_program.py").rename(out / "sample_program.py")
+            missing = write_program(out) if program else "it wasn't asked for"
+            if missing:
+                script.unlink()
+            told = f"There is no `program.pt2`: {missing}." if missing else SAMPLED
+            columns = json.loads((out / DESCRIPTION).read_text())["columns"]
+            (out / "card.md").write_text(card(board, entry, columns, told), encoding="utf-8")
         except OSError as error:
             raise InputError(f"--out {out}: can't write there ({error.strerror})") from error
+        return missing if program else ""
 
 
 def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
@@ -85,6 +102,26 @@ def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
                 f"--plugins {folder / PLUGIN}"
             ) from error
         raise InputError(f"{folder}: not an exported generator ({str(error).splitlines()[0]})") from error
+
+
+def write_program(folder: Path) -> str:
+    """Write `program.pt2` and `program.json` into an exported folder; if that can't be, the reason in one line.
+
+    `program.json` says how many normal and uniform numbers a row needs, and the names of the columns.
+    """
+    if (folder / PLUGIN).exists():
+        return "its model is a plug-in"  # whose code an export doesn't run
+    try:
+        generator = opened(folder)
+        program = exported(generator)
+        torch.export.save(program, folder / "program.pt2")
+    except Exception as error:  # torch.export's own are of many kinds
+        (folder / "program.pt2").unlink(missing_ok=True)
+        return f"torch.export can't trace it ({type(error).__name__})"
+    normal, uniform = (drawn.shape[1] for drawn in drawn_by(generator, 1, 0))
+    described = {"columns": generator.columns, "normal": normal, "uniform": uniform}
+    (folder / "program.json").write_text(json.dumps(described, indent=2) + "\n")
+    return ""
 
 
 def versions() -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         "problem": study.problem,
         "problem_arguments": study.problem_arguments,
         "data_sha256": task.rows.digest(),
+        "rows": {split: len(rows) for split, rows in vars(task.rows).items()},
         "budget": asdict(budget),
         "versions": versions(),
     }

@@ -22,7 +22,16 @@ FIGURES = (
 HOMES = {
     "ray": {"tuning.py", "halving.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
     "optuna": {"proposer.py", "report/importance.py"},
-    "mlflow": {"store.py", "embedded.py", "recorded.py", "inputs.py", "tracking.py"},
+    "mlflow": {
+        "store.py",
+        "embedded.py",
+        "recorded.py",
+        "inputs.py",
+        "tracking.py",
+        "registry.py",
+        "packaging.py",
+        "predictor.py",
+    },
     "matplotlib": {"plots.py"},
     "plotly": {f"report/{name}.py" for name in FIGURES},
     "jinja2": {"report/page.py"},

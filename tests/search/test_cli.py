@@ -251,6 +251,10 @@ def test_what_an_export_holds(finished: Any, exported: Path) -> None:
         "provenance.json",
         "sampler.py",
         "models",
+        "card.md",
+        "program.pt2",
+        "program.json",
+        "sample_program.py",
     }
     provenance = json.loads((exported / "provenance.json").read_text())
     assert provenance["data_sha256"] == finished.plan.task.rows.digest()
@@ -266,7 +270,7 @@ def test_what_an_export_holds(finished: Any, exported: Path) -> None:
 def test_nothing_in_an_export_is_a_pickle(exported: Path) -> None:
     for path in exported.rglob("*"):
         if path.is_file():
-            assert path.suffix in (".safetensors", ".json", ".py", ".typed")
+            assert path.suffix in (".safetensors", ".json", ".py", ".typed", ".md", ".pt2")
             assert b"import pickle" not in path.read_bytes()
             assert b"torch.load" not in path.read_bytes()
 

@@ -1,0 +1,125 @@
+"""The model card of a trial: what it was trained on, what it scores, and what its figures say against it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from search.leaderboard import Entry, Leaderboard
+
+FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
+WITHIN = ("quantile_normal", "unit")  # features whose generated rows, or quantiles, end with the training rows'
+TRAINED = ("zeros", "deviation")  # facts of training, not of the architecture
+COPULA = "gaussian copula"
+
+
+def card(board: Leaderboard, entry: Entry, columns: Sequence[str], program: str = "") -> str:
+    """The card in Markdown; `program` says whether there is a program of `torch.export`, and if not, why."""
+    described, provenance = board.described(entry), board.provenance
+    parts = [
+        f"# {entry.configuration.model} of {provenance['problem']}",
+        f"Trial {entry.trial} of the search `{board.name}`, found by genseek {provenance['versions']['genseek']}. "
+        "It draws rows that shall look like those below.",
+        "## Trained on",
+        _listed(_data(provenance, columns)),
+        "## Architecture and training",
+        _listed([f"{name}: {_number(value)}" for name, value in entry.facts.items() if name not in TRAINED]),
+        _table(["key", "value"], [[key, str(value)] for key, value in described["configuration"].items()]),
+        "## Scores",
+        "Lower is better. Floor and 95 % are quantiles of what one real sample scores against another.",
+        *_scores("On validation rows, by which the search chose", described["scores"]),
+        *(_scores("On test rows", described["test"]) if described["test"] else []),
+        *_confirmed(board, entry),
+        "## Limits",
+        _listed(limits(board, entry)),
+        "## Sampling",
+        _sampling(program),
+        "## Licence",
+        "The training rows are yours or your source's, and their licence says what may be done with the model.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def limits(board: Leaderboard, entry: Entry) -> list[str]:
+    """What the figures say against the model, a sentence each."""
+    split = "test" if entry.confirmed or entry.test else "validation"
+    own = entry.confirmed or entry.test or entry.scores | {"fit": entry.fit}
+    floors, found = board.floors[split], []
+    outside = [name for name, floor in floors.items() if own.get(name, 0) > floor.upper]
+    where = f"on {split} rows"
+    if "overfit" in outside:
+        found.append(
+            f"Overfit {own['overfit']:.3f} {where} is above {floors['overfit'].upper:.3f}, 95 % of real rows': "
+            "more generated rows than by chance lie nearest to a training row, so some may all but repeat one."
+        )
+    for name in (name for name in outside if name != "overfit"):
+        found.append(
+            f"{name} {_number(own[name])} {where} is above the 95 % quantile of real rows, "
+            f"{_number(floors[name].upper)}: of 20 real samples, one scores as badly."
+        )
+    copula = board.references.get(split, {}).get(COPULA, {}).get("fit")
+    if copula is not None and copula <= own["fit"]:
+        found.append(
+            f"A Gaussian copula, which needs no search, is as good: fit {copula:.2f} against {own['fit']:.2f}."
+        )
+    if not entry.confirmed:
+        found.append("No fresh networks confirm it: its scores are the best of many, so partly luck.")
+    train = board.provenance.get("rows", {}).get("train")
+    if train is not None and train < FEW:
+        found.append(f"{train} training rows: the largest values and rare combinations are mostly guessed.")
+    if entry.configuration.training.features in WITHIN or entry.configuration.model == "gaussian_copula":
+        found.append(
+            "Its columns' ends are those of the training rows: it hardly draws, or never, a more extreme value."
+        )
+    return [*found, "It knows the rows that it was trained on, not what changes after them, or what they leave out."]
+
+
+def _data(provenance: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    arguments = ", ".join(f"{key} {value}" for key, value in provenance["problem_arguments"].items())
+    sizes = [f"{count} {split}" for split, count in provenance.get("rows", {}).items()]
+    return [
+        f"problem: {provenance['problem']}" + (f" ({arguments})" if arguments else ""),
+        *([f"rows: {', '.join(sizes)}"] if sizes else []),
+        f"columns: {', '.join(f'`{name}`' for name in columns)}",
+        f"sha256 of the rows: `{provenance['data_sha256']}`",
+    ]
+
+
+def _scores(title: str, scores: dict[str, Any]) -> list[str]:
+    rows = [
+        [name, *(_number(each[key]) for key in ("value", "floor", "upper")), "yes" if each["inside"] else "no"]
+        for name, each in scores.items()
+        if name != "fit"
+    ]
+    table = _table(["score", "value", "floor", "95 %", "inside"], [*rows, ["fit", _number(scores["fit"]), "1", "", ""]])
+    return [f"{title}:", table]
+
+
+def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
+    own = entry.confirmed
+    if not own:
+        return []
+    floors = board.floors["test"]
+    span = f", 95 % interval {own['low']:.2f} to {own['high']:.2f}" if "low" in own and "high" in own else ""
+    gap = f"; the search had been {own['optimism']:+.0%} too hopeful" if "optimism" in own else ""
+    overfit = (
+        f" Overfit is {own['overfit']:.3f} ({floors['overfit'].median:.3f} for real rows)." if "overfit" in own else ""
+    )
+    return [f"Fresh networks of this configuration, on test rows: **fit {own['fit']:.2f}**{span}{gap}.{overfit}"]
+
+
+def _sampling(program: str) -> str:
+    line = "From the exported folder: `python sampler.py -n 1000 --seed 0 --out rows.csv`, with torch alone."
+    return f"{line} {program}".strip()
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [heads, ["---"] * len(heads), *escaped]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if value < 1e4 else f"{value:.0f}"

@@ -1,0 +1,197 @@
+"""The registry: every problem's winners as versions of one model, the best of them under the alias `champion`."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from objectives import PROBLEMS
+from search.card import card
+from search.errors import InputError, public
+from search.exporting import export
+from search.leaderboard import Entry, Leaderboard
+from search.packaging import package
+from search.planning import Plan
+from search.schema import arguments_of
+from search.store import Store
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
+READING = ("data", "columns", "drop_missing")  # arguments that say where a table's rows come from, not which they are
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model: its alias, its confirmed fit, and the champion it was compared with, if any."""
+
+    name: str
+    version: int
+    alias: str
+    fit: float | None
+    search: str
+    trial: int
+    against: tuple[int, float] | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Row of a listing, and JSON."""
+        return {key: getattr(self, key) for key in ("name", "version", "alias", "fit", "search", "trial")}
+
+    def told(self) -> str:
+        """One line."""
+        fit = "fit not confirmed" if self.fit is None else f"fit {self.fit:.2f}"
+        beside = f" against {self.against[1]:.2f} of version {self.against[0]}" if self.against else ""
+        return f"{self.name} version {self.version}, {self.alias} ({fit}{beside})"
+
+
+def register(plan: Plan) -> Registered:
+    """Register the winner of a finished search with the problem's others; a winner that is there already stays.
+
+    It becomes `champion` where its confirmed fit is below the standing champion's, or there is none, else `challenger`.
+
+    Raises:
+        InputError: there is no winner, its model's code isn't known, or the store has no registry.
+    """
+    board = plan.store.leaderboard(plan.name)
+    entry = board.winner()
+    fit = entry.confirmed.get("fit")
+    with _told(plan.store):
+        client = _client(plan.store)
+        name = _registered_name(client, plan)
+        winner = f"{entry.run_id} {'' if fit is None else f'{fit:.6g}'}".strip()
+        versions = client.search_model_versions(f"name = '{name}'")
+        version = next((each for each in versions if each.tags.get(WINNER) == winner), None)
+        if version is not None and JUDGED in version.tags:
+            return _registered(client.get_model_version(name, version.version))
+        if version is None:
+            version = _new_version(client, plan, board, entry, name, winner)
+        return _judged(client, version, fit)
+
+
+def registered(store: Store) -> list[Registered]:
+    """Champion and challenger of every problem, by name."""
+    with _told(store):
+        client = _client(store)
+        return [
+            _registered(client.get_model_version(model.name, version), alias)
+            for model in sorted(client.search_registered_models(), key=lambda model: str(model.name))
+            if PROBLEM in model.tags
+            for alias, version in sorted(model.aliases.items())
+            if alias in (CHAMPION, CHALLENGER)
+        ]
+
+
+def identity(plan: Plan) -> str:
+    """What makes two searches' problems the same, as a hash: name, arguments, columns, and the rows of a table.
+
+    A table's rows count in whatever order, so that neither the seed of the split nor the file's name matters; those of
+    a known distribution are drawn anew for each seed, and don't count.
+    """
+    study, task = plan.study, plan.task
+    defaults = {name: argument.default for name, argument in arguments_of(PROBLEMS[study.problem]).items()}
+    arguments = defaults | study.problem_arguments
+    content = ""
+    if "data" in defaults:
+        rows = np.concatenate([task.rows.train, task.rows.validation, task.rows.test]).astype("<f8")
+        content = hashlib.sha256(rows[np.lexsort(rows.T)].tobytes()).hexdigest()
+        arguments = {name: value for name, value in arguments.items() if name not in READING}
+    said = json.dumps([study.problem, arguments, list(task.columns), content], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _registered_name(client: MlflowClient, plan: Plan) -> str:
+    """The problem's name, or its file's; where that is another problem's already, with some of its hash behind."""
+    own = identity(plan)
+    stem = Path(str(plan.study.problem_arguments.get("data") or plan.study.problem)).stem
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or plan.study.problem
+    for name in (plain, f"{plain}-{own[:8]}"):
+        found = client.search_registered_models(f"name = '{name}'")
+        if not found:
+            client.create_registered_model(name, {PROBLEM: own}, f"Generators of {plan.study.problem}, by genseek.")
+        if not found or found[0].tags.get(PROBLEM) == own:
+            return name
+    raise InputError(f"registered model {name} belongs to another problem")
+
+
+def _new_version(
+    client: MlflowClient, plan: Plan, board: Leaderboard, entry: Entry, name: str, winner: str
+) -> ModelVersion:
+    run = client.get_run(entry.run_id)
+    figures = {key: f"{value:.6g}" for key, value in entry.confirmed.items()}
+    tags = {
+        WINNER: winner,
+        "genseek.search": board.name,
+        "genseek.trial": str(entry.trial),
+        "genseek.data_sha256": board.provenance["data_sha256"],
+        "genseek.version": metadata.version("genseek"),
+        **{f"genseek.confirmed_{key}": figures[key] for key in ("fit", "low", "high") if key in figures},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        export(plan.store, board, entry.trial, Path(folder) / "generator", program=False)
+        logged = client.create_logged_model(
+            run.info.experiment_id, "generator", entry.run_id, tags, model_type=entry.configuration.model
+        )
+        package(Path(folder) / "generator", Path(folder) / "model", logged.model_id, entry.run_id)
+        client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(entry.run_id, [LoggedModelOutput(logged.model_id, 0)])
+    written = card(board, entry, plan.task.columns)
+    return client.create_model_version(
+        name, logged.artifact_location, entry.run_id, tags, description=written, model_id=logged.model_id
+    )
+
+
+def _judged(client: MlflowClient, version: ModelVersion, fit: float | None) -> Registered:
+    """Give the version its alias, and tell the champion that it beats."""
+    name, number = version.name, version.version
+    aliases = client.get_registered_model(name).aliases
+    standing = client.get_model_version(name, aliases[CHAMPION]) if CHAMPION in aliases else None
+    against = None
+    if standing is not None and FIT in standing.tags:
+        against = (int(standing.version), float(standing.tags[FIT]))
+    wins = fit is not None and (standing is None or (against is not None and fit < against[1]))
+    alias = CHAMPION if wins else CHALLENGER
+    client.set_registered_model_alias(name, alias, number)
+    if wins and aliases.get(CHALLENGER) == number:
+        client.delete_registered_model_alias(name, CHALLENGER)
+    if wins and against is not None:
+        lost = f"version {number}: fit {fit:.6g} against {against[1]:.6g}"
+        client.set_model_version_tag(name, str(against[0]), "genseek.lost_to", lost)
+    client.set_model_version_tag(name, number, JUDGED, alias)
+    return _registered(client.get_model_version(name, number), alias, against)
+
+
+def _registered(version: Any, alias: str = "", against: tuple[int, float] | None = None) -> Registered:
+    tags = version.tags
+    return Registered(
+        version.name,
+        int(version.version),
+        alias or (", ".join(sorted(version.aliases)) if version.aliases else f"was {tags[JUDGED]}"),
+        float(tags[FIT]) if FIT in tags else None,
+        tags.get("genseek.search", ""),
+        int(tags.get("genseek.trial", -1)),
+        against,
+    )
+
+
+def _client(store: Store) -> MlflowClient:
+    return MlflowClient(store.uri, store.uri)
+
+
+@contextmanager
+def _told(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise InputError(public(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error

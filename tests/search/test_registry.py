@@ -1,0 +1,169 @@
+"""The registry: names, aliases, and what makes two problems the same."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from search.errors import InputError
+from search.registry import identity, register, registered
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The finished search in a store of its own, which tests may write to."""
+
+    plan: Any
+
+    def confirm(self, trial: int, fit: float) -> None:
+        """Record that fresh networks of a trial won, as a confirmation does."""
+        store = self.plan.store
+        board = store.leaderboard("first")
+        for entry in board.finished():
+            store.log(entry.run_id, tags={"genseek.finalist": "winner" if entry.trial == trial else "finalist"})
+        run_id = board.entry(trial).run_id
+        store.log(run_id, [(f"confirmed/{name}", value, 0, 0.0) for name, value in (("fit", fit), ("low", fit / 2))])
+        folder = self.plan.store.folder / "fetched"
+        store.save(run_id, store.fetch(run_id, "checkpoint", folder / str(fit)), "confirmed")
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.plan.store.uri, self.plan.store.uri)
+
+    def trials(self) -> list[int]:
+        """Two trials at full budget."""
+        return [entry.trial for entry in self.plan.store.leaderboard("first").finished()][:2]
+
+
+@pytest.fixture
+def searched(finished: Any, tmp_path: Path) -> Searched:
+    from search import Store
+
+    folder = tmp_path / "store"
+    shutil.copytree(finished.folder, folder)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            database.execute(change, (finished.folder.as_posix(), folder.as_posix()))
+    return Searched(replace(finished.plan, store=Store(folder)))
+
+
+def test_a_winner_without_a_confirmed_fit_is_a_challenger_once(searched: Searched) -> None:
+    first, again = register(searched.plan), register(searched.plan)
+    assert (first.name, first.version, first.alias, first.fit) == ("gaussian_2d", 1, "challenger", None)
+    assert (again.version, again.alias) == (1, "challenger")
+    assert len(searched.client.search_model_versions("name = 'gaussian_2d'")) == 1
+    assert first.told() == "gaussian_2d version 1, challenger (fit not confirmed)"
+
+
+def test_the_lower_confirmed_fit_is_champion(searched: Searched) -> None:
+    one, other = searched.trials()
+    register(searched.plan)
+    searched.confirm(one, 1.5)
+    assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
+    searched.confirm(other, 1.7)
+    assert register(searched.plan).told() == "gaussian_2d version 3, challenger (fit 1.70 against 1.50 of version 2)"
+    searched.confirm(other, 1.2)
+    better = register(searched.plan)
+    assert better.told() == "gaussian_2d version 4, champion (fit 1.20 against 1.50 of version 2)"
+    versions = {int(each.version): each for each in searched.client.search_model_versions("name = 'gaussian_2d'")}
+    assert versions[2].tags["genseek.lost_to"] == "version 4: fit 1.2 against 1.5"
+    assert [number for number in versions if "genseek.lost_to" in versions[number].tags] == [2]
+    listed = {(each.alias, each.version, each.fit, each.trial) for each in registered(searched.plan.store)}
+    assert listed == {("champion", 4, 1.2, other), ("challenger", 3, 1.7, other)}
+
+
+def test_a_version_says_where_it_comes_from(searched: Searched) -> None:
+    (one, _), board = searched.trials(), searched.plan.store.leaderboard("first")
+    searched.confirm(one, 1.5)
+    register(searched.plan)
+    version = searched.client.get_model_version_by_alias("gaussian_2d", "champion")
+    run_id = board.entry(one).run_id
+    assert version.run_id == run_id
+    assert version.tags["genseek.search"] == "first"
+    assert version.tags["genseek.trial"] == str(one)
+    assert version.tags["genseek.data_sha256"] == searched.plan.task.rows.digest()
+    assert version.tags["genseek.confirmed_low"] == "0.75"
+    assert "fit 1.50" in version.description
+    outputs = searched.client.get_run(run_id).outputs.model_outputs
+    (output,) = outputs
+    assert output.model_id in version.source
+
+
+def test_another_problem_of_the_name_is_another_model(searched: Searched) -> None:
+    register(searched.plan)
+    wider = replace(searched.plan.study, problem_arguments={**searched.plan.study.problem_arguments, "test": 200})
+    second = register(replace(searched.plan, study=wider))
+    assert second.name.startswith("gaussian_2d-")
+    assert (second.version, second.alias) == (1, "challenger")
+    assert {each.name for each in registered(searched.plan.store)} == {"gaussian_2d", second.name}
+
+
+def test_a_users_own_champion_stays(searched: Searched) -> None:
+    (one, _) = searched.trials()
+    register(searched.plan)
+    searched.client.set_registered_model_alias("gaussian_2d", "champion", "1")  # it has no confirmed fit
+    searched.confirm(one, 0.5)
+    assert register(searched.plan).alias == "challenger"
+
+
+def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.exceptions import MlflowException
+
+    def absent(*_: object, **__: object) -> None:
+        raise MlflowException("no registry here\nat all")
+
+    monkeypatch.setattr(MlflowClient, "search_registered_models", absent)
+    with pytest.raises(InputError, match=r"^registry of .*: no registry here$"):
+        register(searched.plan)
+
+
+def table(folder: Path, frame: pd.DataFrame, name: str = "prices.csv", seed: int = 0, **arguments: Any) -> str:
+    """Identity of a search on a table."""
+    from search.planning import Plan
+    from search.preparation import problem_of, task_of
+    from search.study_file import load_study
+
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    frame.to_csv(path, index=False)
+    study = load_study("all_families")
+    study = replace(study, problem="table", problem_arguments={"data": str(path), **arguments})
+    study = replace(study, budget=replace(study.budget, seed=seed))
+    task: Any = task_of(study, problem_of(study))
+    unused: Any = None
+    return identity(Plan(study, unused, task, unused, "x", unused, unused))
+
+
+def test_a_table_is_its_columns_and_rows(tmp_path: Path) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["open price", "Höhe"])
+    first = table(tmp_path, frame)
+    assert table(tmp_path, frame, "copies/other.csv", seed=5) == first
+    assert table(tmp_path, frame[::-1], columns="open price,Höhe", validation=0.2) == first
+    changed = frame.copy()
+    changed.iloc[3, 0] += 1e-9
+    other = [
+        table(tmp_path, changed),
+        table(tmp_path, frame.rename(columns={"Höhe": "Breite"})),
+        table(tmp_path, frame, columns="open price"),
+        table(tmp_path, frame, test=0.3),
+    ]
+    assert len({first, *other}) == 5
+
+
+def test_the_command_line_lists_what_is_registered(searched: Searched, genseek: Any) -> None:
+    register(searched.plan)
+    code, out, _ = genseek("list", "registered", "--store", searched.plan.store.folder, "--json")
+    (row,) = json.loads(out)
+    assert code == 0
+    assert (row["name"], row["version"], row["alias"], row["fit"], row["search"]) == (
+        "gaussian_2d", 1, "challenger", None, "first",
+    )  # fmt: skip
