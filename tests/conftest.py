@@ -1,10 +1,10 @@
-"""What all tests share: one thread for torch, a home of their own for Ray, and a ready-made store to copy."""
+"""What all tests share: one thread for torch, a home for Ray, one Ray cluster, a store to copy, the command line."""
 
 import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -41,6 +41,43 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path
 def store_folder(new_store: Callable[[Path], Path], tmp_path: Path) -> Path:
     """A folder with an empty store of the test's own."""
     return new_store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Ray, started once: searches use a cluster that is there, and leave it."""
+    import ray
+
+    import search  # noqa: F401  (sets what Ray reads when it starts)
+
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=2**28, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line in this process: exit code, standard output, standard error."""
+    from search.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr("sys.argv", ["genseek", *map(str, arguments)])
+        capsys.readouterr()
+        code, before = 0, dict(os.environ)
+        try:
+            main()
+        except SystemExit as error:
+            code = int(error.code or 0)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 def pytest_sessionfinish() -> None:

@@ -1,4 +1,4 @@
-"""What tests of whole searches share: one Ray cluster, one finished search, the command line in this process."""
+"""What tests of whole searches share: a tiny study, one finished search, MLflow servers, tasks."""
 
 import os
 import signal
@@ -56,18 +56,6 @@ model = "pushforward"
 width = 16
 learning_rate = 0.01
 """
-
-
-@pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[None]:
-    """Ray, started once: searches use a cluster that is there, and leave it."""
-    import ray
-
-    import search  # noqa: F401  (sets what Ray reads when it starts)
-
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=2**28, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -132,31 +120,6 @@ def serve(tmp_path: Path) -> Iterator[Callable[[], tuple[str, subprocess.Popen[b
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
-
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command line in this process: exit code, standard output, standard error."""
-    from search.cli import main
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr("sys.argv", ["genseek", *map(str, arguments)])
-        capsys.readouterr()
-        code, before = 0, dict(os.environ)
-        try:
-            main()
-        except SystemExit as error:
-            code = int(error.code or 0)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="session")
