@@ -14,7 +14,7 @@ env: .venv/ready ## the environment .venv, with pinned versions
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "make env needs the module venv (Debian: python3-venv)"; exit 2; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 search: env ## a real search on returns_4d, its leaderboard, and the exported winner with 1000 sampled rows
@@ -58,7 +58,7 @@ bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick 
 	$(BIN)/python benchmarks/store.py $(ARGS)
 
 docs: env ## the documentation site in site/, strict: a broken link or anchor fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 clean: ## remove the environment and caches, keep stores and exports
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov site

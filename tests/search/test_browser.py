@@ -68,12 +68,16 @@ def searched(
 ) -> tuple[Any, Any]:
     """A store with a search of autoencoders, confirmed, and its leaderboard."""
     from search import Store, confirm_search, plan_search, run_search
+    from search.registry import register
+    from search.report.writing import keep_report
     from search.study_file import parse_study
 
     store = Store(new_store(tmp_path_factory.mktemp("searched") / "store"))
     plan = plan_search(parse_study(STUDY, "autoencoders", "autoencoders.toml"), store, "first")
     run_search(plan)
     confirm_search(plan, store.leaderboard("first"), top=2, seeds=2)
+    keep_report(store, "first")
+    register(plan)
     return store, store.leaderboard("first")
 
 
@@ -232,3 +236,21 @@ def test_pictures_are_artifacts_of_their_runs(links: dict[str, str], opened: Any
         page.wait_for_function(
             "() => [...document.querySelectorAll('img')].some(image => image.naturalWidth > 500 && image.complete)"
         )
+
+
+def test_the_report_is_shown_among_the_artifacts_of_its_search(links: dict[str, str], opened: Any) -> None:
+    address, _, mode = links["the search"].partition("?")
+    page = opened(f"{address}/artifacts?{mode}")
+    page.get_by_text("report.html").first.click()
+    shown = page.frame_locator("iframe")
+    shown.get_by_role("heading", name="first: a search on returns_4d").wait_for()
+    shown.locator(".js-plotly-plot .main-svg").first.wait_for()
+
+
+def test_the_winner_is_a_registered_model_with_its_alias(links: dict[str, str], opened: Any, searched: Any) -> None:
+    base, winner = links["the search"].partition("#")[0], searched[1].winner()
+    page = opened(f"{base}#/models/returns_4d?workflowType=machine_learning")
+    page.get_by_text("@ champion").or_(page.get_by_text("@champion")).first.wait_for()
+    page.goto(f"{base}#/models/returns_4d/versions/1?workflowType=machine_learning")
+    page.get_by_role("heading", name=re.compile("vae of returns_4d")).wait_for()  # the model card
+    page.get_by_text(f"#{winner.trial}").first.wait_for()  # its source run
