@@ -125,7 +125,7 @@ class Recorder:
         self._begun[trial] = event.time
         self._params[trial] = self._axes.parameters(event.configuration) | {"seed": event.seed}
         numbers = self._axes.numbers(event.configuration)
-        self._points[trial] = [(f"config/{key}", value, 0, event.time) for key, value in numbers.items()]
+        self._points[trial] = [(f"config/{key}", _rounded(value), 0, event.time) for key, value in numbers.items()]
 
     def _log(self, trial: int, tags: dict[str, str] | None = None) -> None:
         # Forgotten only once they are written; parameters go with the first metrics, which spares a call.
@@ -168,7 +168,11 @@ def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
         **{f"network/{name}": value for name, value in event.facts.items()},
     }
     return [
-        (name, float(f"{value:.6g}"), report.epoch, event.time)
+        (name, _rounded(value), report.epoch, event.time)
         for name, value in values.items()
         if math.isfinite(value)
     ]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -221,6 +221,7 @@ def test_the_search_says_what_it_found(links: dict[str, str], opened: Any, searc
     winner = board.winner()
     assert page.get_by_role("link", name=f"trial {winner.trial}").count() >= 2
     page.get_by_text(re.compile(r"returns_4d \([0-9a-f]{16}\)")).first.wait_for()  # its data set
+    page.screenshot(path=SHOTS / "the_search.png")
     address = page.get_by_role("link", name=f"trial {winner.trial}").first.get_attribute("href")
     page.goto(f"{links['the search'].partition('#')[0]}#{address.partition('#')[2]}?workflowType=machine_learning")
     page.get_by_role("heading", name=re.compile(rf"^vae .*#{winner.trial}$")).wait_for()
