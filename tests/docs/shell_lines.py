@@ -71,19 +71,25 @@ def complaint(words: list[str]) -> str:
 
 
 def _refused(group: Any, name: str, arguments: list[str]) -> str:
-    """What a command group says against a command line, without running it."""
+    """What a command, or a group of commands, says against a command line, without running it."""
     before = dict(os.environ)
     try:
-        with group.make_context(name, list(arguments), resilient_parsing=True) as context:
-            rest = [*context.protected_args, *context.args] if hasattr(context, "protected_args") else context.args
-            own, command, after = group.resolve_command(context, rest)
-            command.make_context(own, after)
+        if not hasattr(group, "list_commands"):
+            group.make_context(name, list(arguments))
+            return ""
+        own = next((place for place, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+        with group.make_context(name, [*arguments[:own], "--help"], resilient_parsing=True) as context:
+            command = group.get_command(context, arguments[own]) if own < len(arguments) else None
+        if command is None:
+            return f"{name} {' '.join(arguments)}: no such command"
+        return _refused(command, arguments[own], arguments[own + 1 :])
+    except (click.exceptions.Exit, typer.Exit):
+        return ""  # --help and its like end a command before it has begun
     except (click.ClickException, typer.TyperException) as error:
         return f"{name} {' '.join(arguments)}: {error.format_message()}"
     finally:
         os.environ.clear()
         os.environ.update(before)
-    return ""
 
 
 @cache

@@ -134,7 +134,7 @@ def test_a_shell_completes(shell: str) -> None:
 
 def test_what_is_completed_is_all_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuple(completion.scores("")) == ("fit", *SCORES)
-    assert completion.listings("") == [*LISTINGS, "searches"]
+    assert completion.listings("") == [*LISTINGS, "searches", "registered"]
     assert completion.problems("") == sorted(PROBLEMS)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table of mine.toml").touch()
