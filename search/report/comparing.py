@@ -163,7 +163,9 @@ def _differences(every: Sequence[Contents]) -> dict[str, list[str]]:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(value, dict) or not value:
+    if value == {}:
+        return {prefix: "all by default"}
+    if not isinstance(value, dict):
         return {prefix: _text(value)}
     if value.keys() in ({"value"}, {"values"}):  # of a domain
         return {prefix: _text(next(iter(value.values())))}
