@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as TextTable
 
 from search.report.contents import Contents, collected
@@ -118,17 +119,19 @@ def compared(store: Store, names: Sequence[str]) -> Comparison:
 
 
 def show(console: Console, found: Comparison) -> None:
-    """Print the comparison as tables."""
-    for table in (winners(found), differing(found)):
-        shown = TextTable(
-            title=table.caption, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False
-        )
-        for place, heading in enumerate(table.headings):
-            shown.add_column(heading, justify="left" if place < table.words else "right", overflow="fold")
-        for row in table.rows:
-            shown.add_row(*row.cells)
-        if table.rows:
-            console.print(shown, "", markup=False)
+    """Print the comparison as tables, a column for each search, so that it fits a narrow terminal."""
+    table = winners(found)
+    across = zip(*(row.cells for row in table.rows), strict=True)
+    rows = [[heading, *cells] for heading, cells in zip(table.headings[1:], list(across)[1:], strict=True)]
+    different = differing(found)
+    for caption, lines in ((table.caption, rows), (different.caption, [row.cells for row in different.rows])):
+        shown = TextTable(title=caption, title_justify="left", title_style="bold", box=None, header_style="bold")
+        for heading in ("", *(side.name for side in found.sides)):
+            shown.add_column(heading, overflow="fold")
+        for line in lines:
+            shown.add_row(*map(escape, line))
+        if lines:
+            console.print(shown, "")
     console.print(found.verdict(), markup=False, highlight=False)
 
 
@@ -160,10 +163,12 @@ def _differences(every: Sequence[Contents]) -> dict[str, list[str]]:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(value, dict) or not value:
-        return {prefix: str(value)}
+    if value == {}:
+        return {prefix: "all by default"}
+    if not isinstance(value, dict):
+        return {prefix: _text(value)}
     if value.keys() in ({"value"}, {"values"}):  # of a domain
-        return {prefix: str(next(iter(value.values())))}
+        return {prefix: _text(next(iter(value.values())))}
     if value.keys() == {"low", "high", "log", "step"}:
         steps = f", in steps of {value['step']}" if value["step"] is not None else ""
         return {prefix: f"{value['low']} to {value['high']}{', log' if value['log'] else ''}{steps}"}
@@ -173,6 +178,10 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         for name, each in value.items()
         for key, text in _flat(each, prefix if kind else f"{prefix}.{name}".lstrip(".")).items()
     }
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _epochs(side: Side) -> int:

@@ -50,7 +50,8 @@ def curves(contents: Contents) -> go.Figure:
         figure.add_scatter(
             x=[epoch for epoch, _ in points],
             y=[fit for _, fit in points],
-            mode="lines",
+            mode="lines+markers",
+            marker={"size": 6},
             line={"color": MADE, "width": 3},
             name=f"winner, trial {winner.trial}",
             hovertemplate="winner<br>epoch %{x}, fit %{y:.2f}<extra></extra>",

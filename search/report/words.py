@@ -61,5 +61,7 @@ LOOK = {
     "progress": """
         The best fit at full budget by the epochs that were spent on all trials. The lower line at the same budget did
         better; one search of each is one draw, and small differences are luck.""",
-    "differences": "Settings in which the studies differ; all others are the same.",
+    "differences": """
+        Settings in which the studies differ. A dash means that a study leaves it at its default, or has no such
+        key.""",
 }
