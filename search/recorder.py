@@ -167,11 +167,7 @@ def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
         "network/deviation": report.deviation,
         **{f"network/{name}": value for name, value in event.facts.items()},
     }
-    return [
-        (name, _rounded(value), report.epoch, event.time)
-        for name, value in values.items()
-        if math.isfinite(value)
-    ]
+    return [(name, _rounded(value), report.epoch, event.time) for name, value in values.items() if math.isfinite(value)]
 
 
 def _rounded(value: float) -> float:

@@ -21,7 +21,7 @@ rank = ["fit", "parameters", "sample_seconds"]
 parameters = 600
 overfit = 0.99
 [problem]"""
-COMMANDS = ("run", "resume", "confirm", "check", "list", "best", "export", "sample", "score", "ui")
+COMMANDS = ("run", "resume", "confirm", "check", "list", "best", "report", "compare", "export", "sample", "score", "ui")
 
 
 @pytest.fixture(scope="session")
