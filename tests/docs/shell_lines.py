@@ -70,14 +70,17 @@ def complaint(words: list[str]) -> str:
     return check(words[1:]) if check else ""
 
 
-def _refused(group: Any, name: str, arguments: list[str]) -> str:
-    """What a command group says against a command line, without running it."""
-    before = dict(os.environ)
+def _refused(command: Any, name: str, arguments: list[str]) -> str:
+    """What a program's own parser says against a command line, without running it."""
+    before, rest = dict(os.environ), list(arguments)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
     try:
-        with group.make_context(name, list(arguments), resilient_parsing=True) as context:
-            rest = [*context.protected_args, *context.args] if hasattr(context, "protected_args") else context.args
-            own, command, after = group.resolve_command(context, rest)
-            command.make_context(own, after)
+        if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+            return f"{name} {' '.join(arguments)}: no such command; there are {sorted(command.commands)}"
+        command.make_context(name, rest)
+    except click.exceptions.Exit:  # --help, --version
+        return ""
     except (click.ClickException, typer.TyperException) as error:
         return f"{name} {' '.join(arguments)}: {error.format_message()}"
     finally:

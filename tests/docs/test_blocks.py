@@ -40,7 +40,10 @@ def test_programs_take_the_commands_within_the_text() -> None:
         for line, span in page(name).spans:
             words = span.split()
             if len(words) > 1 and words[0] in SHOWN.split() and re.fullmatch(r"[a-z][a-z_-]*", words[1]):
-                wrong += [f"{name}:{line}: {said}" for said in map(complaint, commands(span)) if said]
+                said = [
+                    each for each in map(complaint, commands(span)) if each and "Missing" not in each
+                ]  # as in prose
+                wrong += [f"{name}:{line}: {each}" for each in said]
     assert wrong == []
 
 
