@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 _home = tempfile.mkdtemp(prefix="genseek-tests-")
 os.environ |= {"RAY_AUTH_MODE": "disabled", "HOME": _home, "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -78,6 +79,21 @@ def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def clean_registries() -> Iterator[None]:
+    """Registries, and what is known of plug-ins, as they were."""
+    from search import plugins
+
+    dicts: list[dict[Any, Any]] = [registry for registry, _ in plugins.REGISTRIES.values()]
+    dicts += [plugins._origins, plugins._files]
+    before = [dict(entry) for entry in dicts]
+    yield
+    for entry, old in zip(dicts, before, strict=True):
+        entry.clear()
+        entry.update(old)
+    plugins.merge_installed.cache_clear()
 
 
 def pytest_sessionfinish() -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from markdown_pages import Block
 from shell_lines import is_shell
 
-TABLES = r"^\S+: (best trials on validation rows|fresh networks on test rows)|^\w+ +generator +|^ok +"
-PRINTED = re.compile(TABLES, re.MULTILINE)
+PRINTED = re.compile(
+    r"^\S+: (best trials on validation rows|fresh networks on test rows)|^\w+ +generator +|^ok +", re.M
+)
 FILTERS = re.compile(r"^(tags|params|metrics|attributes)\.\S+ (=|!=|<|>|<=|>=|LIKE|ILIKE) ")
 
 # Run by tests/docs/test_pages.py, but for shell that needs other machines and is asked of parsers by test_blocks.py.

@@ -70,26 +70,23 @@ def complaint(words: list[str]) -> str:
     return check(words[1:]) if check else ""
 
 
-def _refused(group: Any, name: str, arguments: list[str]) -> str:
-    """What a command, or a group of commands, says against a command line, without running it."""
-    before = dict(os.environ)
+def _refused(command: Any, name: str, arguments: list[str]) -> str:
+    """What a program's own parser says against a command line, without running it."""
+    before, rest = dict(os.environ), list(arguments)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
     try:
-        if not hasattr(group, "list_commands"):
-            group.make_context(name, list(arguments))
-            return ""
-        own = next((place for place, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
-        with group.make_context(name, [*arguments[:own], "--help"], resilient_parsing=True) as context:
-            command = group.get_command(context, arguments[own]) if own < len(arguments) else None
-        if command is None:
-            return f"{name} {' '.join(arguments)}: no such command"
-        return _refused(command, arguments[own], arguments[own + 1 :])
-    except (click.exceptions.Exit, typer.Exit):
-        return ""  # --help and its like end a command before it has begun
+        if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+            return f"{name} {' '.join(arguments)}: no such command; there are {sorted(command.commands)}"
+        command.make_context(name, rest)
+    except (click.exceptions.Exit, typer.Exit):  # --help, --version
+        return ""
     except (click.ClickException, typer.TyperException) as error:
         return f"{name} {' '.join(arguments)}: {error.format_message()}"
     finally:
         os.environ.clear()
         os.environ.update(before)
+    return ""
 
 
 @cache

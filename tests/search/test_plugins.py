@@ -7,7 +7,6 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from search import InputError, Store, export, load_study, opened, plan_search, p
 from search.plugins import merge_installed, merge_module, source_of
 from search.study_file import parse_study
 
+pytestmark = pytest.mark.usefixtures("clean_registries")
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.S))
 STUDY = """
@@ -40,19 +40,6 @@ width = [8, 16]
 
 [objectives.mmd]
 """
-
-
-@pytest.fixture(autouse=True)
-def clean_registries() -> Iterator[None]:
-    """Registries, and what is known of plug-ins, as they were."""
-    dicts: list[dict[Any, Any]] = [registry for registry, _ in plugins.REGISTRIES.values()]
-    dicts += [plugins._origins, plugins._files]
-    before = [dict(entry) for entry in dicts]
-    yield
-    for entry, old in zip(dicts, before, strict=True):
-        entry.clear()
-        entry.update(old)
-    merge_installed.cache_clear()
 
 
 @pytest.fixture
