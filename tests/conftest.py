@@ -64,8 +64,8 @@ def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """The command line in this process: exit code, standard output, standard error."""
     from search.cli import main
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setenv("COLUMNS", "200")
+    def run(*arguments: object, columns: int = 200) -> tuple[int, str, str]:
+        monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setattr("sys.argv", ["genseek", *map(str, arguments)])
         capsys.readouterr()
         code, before = 0, dict(os.environ)

@@ -17,7 +17,7 @@ from shell_lines import commands, genseek_command, program
 PARSED_ONLY = ("ui", "doctor", "submit", "attach", "status", "stop")
 ELSEWHERE = ("--address", "--storage", "--tracking-uri")
 SMALL: dict[str, dict[str, int]] = {
-    "run": {"--trials": 3, "--epochs": 4, "--finalists": 1},
+    "run": {"--trials": 3, "--epochs": 4},
     "confirm": {"--top": 1, "--seeds": 2},
 }
 # What pages take for granted.
@@ -41,11 +41,15 @@ model = "vae"
 
 
 class Scene:
-    """Runs blocks in the working folder; `genseek` is the command line, `printed` what its commands printed."""
+    """Runs blocks in the working folder; `genseek` is the command line, `printed` what its commands printed.
+
+    Searches try `finalists` of their trials again.
+    """
 
     def __init__(self, genseek: Callable[..., tuple[int, str, str]]) -> None:
         self.genseek = genseek
         self.printed: list[str] = []
+        self.finalists = 0
         self.names: dict[str, Any] = {"__name__": "page"}
         for name in ("prices", "held_out", "samples", "train"):
             table(f"{name}.csv")
@@ -71,12 +75,12 @@ class Scene:
         for words in commands(block.text):
             if program(words) == "genseek" and words[1] not in PARSED_ONLY and not set(ELSEWHERE) & set(words):
                 self.prepare(words[1:])
-                self.command(shortened(words[1:]), block.place)
+                self.command(shortened(words[1:], self.finalists), block.place)
             elif program(words) == "python" and words[1].endswith("sampler.py"):
                 subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True)
 
     def command(self, words: list[str], place: str) -> None:
-        code, out, err = self.genseek(*words)
+        code, out, err = self.genseek(*words, columns=80)
         assert code == 0, f"{place}: genseek {' '.join(words)}: {err}"
         self.printed.append(out)
 
@@ -102,7 +106,7 @@ class Scene:
         from search import Store
 
         if name not in [found.name for found in Store("genseek-store").searches()]:
-            self.command(shortened(["run", "my.toml", "--name", name]), "prepared")
+            self.command(shortened(["run", "my.toml", "--name", name], self.finalists), "prepared")
 
 
 def table(path: str) -> None:
@@ -121,10 +125,11 @@ def completed(text: str) -> str:
     return text + problem + family + ("" if "objectives" in keys else "\n[objectives.elbo]\n")
 
 
-def shortened(words: list[str]) -> list[str]:
+def shortened(words: list[str], finalists: int) -> list[str]:
     """A command with a small budget."""
     short = list(words)
-    for option, most in SMALL.get(words[0], {}).items():
+    budget = SMALL.get(words[0], {}) | ({"--finalists": finalists} if words[0] == "run" else {})
+    for option, most in budget.items():
         if option in short:
             at = short.index(option) + 1
             short[at] = str(min(int(short[at]), most))

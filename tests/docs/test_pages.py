@@ -70,6 +70,7 @@ def check_filters(block: Block, scene: Scene) -> None:
 def run_page(blocks: tuple[Block, ...], scene: Scene) -> None:
     """All blocks in order, but for what was printed, which comes last."""
     last = {"printed": check_printed, "filters": check_filters}
+    scene.finalists = int(any(set(claimed(block)) & last.keys() for block in blocks))
     for block in blocks:
         for name in set(claimed(block)) & (RUN - last.keys()):
             getattr(scene, name)(block)

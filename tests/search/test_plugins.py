@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import pickle
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from markdown_pages import page
 
 import models
 import objectives
@@ -23,7 +23,7 @@ from search.study_file import parse_study
 
 pytestmark = pytest.mark.usefixtures("clean_registries")
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.S))
+BLOCKS = {block.file: block.text for block in page("docs/plugins.md").blocks if block.file}
 STUDY = """
 trials = 2
 epochs = 2
