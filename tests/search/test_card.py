@@ -22,7 +22,7 @@ def test_a_card_has_the_figures_of_its_trial(finished: Any) -> None:
         assert f"| ad | {scores['ad']:.4g} | {floor.median:.4g} | {floor.upper:.4g} |" in written
     assert "Fresh networks of this" not in written
     confirmed = replace(entry, confirmed={"fit": 1.5, "low": 1.25, "high": 2.0, "optimism": 0.1})
-    assert "**fit 1.50**, 95 % interval 1.25 to 2.00; the search had been +10% too hopeful" in card(
+    assert "**fit 1.50**, 95 % interval 1.25 to 2.00; on validation rows they are +10% off the network" in card(
         board, confirmed, ()
     )
 
