@@ -25,8 +25,8 @@ search: env ## a real search on returns_4d, its leaderboard, and the exported wi
 reproduce: env ## every published configuration, and what a search finds instead (ARGS=--quick for a small one)
 	$(BIN)/python benchmarks/reproduce.py $(ARGS)
 
-test: env ## the default tests
-	$(BIN)/python -m pytest
+test: env ## the default tests, in two processes that keep the tests of a file together
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 coverage: env ## the default tests traced; Ray's workers are processes of their own, whose lines don't count
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90

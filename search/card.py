@@ -6,7 +6,6 @@ from typing import Any
 from search.leaderboard import Entry, Leaderboard
 
 FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
-WITHIN = ("quantile_normal", "unit")  # features whose generated rows, or quantiles, end with the training rows'
 TRAINED = ("zeros", "deviation")  # facts of training, not of the architecture
 COPULA = "gaussian copula"
 
@@ -65,10 +64,8 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
     train = board.provenance.get("rows", {}).get("train")
     if train is not None and train < FEW:
         found.append(f"{train} training rows: the largest values and rare combinations are mostly guessed.")
-    if entry.configuration.training.features in WITHIN or entry.configuration.model == "gaussian_copula":
-        found.append(
-            "Its columns' ends are those of the training rows: it hardly draws, or never, a more extreme value."
-        )
+    if entry.configuration.training.features == "quantile_normal" or entry.configuration.model == "gaussian_copula":
+        found.append("It never draws a value beyond the least and largest of the training rows.")
     return [*found, "It knows the rows that it was trained on, not what changes after them, or what they leave out."]
 
 
@@ -99,7 +96,11 @@ def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
         return []
     floors = board.floors["test"]
     span = f", 95 % interval {own['low']:.2f} to {own['high']:.2f}" if "low" in own and "high" in own else ""
-    gap = f"; the search had been {own['optimism']:+.0%} too hopeful" if "optimism" in own else ""
+    gap = (
+        f"; on validation rows they are {own['optimism']:+.0%} off the network that the search found"
+        if "optimism" in own
+        else ""
+    )
     overfit = (
         f" Overfit is {own['overfit']:.3f} ({floors['overfit'].median:.3f} for real rows)." if "overfit" in own else ""
     )

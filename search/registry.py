@@ -29,6 +29,7 @@ from search.store import Store
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
+MOST_LETTERS = 5000  # of a version's description, in MLflow's databases; the card is whole beside the weights
 READING = ("data", "columns", "drop_missing")  # arguments that say where a table's rows come from, not which they are
 
 
@@ -148,7 +149,7 @@ def _new_version(
     client.log_outputs(entry.run_id, [LoggedModelOutput(logged.model_id, 0)])
     written = card(board, entry, plan.task.columns)
     return client.create_model_version(
-        name, logged.artifact_location, entry.run_id, tags, description=written, model_id=logged.model_id
+        name, logged.artifact_location, entry.run_id, tags, description=written[:MOST_LETTERS], model_id=logged.model_id
     )
 
 

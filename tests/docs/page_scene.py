@@ -145,7 +145,7 @@ def forms(text: str) -> set[str]:
     found = set()
     for line in text.splitlines():
         line = re.sub(r"^\S+: (?=best|fresh)", "NAME: ", line.strip())
-        cells = [re.sub(r"[-+]?\d[\d.]*", "#", cell) for cell in re.split(r" {2,}", line)]
+        cells = [re.sub(r"[-+]?\d[\d.]*…?", "#", cell) for cell in re.split(r" {2,}", line)]
         if cells[0] == "trial #":
             cells = ["trial #", "GENERATOR", *(cell for cell in cells[2:] if cell not in ("winner", "tie", "worse"))]
         found.add(" | ".join(cells).partition(" finished, ")[0].removesuffix(" finished"))

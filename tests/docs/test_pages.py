@@ -79,9 +79,7 @@ def run_page(blocks: tuple[Block, ...], scene: Scene) -> None:
             last[name](block, scene)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "README.md" else pytest.mark.slow) for name in PAGES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in PAGES])
 def test_a_page_runs(name: str, scene: Scene) -> None:
     run_page(page(name).blocks, scene)
 

@@ -4,7 +4,8 @@ import json
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+import uuid
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,14 @@ class Searched:
 
     def confirm(self, trial: int, fit: float) -> None:
         """Record that fresh networks of a trial won, as a confirmation does."""
-        store = self.plan.store
+        store, now = self.plan.store, time.time()  # the later of two counts
         board = store.leaderboard("first")
         for entry in board.finished():
             store.log(entry.run_id, tags={"genseek.finalist": "winner" if entry.trial == trial else "finalist"})
         run_id = board.entry(trial).run_id
-        figures = (("fit", fit), ("low", fit / 2))
-        store.log(run_id, [(f"confirmed/{name}", value, 0, time.time()) for name, value in figures])
-        # On the disk itself: MLflow remembers where a run's artifacts were before the store was copied.
-        artifacts = Path(self.client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
-        shutil.copytree(artifacts / "checkpoint", artifacts / "confirmed", dirs_exist_ok=True)
+        store.log(run_id, [(f"confirmed/{name}", value, 0, now) for name, value in (("fit", fit), ("low", fit / 2))])
+        folder = self.plan.store.folder / "fetched"
+        store.save(run_id, store.fetch(run_id, "checkpoint", folder / str(fit)), "confirmed")
 
     @property
     def client(self) -> MlflowClient:
@@ -50,12 +49,18 @@ class Searched:
 def searched(finished: Any, tmp_path: Path) -> Searched:
     from search import Store
 
+    # MLflow remembers for the life of a process where a run's files are, so the copy's runs have ids of their own.
     folder = tmp_path / "store"
-    shutil.copytree(finished.folder, folder)
-    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-            database.execute(change, (finished.folder.as_posix(), folder.as_posix()))
+    with closing(sqlite3.connect(finished.folder / "mlflow.db")) as database:
+        dumped = "\n".join(database.iterdump()).replace(finished.folder.as_posix(), folder.as_posix())
+        ids = {old: uuid.uuid4().hex for (old,) in database.execute("SELECT run_uuid FROM runs")}
+    shutil.copytree(finished.folder / "artifacts", folder / "artifacts")
+    for old, new in ids.items():
+        dumped = dumped.replace(old, new)
+        with suppress(FileNotFoundError):  # a run without files has no folder
+            (folder / "artifacts" / old).rename(folder / "artifacts" / new)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        database.executescript(dumped)
     return Searched(replace(finished.plan, store=Store(folder)))
 
 
