@@ -13,7 +13,7 @@ from search.view import runs_page
 
 READING = """\
 **How to read it.** Every score is of rows that no trial was trained on, and less is better. *floor* is what one real
-sample scores against another: the median, and the 95 % quantile, which nine in ten honest generators stay below. *fit*
+sample scores against another: the median, and the 95 % quantile, which 19 in 20 honest generators stay below. *fit*
 is the geometric mean of score / floor over the scores that rank; 1 is as good as another real sample. *overfit* near
 {overfit} is honest; well above it, a generator copies training rows. *reference* rows need no network: one that doesn't
 beat the Gaussian copula adds nothing. Finalists are fresh networks on test rows that decided nothing before, with 95 %
