@@ -44,7 +44,8 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
     if winner is not None:
         parts.insert(0, f"**Winner: {_linked(winner, page)}**, {short_name(winner.configuration)}.")
-    finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed["fit"])
+    confirmed = [entry for entry in board.entries if entry.verdict and entry.confirmed]
+    finalists = sorted(confirmed, key=lambda entry: entry.confirmed["fit"])
     if finalists:
         heads = ("finalist", "generator", "size", "fit", "95 %", "gap", "")
         parts += ["### Fresh networks on test rows", _table(heads, (_finalist(entry, page) for entry in finalists))]
