@@ -17,11 +17,12 @@ import pytest
 from mlflow import MlflowClient
 
 from search import Store, load_study, plan_search, with_overrides
+from search.axes import Axes
 from search.events import Ended, Reported, Started
 from search.journal import JOURNAL, Journal, told
 from search.journal import begun as begun_journal
 from search.recorder import points_of
-from search.study_json import study_json
+from search.study_json import study_from, study_json
 
 STUDY = """
 trials = 8
@@ -69,7 +70,9 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
     assert parent is not None
     fetched = store.fetch(parent, JOURNAL, folder)
     with Journal(fetched) as journal:
-        events = told(journal.read()[1])
+        head, lines = journal.read()
+    events, axes = told(lines), Axes.of(study_from(head["study"]))
+    started = {event.trial: event for event in events if isinstance(event, Started)}
     assert [event.trial for event in events if isinstance(event, Started)] == list(range(trials))
     ends = {event.trial: event for event in events if isinstance(event, Ended)}
     assert len([event for event in events if isinstance(event, Ended)]) == len(ends) == trials
@@ -85,11 +88,14 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
         trial = int(run.data.tags["genseek.trial"])
         assert run.data.tags["genseek.outcome"] == ends[trial].outcome
         told_of = [event for event in events if isinstance(event, Reported) and event.trial == trial]
-        expected = sorted((name, step, value) for each in told_of for name, value, step, _ in points_of(each))
+        begun = started[trial].time
+        points = [point for each in told_of for point in points_of(each, begun, axes)]
+        expected = sorted((name, step, value) for name, value, step, _ in points)
         names = {name for name, _, _ in expected}
+        searched = {f"config/{key}" for key in axes.numbers(started[trial].configuration)}
         history = [point for name in names for point in client.get_metric_history(run.info.run_id, name)]
         assert sorted((point.key, point.step, point.value) for point in history) == expected
-        assert {name for name in run.data.metrics if not name.startswith(("test/", "confirmed/"))} == names
+        assert {name for name in run.data.metrics if not name.startswith(("test/", "confirmed/"))} == names | searched
         fits[trial] = told_of[-1].report.fit
         kept = {entry.path for entry in client.list_artifacts(run.info.run_id)}
         assert ("checkpoint" in kept) == (ends[trial].outcome == "finished")
