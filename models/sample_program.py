@@ -1,10 +1,11 @@
 """Draw rows from `program.pt2`; needs torch and nothing else, neither the folder `models` nor genseek.
 
-python sample_program.py ROWS SEED > rows.csv
+python sample_program.py -n 1000 --seed 0 --out rows.csv
 
 `torch.export.load` may unpickle what an archive holds: load no program that you don't trust.
 """
 
+import argparse
 import csv
 import json
 import sys
@@ -14,17 +15,23 @@ import torch
 
 
 def main() -> None:
-    """Write a CSV of as many rows as asked for, of the seed."""
-    folder, rows, seed = Path(__file__).parent, int(sys.argv[1]), int(sys.argv[2])
+    """Write a CSV of sampled rows, in the units and under the names of the data's columns."""
+    parser = argparse.ArgumentParser(description="Draw rows from this folder's program.pt2.")
+    parser.add_argument("-n", type=int, default=1000, help="rows to draw (default 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same rows (default 0)")
+    parser.add_argument("--out", type=Path, help="CSV file to write (default: standard output)")
+    arguments = parser.parse_args()
+    folder = Path(__file__).parent
     described = json.loads((folder / "program.json").read_text())
     program = torch.export.load(folder / "program.pt2").module()
-    generator = torch.Generator().manual_seed(seed)
-    normal = torch.randn(rows, described["normal"], generator=generator)
-    uniform = torch.rand(rows, described["uniform"], generator=generator)
+    generator = torch.Generator().manual_seed(arguments.seed)
+    normal = torch.randn(arguments.n, described["normal"], generator=generator)
+    uniform = torch.rand(arguments.n, described["uniform"], generator=generator)
     with torch.no_grad():
-        sampled = program(normal, uniform).tolist()
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerows([described["columns"], *sampled])
+        rows = program(normal, uniform).tolist()
+    with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([described["columns"], *rows])
 
 
 if __name__ == "__main__":

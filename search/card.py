@@ -10,8 +10,8 @@ TRAINED = ("zeros", "deviation")  # facts of training, not of the architecture
 COPULA = "gaussian copula"
 
 
-def card(board: Leaderboard, entry: Entry, columns: Sequence[str], program: str = "") -> str:
-    """The card in Markdown; `program` says whether there is a program of `torch.export`, and if not, why."""
+def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str) -> str:
+    """The card in Markdown; `sampling` says how to sample from where the card lies."""
     described, provenance = board.described(entry), board.provenance
     parts = [
         f"# {entry.configuration.model} of {provenance['problem']}",
@@ -30,7 +30,7 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], program: str 
         "## Limits",
         _listed(limits(board, entry)),
         "## Sampling",
-        _sampling(program),
+        sampling,
         "## Licence",
         "The training rows are yours or your source's, and their licence says what may be done with the model.",
     ]
@@ -105,11 +105,6 @@ def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
         f" Overfit is {own['overfit']:.3f} ({floors['overfit'].median:.3f} for real rows)." if "overfit" in own else ""
     )
     return [f"Fresh networks of this configuration, on test rows: **fit {own['fit']:.2f}**{span}{gap}.{overfit}"]
-
-
-def _sampling(program: str) -> str:
-    line = "From the exported folder: `python sampler.py -n 1000 --seed 0 --out rows.csv`, with torch alone."
-    return f"{line} {program}".strip()
 
 
 def _listed(lines: Sequence[str]) -> str:

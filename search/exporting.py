@@ -23,16 +23,21 @@ from search.leaderboard import CONFIRMED, Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
 
-SAMPLED = "Without the folder `models`: `python sample_program.py 1000 0 > rows.csv`."
+DRAWING = "-n 1000 --seed 0 --out rows.csv"
+SAMPLER = f"From the exported folder, with torch alone: `python sampler.py {DRAWING}`."
+PROGRAM = f"Without its folder `models`: `python sample_program.py {DRAWING}`, of other numbers for the same seed."
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
-def export(store: Store, board: Leaderboard, trial: int, out: Path, program: bool = True) -> str:
+def export(
+    store: Store, board: Leaderboard, trial: int, out: Path, program: bool = True, sampling: str = SAMPLER
+) -> str:
     """Write trial `trial` of a search into the new folder `out`; of a confirmed one, its best fresh network.
 
     The folder holds `weights.safetensors`, `model.json`, `scores.json`, `provenance.json`, `card.md`, `sampler.py`, and
     a copy of the package `models`, which is all that `sampler.py` needs beside torch; `plugin.py`, the module of a
-    model that is a plug-in; and, if asked for, `program.pt2` of `torch.export`, with `sample_program.py`.
+    model that is a plug-in; and, if asked for, `program.pt2` of `torch.export`, with `sample_program.py`. `sampling` is
+    what the card says of how to sample.
 
     Returns:
         why there is no program, in one line, or an empty string.
@@ -69,15 +74,16 @@ def export(store: Store, board: Leaderboard, trial: int, out: Path, program: boo
                 shutil.copytree(package, out / "models", ignore=shutil.ignore_patterns("__pycache__"))
             (out / "models" / "sampler.py").rename(out / "sampler.py")
             script = (out / "models" / "sample_program.py").rename(out / "sample_program.py")
-            missing = write_program(out) if program else "it wasn't asked for"
-            if missing:
+            missing = write_program(out) if program else ""
+            if missing or not program:
                 script.unlink()
-            told = f"There is no `program.pt2`: {missing}." if missing else SAMPLED
+            if program:
+                sampling += f" There is no `program.pt2`: {missing}." if missing else f" {PROGRAM}"
             columns = json.loads((out / DESCRIPTION).read_text())["columns"]
-            (out / "card.md").write_text(card(board, entry, columns, told), encoding="utf-8")
+            (out / "card.md").write_text(card(board, entry, columns, sampling), encoding="utf-8")
         except OSError as error:
             raise InputError(f"--out {out}: can't write there ({error.strerror})") from error
-        return missing if program else ""
+        return missing
 
 
 def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:

@@ -30,6 +30,10 @@ from search.store import Store
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
 MOST_LETTERS = 5000  # of a version's description, in MLflow's databases; the card is whole beside the weights
+SERVED = (
+    "`mlflow models serve -m models:/{name}/VERSION`, or `predict` of what `mlflow.pyfunc.load_model` returns: both "
+    "answer a frame of `rows` and `seed`."
+)
 READING = ("data", "columns", "drop_missing")  # arguments that say where a table's rows come from, not which they are
 
 
@@ -138,8 +142,9 @@ def _new_version(
         "genseek.version": metadata.version("genseek"),
         **{f"genseek.confirmed_{key}": figures[key] for key in ("fit", "low", "high") if key in figures},
     }
+    sampling = SERVED.format(name=name)
     with tempfile.TemporaryDirectory() as folder:
-        export(plan.store, board, entry.trial, Path(folder) / "generator", program=False)
+        export(plan.store, board, entry.trial, Path(folder) / "generator", False, sampling)
         logged = client.create_logged_model(
             run.info.experiment_id, "generator", entry.run_id, tags, model_type=entry.configuration.model
         )
@@ -147,7 +152,7 @@ def _new_version(
         client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(entry.run_id, [LoggedModelOutput(logged.model_id, 0)])
-    written = card(board, entry, plan.task.columns)
+    written = card(board, entry, plan.task.columns, sampling)
     return client.create_model_version(
         name, logged.artifact_location, entry.run_id, tags, description=written[:MOST_LETTERS], model_id=logged.model_id
     )

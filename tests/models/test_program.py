@@ -73,7 +73,7 @@ def test_a_program_runs_with_torch_alone_and_holds_no_pickle(tmp_path: Path) -> 
     script = tmp_path / "sample_program.py"
     script.write_text(Path(str(sample_program.__file__)).read_text())
     blocked = "import runpy, sys; sys.modules.update(dict.fromkeys(['models', 'search', 'objectives', 'numpy.ma']))"
-    run = f"{blocked}; sys.argv = ['x', '40', '3']; runpy.run_path({str(script)!r}, run_name='__main__')"
+    run = f"{blocked}; sys.argv = 'x -n 40 --seed 3'.split(); runpy.run_path({str(script)!r}, run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-I", "-c", run], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=120
     )

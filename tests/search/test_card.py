@@ -13,17 +13,18 @@ def said(board: Any, entry: Any) -> str:
 def test_a_card_has_the_figures_of_its_trial(finished: Any) -> None:
     board = finished.result.board
     entry = board.winner()
-    written = card(board, entry, ("open price", "a|b"))
+    written = card(board, entry, ("open price", "a|b"), "Draw so.")
     assert board.provenance["data_sha256"] in written
     assert "100 train, 100 validation, 100 test" in written
     assert "`open price`, `a|b`" in written
+    assert "## Sampling\n\nDraw so.\n" in written
     for split, scores in (("validation", entry.scores), ("test", entry.test)):
         floor = board.floors[split]["ad"]
         assert f"| ad | {scores['ad']:.4g} | {floor.median:.4g} | {floor.upper:.4g} |" in written
     assert "Fresh networks of this" not in written
     confirmed = replace(entry, confirmed={"fit": 1.5, "low": 1.25, "high": 2.0, "optimism": 0.1})
     assert "**fit 1.50**, 95 % interval 1.25 to 2.00; on validation rows they are +10% off the network" in card(
-        board, confirmed, ()
+        board, confirmed, (), ""
     )
 
 

@@ -101,6 +101,10 @@ def test_a_version_says_where_it_comes_from(searched: Searched) -> None:
     assert version.tags["genseek.data_sha256"] == searched.plan.task.rows.digest()
     assert version.tags["genseek.confirmed_low"] == "0.75"
     assert "fit 1.50" in version.description
+    (beside,) = searched.plan.store.folder.rglob("card.md")
+    for text in (version.description, beside.read_text()):
+        assert "`mlflow models serve -m models:/gaussian_2d/VERSION`" in text
+        assert "sampler.py" not in text
     outputs = searched.client.get_run(run_id).outputs.model_outputs
     (output,) = outputs
     assert output.model_id in version.source
