@@ -14,7 +14,8 @@ from rich.text import Text
 
 from search.budget import Budget
 from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained
-from search.tables import SHOWN, STYLES, fitting, pair_shown, scores_shown
+from search.naming import short_name
+from search.tables import SHOWN, STYLES, fitting, scores_shown
 
 SILENT = 30.0  # seconds after which a trainer no longer counts
 
@@ -84,7 +85,7 @@ class LiveTable:
             state = self._ended.get(reported.trial, "running")
             table.add_row(
                 str(reported.trial),
-                pair_shown(configuration),
+                short_name(configuration),
                 f"[{STYLES[state]}]{state}[/]",
                 f"{report.epoch}/{self._budget.epochs}",
                 *scores_shown(report.scores, report.fit, self._shown),

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from search.configuration import Configuration
 from search.finalist import Finalist
 from search.leaderboard import Entry, Leaderboard
+from search.naming import short_name
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
 NARROW = 4  # scores that even a narrow terminal shows
-WIDTHS = {"fit": 4, "ad": 5, "mmd": 8}
+WIDTHS = {"fit": 4, "ad": 5, "mmd": 8, "size": 5, "95 %": 9, "p": 5, "gap": 5, "": 6}
+LABEL = len("independent columns")
 STYLES: dict[str, str] = {
     "running": "cyan",
     "finished": "green",
@@ -26,7 +27,7 @@ STYLES: dict[str, str] = {
 def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
     """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
     names = fitting(list(board.floors["validation"]), console.width)
-    console.print(_ranking(board, by, names))
+    console.print(_ranking(board, by, names, console.width))
     counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
     if len(board.goals.rank) > 1 and board.eligible():
@@ -34,20 +35,18 @@ def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
         show_front(console, board)
     if board.eligible() and board.winner(by).test:
         console.print()
-        console.print(_test(board, board.winner(by), names))
+        console.print(_test(board, board.winner(by), names, console.width))
 
 
 def show_front(console: Console, board: Leaderboard) -> None:
     """Print the trials that no other beats in all goals."""
     names = board.goals.rank
     title = f"{board.name}: Pareto front of {', '.join(names)}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for heading in ("", "generator", *names):
-        table.add_column(heading, justify="left" if heading in ("", "generator") else "right", no_wrap=True)
+    table = _table(title, names, console.width)
     for entry in board.front():
         values = zip(names, board.standing(entry).values, strict=True)
         cells = [f"{value:{FORMATS.get(name, '.4f')}}" for name, value in values]
-        table.add_row(f"trial {entry.trial}", pair_shown(entry.configuration), *cells)
+        table.add_row(f"trial {entry.trial}", short_name(entry.configuration), *cells)
     console.print(table)
 
 
@@ -55,14 +54,12 @@ def show_finalists(
     console: Console, name: str, finalists: Sequence["Finalist"], references: dict[str, dict[str, float]]
 ) -> None:
     """Print what fresh networks scored on test rows, and who won."""
-    title = f"{name}: fresh networks on test rows"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for heading in ("", "generator", "size", "fit", "95 %", "p", "gap", ""):
-        table.add_column(heading, justify="left" if heading in ("", "generator") else "right", no_wrap=True)
+    headings = ("size", "fit", "95 %", "p", "gap", "")
+    table = _table(f"{name}: fresh networks on test rows", headings, console.width, len("reference"))
     for each in finalists:
         table.add_row(
             f"trial {each.trial}",
-            pair_shown(each.configuration),
+            short_name(each.configuration),
             f"{each.parameters:.0f}",
             f"{each.fit:.2f}",
             f"{each.low:.2f}-{each.high:.2f}",
@@ -99,42 +96,42 @@ def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[
         yield [name, "floor", "", *scores_shown(figures, 1.0, names)[1:]]
 
 
-def pair_shown(configuration: Configuration) -> str:
-    """Model and objective, or one name where both are called the same."""
-    return ", ".join(dict.fromkeys([configuration.model, configuration.objective]))
-
-
 def fitting(names: Sequence[str], width: int) -> list[str]:
     """The first scores, as many as fit beside each other; the others are in MLflow and in `best --json`."""
     return list(names)[: max(NARROW, (width - 40) // 10)]
 
 
-def _table(title: str, names: Sequence[str]) -> Table:
+def _table(title: str, figures: Sequence[str], width: int, label: int = LABEL) -> Table:
+    """Columns of a label, a generator and figures; a long name of a generator gives way, and no figure does."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    widths = {heading: max(len(heading), WIDTHS.get(heading, 7)) for heading in figures}
     table.add_column("", no_wrap=True)
-    table.add_column("generator", no_wrap=True, max_width=18 if len(names) <= NARROW else None)
-    for heading in ("fit", *names):  # a long name gives way, and no figure does
-        table.add_column(heading, justify="right", no_wrap=True, min_width=WIDTHS.get(heading, 7))
+    table.add_column(
+        "generator", no_wrap=True, max_width=max(18, width - label - 2 - sum(widths.values()) - 2 * len(widths))
+    )
+    for heading, least in widths.items():
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True, min_width=least)
     return table
 
 
-def _ranking(board: Leaderboard, by: str, names: Sequence[str]) -> Table:
-    table = _table(f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else ""), names)
+def _ranking(board: Leaderboard, by: str, names: Sequence[str], width: int) -> Table:
+    title = f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else "")
+    table = _table(title, ("fit", *names), width)
     for entry in board.ranked(by)[:SHOWN]:
         breaks = board.standing(entry).violation > 0
         done = entry.outcome == "finished" and not breaks
         why = "breaks a bound" if entry.outcome == "finished" else entry.outcome
         label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
         cells = scores_shown(entry.scores, entry.fit, names)
-        table.add_row(label, pair_shown(entry.configuration), *cells, style="" if done else "dim")
+        table.add_row(label, short_name(entry.configuration), *cells, style="" if done else "dim")
     _add_real(table, board, "validation", names)
     return table
 
 
-def _test(board: Leaderboard, winner: Entry, names: Sequence[str]) -> Table:
-    table = _table("the winner on test rows, which decided nothing", names)
+def _test(board: Leaderboard, winner: Entry, names: Sequence[str], width: int) -> Table:
+    table = _table("the winner on test rows, which decided nothing", ("fit", *names), width)
     cells = scores_shown(winner.test, winner.test["fit"], names)
-    table.add_row(f"trial {winner.trial}", pair_shown(winner.configuration), *cells)
+    table.add_row(f"trial {winner.trial}", short_name(winner.configuration), *cells)
     floors = board.floors["test"]
     marks = ["-" if name not in floors else _mark(winner, board, name) for name in names]
     table.add_row("inside the 95 %", "", "", *marks)

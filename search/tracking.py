@@ -1,5 +1,6 @@
 """What all calls of a tracking store share: errors in one line, and pages."""
 
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,17 @@ def told(uri: str, cure: str = "") -> Iterator[None]:
     try:
         yield
     except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
-        raise InputError(public(f"store {uri}: {str(error).splitlines()[0]}{cure}")) from error
+        raise InputError(public(f"store {uri}: {_reason(error)}{cure}")) from error
+
+
+def _reason(error: BaseException) -> str:
+    """First line of an error; of a request that nobody answered what the system says, such as Connection refused."""
+    inner = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    if isinstance(inner, ConnectionError | TimeoutError | socket.gaierror):
+        return inner.strerror or str(inner)
+    return str(error).splitlines()[0]
 
 
 def pages(fetch: Callable[[str | None], Any]) -> list[Any]:

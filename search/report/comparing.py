@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as TextTable
 
+from search.naming import short_name
 from search.report.contents import Contents, collected
 from search.report.page import Row, Table
 from search.report.writing import lasted, seconds
 from search.store import Store
 from search.study_json import study_json
-from search.tables import pair_shown, scores_shown
+from search.tables import scores_shown
 
 SETTINGS = (
     "problem",
@@ -144,7 +145,7 @@ def _side(contents: Contents) -> Side:
     floors = contents.board.floors["test" if rows.startswith("test") else "validation"]
     return Side(
         contents,
-        pair_shown(winner.configuration),
+        short_name(winner.configuration),
         winner.trial,
         values["fit"],
         values.get("low"),

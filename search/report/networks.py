@@ -11,11 +11,11 @@ from objectives.problems.mixture import Mixture3D
 from search.checkpoint import WEIGHTS
 from search.errors import InputError
 from search.leaderboard import Entry
+from search.naming import short_name
 from search.report import latent, training
 from search.report.contents import Contents, fetched, kept_generator
 from search.report.page import Drawing, Row, Section, Table, plain
 from search.report.training import Weights
-from search.tables import pair_shown
 
 MOST_LOSSES = 6
 STRENGTHS = 5
@@ -30,7 +30,7 @@ def losses(contents: Contents) -> Section | None:
         figure = training.losses(contents.histories[entry.trial])
         if figure is not None and len(drawings) < MOST_LOSSES:
             report = contents.histories[entry.trial].reports[-1].report
-            caption = f"trial {entry.trial}, {pair_shown(entry.configuration)}"
+            caption = f"trial {entry.trial}, {short_name(entry.configuration)}"
             alt = f"training loss ends at {report.loss:.3g}, validation loss at {report.validation_loss:.3g}"
             drawings.append(Drawing(caption, alt, figure, height=280))
     if not drawings:
@@ -116,7 +116,7 @@ def latents(contents: Contents) -> Section | None:
     return Section(
         "latent",
         [
-            f"Trial {entry.trial}, {pair_shown(entry.configuration)}, {len(codes)} validation rows. "
+            f"Trial {entry.trial}, {short_name(entry.configuration)}, {len(codes)} validation rows. "
             f"Deviation of the codes by dimension: {deviations}."
         ],
         (),

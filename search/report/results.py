@@ -5,10 +5,11 @@ from dataclasses import replace
 from itertools import combinations
 
 from search.leaderboard import Entry, Leaderboard
+from search.naming import short_name
 from search.report import trials
 from search.report.contents import Contents
 from search.report.page import Drawing, Row, Section, Table
-from search.tables import FORMATS, STYLES, pair_shown, scores_shown
+from search.tables import FORMATS, STYLES, scores_shown
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal
 PLANES = 3  # pairs of goals
@@ -21,7 +22,7 @@ def summary(contents: Contents) -> list[str]:
         return ["No trial was trained at full budget within the bounds, so there is no winner."]
     split = "test" if winner.confirmed or winner.test else "validation"
     values = winner.confirmed or winner.test or winner.scores | {"fit": winner.fit}
-    said = f"The winner is trial {winner.trial}, {pair_shown(winner.configuration)}, with a fit of {values['fit']:.2f}"
+    said = f"The winner is trial {winner.trial}, {short_name(winner.configuration)}, with a fit of {values['fit']:.2f}"
     if winner.confirmed:
         low, high = winner.confirmed["low"], winner.confirmed["high"]
         said += f" (95 % {low:.2f} to {high:.2f}) of fresh networks on test rows that nothing had looked at."
@@ -70,7 +71,7 @@ def leaderboard(contents: Contents) -> Section:
     tables.append(_scores("Best trials on validation rows", board, "validation", rows, names))
     winner = contents.winner
     if winner is not None and winner.test and not finalists:
-        cells = [f"trial {winner.trial}", pair_shown(winner.configuration)]
+        cells = [f"trial {winner.trial}", short_name(winner.configuration)]
         rows = [Row([*cells, *scores_shown(winner.test, winner.test["fit"], names)], "best")]
         tables.append(_scores("The winner on test rows, which decided nothing", board, "test", rows, names))
     counts = {outcome: sum(entry.outcome == outcome for entry in board.entries) for outcome in STYLES}
@@ -97,7 +98,7 @@ def front(contents: Contents) -> Section | None:
     best = board.front()
     rows = [
         Row(
-            [f"trial {entry.trial}", pair_shown(entry.configuration)]
+            [f"trial {entry.trial}", short_name(entry.configuration)]
             + [
                 f"{value:{FORMATS.get(name, '.4f')}}"
                 for name, value in zip(goals, board.standing(entry).values, strict=True)
@@ -133,8 +134,8 @@ def budget(contents: Contents) -> Section | None:
     unseen = sum(not trials.path(history) for history in contents.histories.values())
     if unseen:
         found.append(f"{unseen} trials had no fit that can be drawn (infinite, or above {trials.SHOWN:g}).")
-    alt = f"Fit of {len(contents.histories)} trials against epochs; most stopped trials end early"
-    drawings = [Drawing("Every trial", alt.split(";")[0], trials.curves(contents), wide=True, height=420)]
+    alt = f"Fit of {len(contents.histories)} trials against epochs"
+    drawings = [Drawing("Every trial", alt, trials.curves(contents), wide=True, height=420)]
     if points:
         words = f"Best fit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
         drawings.append(
@@ -156,7 +157,7 @@ def _ranked(board: Leaderboard, entry: Entry, names: Sequence[str]) -> Row:
     if entry.verdict == "winner":
         kind = "best"
     label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
-    return Row([label, pair_shown(entry.configuration), *scores_shown(entry.scores, entry.fit, names)], kind)
+    return Row([label, short_name(entry.configuration), *scores_shown(entry.scores, entry.fit, names)], kind)
 
 
 def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names: Sequence[str]) -> Table:
@@ -182,7 +183,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
         Row(
             [
                 f"trial {each.trial}",
-                pair_shown(each.configuration),
+                short_name(each.configuration),
                 each.verdict,
                 f"{each.confirmed['fit']:.2f}",
                 f"{each.confirmed['low']:.2f} to {each.confirmed['high']:.2f}",

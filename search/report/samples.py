@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from objectives.scores.anderson_darling import ad
+from search.naming import short_name
 from search.report import dependence, margins
 from search.report.contents import Contents, kept_generator
 from search.report.page import Drawing, Section
 from search.report.training import Array
-from search.tables import pair_shown
 
 MOST_ROWS = 2000  # drawn of a sample; more make the page heavy, not clearer
 MOST_PAIRS, MOST_COLUMNS, MOST_TAUS = 6, 6, 20
@@ -32,7 +32,7 @@ def samples(contents: Contents) -> Section | None:
     names, count = generator.columns, real.shape[1]
     kind = "test" if winner.confirmed else "validation"
     found = [
-        f"{len(made)} samples of trial {winner.trial}, {pair_shown(winner.configuration)}, "
+        f"{len(made)} samples of trial {winner.trial}, {short_name(winner.configuration)}, "
         f"beside {len(real)} {kind} rows."
     ]
     drawings = []

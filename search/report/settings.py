@@ -7,11 +7,13 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
+from search.axes import EQUAL
 from search.leaderboard import Entry, Leaderboard
+from search.naming import short_name
 from search.report.page import Row, Table, plain
 from search.report.style import OUTCOMES, SYMBOLS, level, styled
 from search.report.trials import SHOWN
-from search.tables import pair_shown, scores_shown
+from search.tables import scores_shown
 
 ASYMMETRY = "log2_encoder_over_decoder"
 GROUPS = 4  # of a setting with many values
@@ -61,7 +63,7 @@ def figure(setting: Setting) -> go.Figure:
                 x=[setting.value(entry) for entry in some],
                 y=[entry.fit for entry in some],
                 text=[
-                    f"trial {each.trial}, {plain(pair_shown(each.configuration))}, epoch {each.epoch}" for each in some
+                    f"trial {each.trial}, {plain(short_name(each.configuration))}, epoch {each.epoch}" for each in some
                 ],
                 mode="markers",
                 marker={"color": color, "symbol": SYMBOLS[outcome], "size": 8},
@@ -104,9 +106,9 @@ def table(setting: Setting, names: Sequence[str]) -> Table | None:
 def _groups(setting: Setting, entries: Sequence[Entry]) -> list[tuple[str, Callable[[float], bool]]]:
     if setting.key == ASYMMETRY:
         return [
-            ("encoder smaller", lambda value: value < -0.1),
-            ("about equal", lambda value: abs(value) <= 0.1),
-            ("encoder larger", lambda value: value > 0.1),
+            ("encoder smaller", lambda value: value <= -EQUAL),
+            ("about equal", lambda value: abs(value) < EQUAL),
+            ("encoder larger", lambda value: value >= EQUAL),
         ]
     values = sorted({setting.value(entry) for entry in entries})
     if len(values) <= GROUPS:

@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 
 from search.goals import WORST
 from search.leaderboard import Entry, Leaderboard
+from search.naming import short_name
 from search.report.contents import Contents, History
 from search.report.page import plain
 from search.report.style import BLACK, GREEN, GREY, MADE, OUTCOMES, REAL, SYMBOLS, level, styled
-from search.tables import pair_shown
 
 SHOWN = 1e3  # fits beyond say no more than that a trial went wrong
 
@@ -24,7 +24,7 @@ def curves(contents: Contents) -> go.Figure:
         for history in _of(contents, outcome):
             points = path(history)
             if points:
-                words = f"trial {history.trial}, {plain(pair_shown(history.configuration))}"
+                words = f"trial {history.trial}, {plain(short_name(history.configuration))}"
                 x += [*[epoch for epoch, _ in points], None]
                 y += [*[fit for _, fit in points], None]
                 names += [words] * (len(points) + 1)
@@ -141,7 +141,7 @@ def front(board: Leaderboard, x: str, y: str) -> go.Figure:
         figure.add_scatter(
             x=[_goal(entry, x) for entry in entries],
             y=[_goal(entry, y) for entry in entries],
-            text=[f"trial {entry.trial}, {plain(pair_shown(entry.configuration))}" for entry in entries],
+            text=[f"trial {entry.trial}, {plain(short_name(entry.configuration))}" for entry in entries],
             mode="markers",
             marker={"color": color, "size": 9, "symbol": symbol},
             name=name,

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from search.errors import InputError
+from search.naming import short_name
 from search.report import networks, results, samples, space
 from search.report.contents import Contents, collected
 from search.report.page import Page, Row, Section, Table, write
 from search.store import Store
 from search.study_toml import study_toml
-from search.tables import pair_shown
 
 REPORT = "report.html"
 FOLDER = "reports"  # of the store
@@ -94,7 +94,7 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
         facts.append(("epochs, all trials", f"{sum(each.epochs for each in contents.histories.values()):,}"))
         facts.append(("search took", lasted(seconds(contents))))
     if winner is not None:
-        facts.append(("winner", f"trial {winner.trial}, {pair_shown(winner.configuration)}"))
+        facts.append(("winner", f"trial {winner.trial}, {short_name(winner.configuration)}"))
         if "parameters" in winner.facts:
             facts.append(("parameters", f"{winner.facts['parameters']:,.0f}"))
     return facts

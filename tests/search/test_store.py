@@ -220,6 +220,12 @@ def test_several_searches_write_at_once(store_folder: Path) -> None:
             assert ([(point.step, point.value) for point in history], whole) == (expected, True)
 
 
+def test_a_server_that_is_not_there_is_told_in_few_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match=r"^store http://127.0.0.1:9: Connection refused; is it an MLflow server, "):
+        Store(tmp_path, "http://127.0.0.1:9").searches()
+
+
 def test_a_password_is_not_told(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         Store(tmp_path, "postgresql://me:hunter2@127.0.0.1:1/runs")
