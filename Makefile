@@ -32,7 +32,7 @@ coverage: env ## the default tests traced; Ray's workers are processes of their 
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
 
 slow: env ## the slower tests: whole searches, 100,000 rows, browser
-	$(BIN)/python -m pytest -m "slow or browser" --numprocesses 2 --dist loadgroup --durations=15
+	$(BIN)/python -m pytest -m "slow or browser" --numprocesses 3 --dist loadgroup --durations=40
 
 soak: env ## twenty kills of a search at random moments, of which `make slow` has six
 	GENSEEK_TEST_KILLS=20 $(BIN)/python -m pytest -m slow tests/search/test_resume.py -k many_moments

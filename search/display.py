@@ -17,6 +17,7 @@ from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Tra
 from search.naming import short_name
 from search.tables import SHOWN, STYLES, fitting, scores_shown
 
+WIDEST = 26  # letters of a generator, for all to fit into 80
 SILENT = 30.0  # seconds after which a trainer no longer counts
 
 
@@ -77,7 +78,8 @@ class LiveTable:
         """What it shows now."""
         table = Table(box=None, header_style="bold", pad_edge=False)
         for heading in ("trial", "generator", "state", "epoch", "fit", *self._shown):
-            table.add_column(heading, justify="left" if heading in ("generator", "state") else "right")
+            table.add_column(heading, justify="left" if heading in ("generator", "state") else "right", no_wrap=True)
+        table.columns[1].max_width = WIDEST
         best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
         running = [r for r in best if r.trial not in self._ended]
         for reported in [*running, *[r for r in best if r.trial in self._ended]][:SHOWN]:

@@ -1,9 +1,11 @@
 """What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from search.finalist import Finalist
 from search.leaderboard import Entry, Leaderboard
@@ -12,8 +14,7 @@ from search.naming import short_name
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
 NARROW = 4  # scores that even a narrow terminal shows
-WIDTHS = {"fit": 4, "ad": 5, "mmd": 8, "size": 5, "95 %": 9, "p": 5, "gap": 5, "": 6}
-LABEL = len("independent columns")
+LEAST = 12  # letters of a generator
 STYLES: dict[str, str] = {
     "running": "cyan",
     "finished": "green",
@@ -22,6 +23,13 @@ STYLES: dict[str, str] = {
     "failed": "bold red",
     "interrupted": "yellow",
 }
+
+
+class Line(NamedTuple):
+    """A row of a table: its cells, and how it looks."""
+
+    cells: Sequence[str]
+    style: str = ""
 
 
 def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
@@ -40,37 +48,27 @@ def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
 
 def show_front(console: Console, board: Leaderboard) -> None:
     """Print the trials that no other beats in all goals."""
-    names = board.goals.rank
-    title = f"{board.name}: Pareto front of {', '.join(names)}"
-    table = _table(title, names, console.width)
+    names, rows = board.goals.rank, []
     for entry in board.front():
         values = zip(names, board.standing(entry).values, strict=True)
         cells = [f"{value:{FORMATS.get(name, '.4f')}}" for name, value in values]
-        table.add_row(f"trial {entry.trial}", short_name(entry.configuration), *cells)
-    console.print(table)
+        rows.append(Line([f"trial {entry.trial}", short_name(entry.configuration), *cells]))
+    console.print(_table(f"{board.name}: Pareto front of {', '.join(names)}", names, rows, console.width))
 
 
 def show_finalists(
     console: Console, name: str, finalists: Sequence["Finalist"], references: dict[str, dict[str, float]]
 ) -> None:
     """Print what fresh networks scored on test rows, and who won."""
-    headings = ("size", "fit", "95 %", "p", "gap", "")
-    table = _table(f"{name}: fresh networks on test rows", headings, console.width, len("reference"))
+    rows = []
     for each in finalists:
-        table.add_row(
-            f"trial {each.trial}",
-            short_name(each.configuration),
-            f"{each.parameters:.0f}",
-            f"{each.fit:.2f}",
-            f"{each.low:.2f}-{each.high:.2f}",
-            f"{each.p_value:.3f}",
-            f"{each.optimism:+.0%}",
-            each.verdict,
-            style="bold" if each.verdict == "winner" else "",
-        )
+        cells = [f"trial {each.trial}", short_name(each.configuration), f"{each.parameters:.0f}", f"{each.fit:.2f}"]
+        cells += [f"{each.low:.2f}-{each.high:.2f}", f"{each.p_value:.3f}", f"{each.optimism:+.0%}", each.verdict]
+        rows.append(Line(cells, "bold" if each.verdict == "winner" else ""))
     for reference, scores in references.items():
-        table.add_row("reference", reference, "", f"{scores['fit']:.2f}", style="blue")
-    console.print(table)
+        rows.append(Line(["reference", reference, "", f"{scores['fit']:.2f}", "", "", "", ""], "blue"))
+    headings = ("size", "fit", "95 %", "p", "gap", "")
+    console.print(_table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
         "size: parameters; p: that the winner is better by chance; gap, the search's optimism: how much worse fresh "
         "networks are on validation rows than the one that it found",
@@ -101,48 +99,50 @@ def fitting(names: Sequence[str], width: int) -> list[str]:
     return list(names)[: max(NARROW, (width - 40) // 10)]
 
 
-def _table(title: str, figures: Sequence[str], width: int, label: int = LABEL) -> Table:
-    """Columns of a label, a generator and figures; a long name of a generator gives way, and no figure does."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    widths = {heading: max(len(heading), WIDTHS.get(heading, 7)) for heading in figures}
-    table.add_column("", no_wrap=True)
-    table.add_column(
-        "generator", no_wrap=True, max_width=max(18, width - label - 2 - sum(widths.values()) - 2 * len(widths))
-    )
-    for heading, least in widths.items():
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True, min_width=least)
-    return table
-
-
 def _ranking(board: Leaderboard, by: str, names: Sequence[str], width: int) -> Table:
-    title = f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else "")
-    table = _table(title, ("fit", *names), width)
+    rows = []
     for entry in board.ranked(by)[:SHOWN]:
         breaks = board.standing(entry).violation > 0
         done = entry.outcome == "finished" and not breaks
         why = "breaks a bound" if entry.outcome == "finished" else entry.outcome
         label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
         cells = scores_shown(entry.scores, entry.fit, names)
-        table.add_row(label, short_name(entry.configuration), *cells, style="" if done else "dim")
-    _add_real(table, board, "validation", names)
-    return table
+        rows.append(Line([label, short_name(entry.configuration), *cells], "" if done else "dim"))
+    title = f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else "")
+    return _table(title, ("fit", *names), [*rows, *_real(board, "validation", names)], width)
 
 
 def _test(board: Leaderboard, winner: Entry, names: Sequence[str], width: int) -> Table:
-    table = _table("the winner on test rows, which decided nothing", ("fit", *names), width)
     cells = scores_shown(winner.test, winner.test["fit"], names)
-    table.add_row(f"trial {winner.trial}", short_name(winner.configuration), *cells)
-    floors = board.floors["test"]
-    marks = ["-" if name not in floors else _mark(winner, board, name) for name in names]
-    table.add_row("inside the 95 %", "", "", *marks)
-    _add_real(table, board, "test", names)
-    return table
+    marks = ["-" if name not in board.floors["test"] else _mark(winner, board, name) for name in names]
+    rows = [
+        Line([f"trial {winner.trial}", short_name(winner.configuration), *cells]),
+        Line(["inside the 95 %", "", "", *marks]),
+    ]
+    title = "the winner on test rows, which decided nothing"
+    return _table(title, ("fit", *names), [*rows, *_real(board, "test", names)], width)
 
 
 def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
     return "[green]yes[/]" if winner.test[name] <= board.floors["test"][name].upper else "[red]no[/]"
 
 
-def _add_real(table: Table, board: Leaderboard, split: str, names: Sequence[str]) -> None:
-    for row in real_rows(board, split, names):
-        table.add_row(*row, style="blue" if row[1] == "reference" else "magenta")
+def _real(board: Leaderboard, split: str, names: Sequence[str]) -> list[Line]:
+    rows = real_rows(board, split, names)
+    return [Line(row, "blue" if row[1] == "reference" else "magenta") for row in rows]
+
+
+def _table(title: str, figures: Sequence[str], rows: Sequence[Line], width: int) -> Table:
+    """Columns of a label, a generator and figures; a long name of a generator gives way, and no figure does."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("generator", no_wrap=True)
+    for heading in figures:
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for cells, style in rows:
+        table.add_row(*cells, style=style)
+    lengths = [[Text.from_markup(cell).cell_len for cell in line.cells] for line in rows]
+    others = [max(cells) for place, cells in enumerate(zip(*lengths, strict=True)) if place != 1]
+    needed = sum(max(pair) + 2 for pair in zip(others, (0, *map(len, figures)), strict=True))
+    table.columns[1].max_width = max(LEAST, width - needed)
+    return table

@@ -1,17 +1,23 @@
 """The leaderboard: who wins, who never does, and what of an entry is told."""
 
+import io
 import json
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from objectives import Floor
-from search.configuration import Configuration
+from search.configuration import Configuration, Training
 from search.errors import InputError
 from search.events import Ended, Reported, Started
+from search.finalist import Finalist
 from search.goals import WORST, Goals
 from search.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
+from search.tables import show, show_finalists
 from search.trial import Report
 
 FLOORS = {
@@ -166,3 +172,24 @@ def test_the_front_holds_only_trials_of_full_budget_within_the_bounds() -> None:
         goals=Goals(("fit", "ad"), {"overfit": 0.6}),
     )
     assert [e.trial for e in found.front()] == [0, 1, 3]
+
+
+def test_a_long_name_gives_way_to_the_figures(finished: Any) -> None:
+    sizes = {"encoder_depth": 3, "encoder_width": 128, "latent": 2, "decoder_depth": 1, "decoder_width": 32}
+    configuration = Configuration("vae", "elbo", sizes | {"sigma": 0.25}, {"beta": 0.5}, Training())
+    board = finished.result.board
+    board = replace(board, entries=[replace(each, configuration=configuration) for each in board.entries])
+    kept: Any = None
+    finalist = Finalist(3, configuration, 1.0, (1.0,), (1.0,), {}, 1.12, 2.12, 0.5, 9000, "winner", kept, "")
+    said = {}
+    for width in (80, 110):
+        file = io.StringIO()
+        console = Console(width=width, file=file, color_system=None)
+        show(console, board)
+        show_finalists(console, "first", [finalist], {})
+        said[width] = file.getvalue()
+        assert max(map(len, said[width].splitlines())) <= width
+    best = board.finished()[0]
+    assert f"{best.scores['overfit']:.3f}" in said[80]
+    assert re.search(r"trial 3  vae 3x128>2<1x32 sig.*…  9000  1.00  1.12-2.12  0.500  \+0%  winner", said[80])
+    assert "vae 3x128>2<1x32 sigma 0.25 beta 0.5" in said[110]
