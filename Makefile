@@ -31,10 +31,11 @@ test: env ## the default tests, in two processes that keep the tests of a file t
 coverage: env ## the default tests traced; Ray's workers are processes of their own, whose lines don't count
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
 
-slow: env ## the slower tests: whole searches, 100,000 rows, browser
-	$(BIN)/python -m pytest -m "slow or browser" --numprocesses 3 --dist loadgroup --durations=40
+slow: env ## the slower tests: whole searches, every page of the documentation, many rows, browser
+	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist worksteal --durations=15
+	$(BIN)/python -m pytest -m "browser and not slow"
 
-soak: env ## twenty kills of a search at random moments, of which `make slow` has six
+soak: env ## twenty kills of a search at random moments, of which `make slow` has four
 	GENSEEK_TEST_KILLS=20 $(BIN)/python -m pytest -m slow tests/search/test_resume.py -k many_moments
 
 test-cluster: env ## searches on several Ray nodes, each a host of its own in network namespaces; needs root

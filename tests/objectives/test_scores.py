@@ -348,12 +348,12 @@ def test_real_rows_are_checked() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SCORES))
-def test_memory_is_bounded_at_a_hundred_thousand_rows(name: str) -> None:
+def test_memory_is_bounded_at_fifty_thousand_rows(name: str) -> None:
     code = f"""
 import resource, numpy as np
 from objectives import SCORES
 from objectives.scores import Reference
-rows = np.abs(np.random.default_rng(0).standard_normal((3, 100_000, {3 if name == "modes" else 4})))
+rows = np.abs(np.random.default_rng(0).standard_normal((3, 50_000, {3 if name == "modes" else 4})))
 reference = Reference(rows[0], rows[1], 8.0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 measure = SCORES[{name!r}](reference)(rows[2:])

@@ -19,7 +19,6 @@ import pytest
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("mlflow ui"),  # one process: they share a search and a server
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
 

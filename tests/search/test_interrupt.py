@@ -82,8 +82,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("whole_group", [False, True], ids=["the process", "the terminal's group"])
-@pytest.mark.parametrize(("epochs", "query"), [(4, FINISHED), (100_000, REPORTED)], ids=["some done", "none done"])
+@pytest.mark.parametrize(
+    ("whole_group", "epochs", "query"),
+    [(False, 4, FINISHED), (True, 100_000, REPORTED)],
+    ids=["the process, some trials done", "the terminal's group, none done"],
+)
 def test_ctrl_c(whole_group: bool, epochs: int, query: str, store_folder: Path, tmp_path: Path) -> None:
     study, log = tmp_path / "cut.toml", tmp_path / "log"
     study.write_text(STUDY.format(epochs=epochs))

@@ -47,7 +47,7 @@ batch = 20
 width = [4, 8]
 [objectives.mmd]
 """
-KILLS = int(os.environ.get("GENSEEK_TEST_KILLS", "6"))  # `make soak` has 20
+KILLS = int(os.environ.get("GENSEEK_TEST_KILLS", "4"))  # `make soak` has 20
 
 
 def command(folder: Path, *words: object) -> list[str]:
