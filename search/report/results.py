@@ -37,7 +37,8 @@ def summary(contents: Contents) -> list[str]:
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
     known = [name for name in floors if name in values]
     if beyond:
-        lines.append(f"Of {len(known)} scores, {len(beyond)} lie beyond 95 % of real samples: {listed(beyond)}.")
+        lie = "lies" if len(beyond) == 1 else "lie"
+        lines.append(f"Of {len(known)} scores, {len(beyond)} {lie} beyond 95 % of real samples: {listed(beyond)}.")
     else:
         lines.append(f"All of its scores ({listed(known)}) lie within the 95 % of real samples.")
     copula = board.references[split].get("gaussian copula", {}).get("fit")
