@@ -8,7 +8,7 @@ from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
 from search.recorded import DESCRIPTION, WINNER
 from search.store import Store
-from search.tables import SHOWN, STYLES, real_rows, scores_shown
+from search.tables import SHOWN, STYLES, real_rows, scores_shown, shortfall
 from search.view import runs_page
 
 READING = """\
@@ -59,7 +59,8 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
 
 def _rows(board: Leaderboard, names: Sequence[str], page: str) -> Iterable[Sequence[str]]:
     for entry in board.ranked()[:SHOWN]:
-        label = _linked(entry, page) + ("" if entry.outcome == "finished" else f" ({entry.outcome})")
+        why = shortfall(board, entry)
+        label = _linked(entry, page) + (f" ({why})" if why else "")
         yield label, short_name(entry.configuration), *scores_shown(entry.scores, entry.fit, names)
     yield from real_rows(board, "validation", names)
 

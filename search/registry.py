@@ -144,7 +144,7 @@ def _new_version(
     }
     sampling = SERVED.format(name=name)
     with tempfile.TemporaryDirectory() as folder:
-        export(plan.store, board, entry.trial, Path(folder) / "generator", False, sampling)
+        export(plan.store, board, entry.trial, Path(folder) / "generator", program=False, sampling=sampling)
         logged = client.create_logged_model(
             run.info.experiment_id, "generator", entry.run_id, tags, model_type=entry.configuration.model
         )

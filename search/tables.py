@@ -76,6 +76,13 @@ def show_finalists(
     )
 
 
+def shortfall(board: Leaderboard, entry: Entry) -> str:
+    """Why a trial can't win: how it ended, or that it breaks a bound; empty where it can."""
+    if entry.outcome != "finished":
+        return entry.outcome
+    return "breaks a bound" if board.standing(entry).violation > 0 else ""
+
+
 def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
     """Cells of fit and the scores `names`; a dash where one doesn't exist."""
     cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
@@ -102,12 +109,10 @@ def fitting(names: Sequence[str], width: int) -> list[str]:
 def _ranking(board: Leaderboard, by: str, names: Sequence[str], width: int) -> Table:
     rows = []
     for entry in board.ranked(by)[:SHOWN]:
-        breaks = board.standing(entry).violation > 0
-        done = entry.outcome == "finished" and not breaks
-        why = "breaks a bound" if entry.outcome == "finished" else entry.outcome
-        label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
+        why = shortfall(board, entry)
+        label = f"trial {entry.trial}" + (f" ({why})" if why else "")
         cells = scores_shown(entry.scores, entry.fit, names)
-        rows.append(Line([label, short_name(entry.configuration), *cells], "" if done else "dim"))
+        rows.append(Line([label, short_name(entry.configuration), *cells], "dim" if why else ""))
     title = f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else "")
     return _table(title, ("fit", *names), [*rows, *_real(board, "validation", names)], width)
 

@@ -9,7 +9,7 @@ from search.naming import short_name
 from search.report import trials
 from search.report.contents import Contents
 from search.report.page import Drawing, Row, Section, Table
-from search.tables import FORMATS, STYLES, scores_shown
+from search.tables import FORMATS, STYLES, scores_shown, shortfall
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal
 PLANES = 3  # pairs of goals
@@ -151,13 +151,11 @@ def budget(contents: Contents) -> Section | None:
 
 
 def _ranked(board: Leaderboard, entry: Entry, names: Sequence[str]) -> Row:
-    breaks = board.standing(entry).violation > 0
-    done = entry.outcome == "finished" and not breaks
-    why = "breaks a bound" if entry.outcome == "finished" else f"{entry.outcome}, epoch {entry.epoch}"
-    kind = "" if done else "other"
-    if entry.verdict == "winner":
-        kind = "best"
-    label = f"trial {entry.trial}" if done else f"trial {entry.trial} ({why})"
+    why = shortfall(board, entry)
+    kind = "best" if entry.verdict == "winner" else "other" if why else ""
+    if entry.outcome != "finished":
+        why += f", epoch {entry.epoch}"
+    label = f"trial {entry.trial}" + (f" ({why})" if why else "")
     return Row([label, short_name(entry.configuration), *scores_shown(entry.scores, entry.fit, names)], kind)
 
 

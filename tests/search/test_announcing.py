@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from search.announcing import announce, description
 from search.configuration import Configuration
 from search.events import Started
+from search.goals import Goals
 from search.store import Store
 from search.view import tag_of
 
@@ -42,6 +43,13 @@ def test_finalists_are_described(finished: Any) -> None:
     assert "### Fresh networks on test rows" in text
     assert "| 1.50&nbsp;&nbsp; | 1.25-1.75&nbsp;&nbsp; | +10%&nbsp;&nbsp; | winner&nbsp;&nbsp; |" in text
     assert "Fresh networks" not in description(board, best, "#")
+
+
+def test_a_trial_that_breaks_a_bound_is_listed_as_one(finished: Any) -> None:
+    board = finished.result.board
+    text = description(replace(board, goals=Goals(bounds={"overfit": 1e-6})), None, "#")
+    assert text.count("(breaks a bound)") == len(board.finished())
+    assert text.count("(stopped)") == len(board.entries) - len(board.finished())
 
 
 def test_the_winner_alone_is_tagged(finished: Any) -> None:
