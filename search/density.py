@@ -10,7 +10,7 @@ Array: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = tuple[float, float]
 
 MOST_POINTS, GRID = 2000, 60
-LINE = 400.0  # points whose variances along their axes differ by more lie on a line, and have no density to draw
+LINE = 0.995  # columns whose correlation is larger lie on a line, and have no density to draw
 
 
 def limits(values: Array) -> Limits:
@@ -29,8 +29,11 @@ def density(
     """
     inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
     points = np.stack([x[inside], y[inside]])[:, :most]
-    if points.shape[1] < 10 or not np.linalg.cond(np.cov(points)) <= LINE:
+    if points.shape[1] < 10:
         return None
+    with np.errstate(invalid="ignore", divide="ignore"):  # a constant column has no correlation
+        if not abs(np.asarray(np.corrcoef(points))[0, 1]) <= LINE:
+            return None
     across, up = np.linspace(*x_limits, size), np.linspace(*y_limits, size)
     grid = np.stack(np.meshgrid(across, up)).reshape(2, -1)
     return across, up, np.asarray(gaussian_kde(points)(grid)).reshape(size, size)
