@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_run, completion
 from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
-from search.cli_output import print_json, print_links, store_of
+from search.cli_output import print_json, print_links, printer, store_of
 from search.errors import InputError, unknown
 from search.options import (
     Address,
@@ -108,7 +107,7 @@ def check(
     if as_json:
         print_json(found)
         return
-    console = Console()
+    console = printer()
     console.print(f"study {loaded.name}: keys, types and ranges are right")
     console.print(
         f"data: {len(made.columns)} columns, {len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
@@ -158,7 +157,7 @@ def list_(
         table.add_column(heading)
     for row in rows:
         table.add_row(*[_cell(row[heading]) for heading in headings])
-    Console().print(table)
+    printer().print(table)
 
 
 @app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")
@@ -191,7 +190,7 @@ def sample(
         raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
     if out is not None:
         line = f"{rows} rows of {', '.join(generator.columns)} are in {out}"
-        Console().print(line, soft_wrap=True, highlight=False)
+        printer().print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")
@@ -218,7 +217,7 @@ def score(
         else:
             numbers = [f"{figures[key]:.5g}" for key in ("value", "floor", "upper")]
             table.add_row(name, *numbers, "yes" if figures["inside"] else "no")
-    Console().print(table)
+    printer().print(table)
 
 
 @app.command(epilog="Example: genseek ui returns_4d-1 --port 5001")
@@ -234,7 +233,7 @@ def ui(
     from search.store import Store
     from search.view import links
 
-    opened, console = Store(store or Path("genseek-store"), None, create=False), Console()
+    opened, console = Store(store or Path("genseek-store"), None, create=False), printer()
     base, shown = f"http://127.0.0.1:{port}", [opened.search(name)] if name else opened.searches()[:1]
     console.print(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}", soft_wrap=True)
     for found in shown:

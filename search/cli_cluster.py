@@ -5,11 +5,10 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from search import cli_run
-from search.cli_output import print_json
+from search.cli_output import print_json, printer
 from search.errors import InputError
 from search.options import Json, SearchName, StudyName
 
@@ -101,7 +100,7 @@ def stop(name: SearchName, address: Api = LOCAL) -> None:
     jobs = Jobs(address)
     job = jobs.stop(jobs.latest(name))
     again = f"; it goes on with genseek resume {name} --address {address}" if job.status != "SUCCEEDED" else ""
-    Console().print(f"search {name}: {job.status.lower()}{again}", soft_wrap=True, highlight=False)
+    printer().print(f"search {name}: {job.status.lower()}{again}", soft_wrap=True, highlight=False)
 
 
 def status(
@@ -124,7 +123,7 @@ def status(
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began))
         said = job.message.partition("\n")[0] if job.status == "FAILED" else ""
         table.add_row(job.search, job.status.lower(), began, job.id, said)
-    Console().print(table if found else f"no search was submitted to {address}", soft_wrap=True, highlight=False)
+    printer().print(table if found else f"no search was submitted to {address}", soft_wrap=True, highlight=False)
 
 
 def _go_on(jobs: Any, job: Any, address: str, follow: bool = False) -> None:
@@ -132,7 +131,7 @@ def _go_on(jobs: Any, job: Any, address: str, follow: bool = False) -> None:
     where = "" if address == LOCAL else f" --address {address}"
     lines = [f"search [bold]{job.search}[/] runs in the cluster, whatever becomes of this machine"]
     lines += [f"    genseek {verb} {job.search}{where}" for verb in ("attach", "status", "stop")]
-    Console().print("\n".join(lines), soft_wrap=True, highlight=False)
+    printer().print("\n".join(lines), soft_wrap=True, highlight=False)
     if follow:
         _follow(jobs, job, address)
 
@@ -142,7 +141,7 @@ def _follow(jobs: Any, job: Any, address: str) -> None:
         code = jobs.follow(job, lambda lines: print(lines, end="", flush=True))
     except KeyboardInterrupt:
         where = "" if address == LOCAL else f" --address {address}"
-        Console().print(f"search {job.search} goes on: genseek attach {job.search}{where}", soft_wrap=True)
+        printer().print(f"search {job.search} goes on: genseek attach {job.search}{where}", soft_wrap=True)
         code = 0
     raise typer.Exit(code)
 

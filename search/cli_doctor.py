@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from search.cli_output import print_json
+from search.cli_output import print_json, printer
 from search.options import Address, Json, StoreFolder, Tracking
 from search.verbosity import quiet
 
@@ -23,7 +22,7 @@ def doctor(
     """Say what is installed and reachable, and what is wrong with it; exit code 1 if something is."""
     from search.doctor import findings
 
-    found, console = [], Console(stderr=as_json)
+    found, console = [], printer(stderr=as_json)
     for each in findings(store, tracking_uri, patience):
         found.append(each)
         if as_json or (quiet() and each.state == "ok"):

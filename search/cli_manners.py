@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from search.cli_output import tell
+from search.cli_output import printer, tell
 from search.errors import InputError, unknown
 from search.verbosity import choose, verbose
 
@@ -44,7 +43,7 @@ def mannered(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*arguments, **options)
         except KeyboardInterrupt:
-            Console(stderr=True).print("[yellow]interrupted[/]")
+            printer(stderr=True).print("[yellow]interrupted[/]")
             raise typer.Exit(ENDED) from None
 
     own = inspect.signature(command)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,28 @@ from rich.markup import escape
 
 from search.verbosity import quiet
 
+WIDE = 120  # columns of a file or a pipe
+
 
 def tell(error: str) -> None:
     """Print a mistake in one line on standard error."""
     Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(error), highlight=False)
 
 
+def printer(stderr: bool = False, silent: bool = False) -> Console:
+    """Where a command prints: as wide as its terminal or COLUMNS, and elsewhere wide enough for the names in tables."""
+    narrow = (sys.stderr if stderr else sys.stdout).isatty() or os.environ.get("COLUMNS")
+    return Console(stderr=stderr, quiet=silent, width=None if narrow else WIDE)
+
+
 def results(as_json: bool) -> Console:
     """Where tables of results go: standard error if JSON has the other, and nowhere if JSON is all that is wanted."""
-    return Console(stderr=as_json, quiet=as_json and quiet())
+    return printer(stderr=as_json, silent=as_json and quiet())
 
 
 def aside(console: Console) -> Console:
     """Where progress, warnings and hints go: where the results do, or nowhere if only these are wanted."""
-    return Console(stderr=console.stderr, quiet=True) if quiet() else console
+    return printer(console.stderr, silent=True) if quiet() else console
 
 
 def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:

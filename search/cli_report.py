@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from search.cli_output import print_json, store_of
+from search.cli_output import print_json, printer, store_of
 from search.errors import InputError
 from search.options import Json, SearchName, StoreFolder, Tracking
 
@@ -21,7 +20,7 @@ def report(
     from search.report.writing import write_report
 
     path = write_report(store_of(store, tracking_uri), name, out or Path(f"{name}.html"))
-    Console().print(f"the report of {name} is in {path}", soft_wrap=True, highlight=False)
+    printer().print(f"the report of {name} is in {path}", soft_wrap=True, highlight=False)
 
 
 def compare(
@@ -43,6 +42,6 @@ def compare(
     if as_json:
         print_json(found.described() | {"report": str(path)})
         return
-    console = Console()
+    console = printer()
     show(console, found)
     console.print(f"\nthe same with its figures is in {path}", soft_wrap=True, highlight=False)

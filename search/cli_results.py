@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from search import cli_ending
-from search.cli_output import print_json, store_of
+from search.cli_output import print_json, printer, store_of
 from search.errors import InputError
 from search.options import By, Json, SearchName, StoreFolder, Tracking
 
@@ -23,7 +22,7 @@ def best(
     """Show the best trial of a search, or the Pareto front, among those trained at full budget."""
     from search.tables import show, show_front
 
-    board, console = store_of(store, tracking_uri).leaderboard(name), Console()
+    board, console = store_of(store, tracking_uri).leaderboard(name), printer()
     if pareto and len(board.goals.rank) < 2:
         raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
     winner = board.described(board.winner(by))
@@ -60,8 +59,8 @@ def export(
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     missing = write(opened, board, number, out)
-    cli_ending.enclose_report(Console(), opened, name, out)
+    cli_ending.enclose_report(printer(), opened, name, out)
     line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
-    Console().print(line, soft_wrap=True, highlight=False)
+    printer().print(line, soft_wrap=True, highlight=False)
     if missing:
-        Console().print(f"no program.pt2: {missing}", soft_wrap=True, highlight=False)
+        printer().print(f"no program.pt2: {missing}", soft_wrap=True, highlight=False)

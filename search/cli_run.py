@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search import cli_ending
-from search.cli_output import aside, print_json, print_links, results, store_of, tell
+from search.cli_output import aside, print_json, print_links, printer, results, store_of, tell
 from search.errors import InputError, public
 from search.options import (
     Address,
@@ -232,4 +232,4 @@ def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, wher
 
 def _cut_off(console: Console, line: str) -> None:
     """Say how it goes on, whatever else is kept quiet."""
-    (Console(stderr=True) if console.quiet else console).print(line, soft_wrap=True, highlight=False)
+    (printer(stderr=True) if console.quiet else console).print(line, soft_wrap=True, highlight=False)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from objectives import PROBLEMS, SCORES
 from search import completion
 from search.cli import app
 from search.cli_manners import call, mannered
+from search.cli_output import printer
 from search.listings import LISTINGS
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
@@ -122,6 +124,21 @@ def completed(shell: str, words: str) -> list[str]:
         check=True,
     )
     return re.findall(r"[\w./-]+", done.stdout)
+
+
+def test_a_file_is_wider_than_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    outer, inner = os.openpty()
+    termios.tcsetwinsize(inner, (24, 80))
+    for place, width in ((os.ttyname(inner), 80), (os.devnull, 120)):
+        with Path(place).open("w") as output:
+            monkeypatch.setattr(sys, "stderr", output)
+            assert printer(stderr=True).width == width
+            with monkeypatch.context() as asked:
+                asked.setenv("COLUMNS", "64")
+                assert printer(stderr=True).width == 64
+    os.close(outer)
+    os.close(inner)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
