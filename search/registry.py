@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from search.packaging import package
 from search.planning import Plan
 from search.schema import arguments_of
 from search.store import Store
+from search.tracking import found_or_made
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
@@ -121,12 +123,19 @@ def _registered_name(client: MlflowClient, plan: Plan) -> str:
     stem = Path(str(plan.study.problem_arguments.get("data") or plan.study.problem)).stem
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or plan.study.problem
     for name in (plain, f"{plain}-{own[:8]}"):
-        found = client.search_registered_models(f"name = '{name}'")
-        if not found:
-            client.create_registered_model(name, {PROBLEM: own}, f"Generators of {plan.study.problem}, by genseek.")
-        if not found or found[0].tags.get(PROBLEM) == own:
+        model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, plan, own))
+        if model.tags.get(PROBLEM) == own:
             return name
     raise InputError(f"registered model {name} belongs to another problem")
+
+
+def _model(client: MlflowClient, name: str) -> Any:
+    """Registered model of this name, if there is one."""
+    return next(iter(client.search_registered_models(f"name = '{name}'")), None)
+
+
+def _new_model(client: MlflowClient, name: str, plan: Plan, own: str) -> None:
+    client.create_registered_model(name, {PROBLEM: own}, f"Generators of {plan.study.problem}, by genseek.")
 
 
 def _new_version(

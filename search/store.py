@@ -22,7 +22,7 @@ from search.folder import writable
 from search.inputs import input_of
 from search.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
-from search.tracking import CURE, pages, told
+from search.tracking import CURE, found_or_made, pages, told
 from search.verbosity import hush
 
 EXPERIMENTS = "genseek"  # how their names begin; each study has one, genseek/STUDY
@@ -245,11 +245,12 @@ class Store:
     def _experiment(self, study: str) -> str:
         """Experiment of a study; made if there is none."""
         name = f"{EXPERIMENTS}/{study}" if study else EXPERIMENTS
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is not None:
-            return str(experiment.experiment_id)
         location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
-        return str(self._client.create_experiment(name, location, {"mlflow.note.content": view.NOTE}))
+        experiment = found_or_made(
+            lambda: self._client.get_experiment_by_name(name),
+            lambda: self._client.create_experiment(name, location, {"mlflow.note.content": view.NOTE}),
+        )
+        return str(experiment.experiment_id)
 
 
 def _shortened(value: str) -> str:

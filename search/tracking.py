@@ -1,4 +1,4 @@
-"""What all calls of a tracking store share: errors in one line, and pages."""
+"""What all calls of a tracking store share: errors in one line, pages, and what is made only once."""
 
 import socket
 import sqlite3
@@ -46,3 +46,16 @@ def pages(fetch: Callable[[str | None], Any]) -> list[Any]:
         token = page.token
         if not token:
             return entries
+
+
+def found_or_made(find: Callable[[], Any], make: Callable[[], Any]) -> Any:
+    """What one call finds, or, where that's nothing, what is there once another has made it, or a search beside it."""
+    entity = find()
+    if entity is None:
+        try:
+            make()
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        entity = find()
+    return entity

@@ -119,6 +119,17 @@ def test_another_problem_of_the_name_is_another_model(searched: Searched) -> Non
     assert {each.name for each in registered(searched.plan.store)} == {"gaussian_2d", second.name}
 
 
+def test_a_model_that_another_search_registers_at_the_same_time(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one, _) = searched.trials()
+    register(searched.plan)
+    searched.confirm(one, 1.5)
+    find, not_yet = MlflowClient.search_registered_models, iter([[]])
+    monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *given: next(not_yet, find(*given)))
+    assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
+
+
 def test_a_users_own_champion_stays(searched: Searched) -> None:
     (one, _) = searched.trials()
     register(searched.plan)

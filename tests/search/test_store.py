@@ -59,6 +59,19 @@ def test_a_name_is_taken_once(store_folder: Path) -> None:
     assert len(Store(store_folder).searches()) == 1
 
 
+def test_a_study_that_another_search_begins_at_the_same_time(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Store(store_folder).begin("first", {}, {}, "a study")
+    find, not_yet = MlflowClient.get_experiment_by_name, iter([None])
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", lambda self, name: next(not_yet, find(self, name)))
+    second = Store(store_folder).begin("second", {}, {}, "a study")
+    client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
+    assert client.get_run(first).info.experiment_id == client.get_run(second).info.experiment_id
+    with pytest.raises(InputError, match="name"):
+        Store(store_folder).begin("third", {}, {}, "x" * 600)  # longer than a database takes
+
+
 def test_many_metrics_are_written_in_batches(store_folder: Path) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
