@@ -35,7 +35,7 @@ slow: env ## the slower tests: whole searches, every page of the documentation, 
 	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist worksteal --durations=15
 	$(BIN)/python -m pytest -m "browser and not slow"
 
-soak: env ## twenty kills of a search at random moments, of which `make slow` has four
+soak: env ## twenty kills of a search at random moments, of which `make slow` has three
 	GENSEEK_TEST_KILLS=20 $(BIN)/python -m pytest -m slow tests/search/test_resume.py -k many_moments
 
 test-cluster: env ## searches on several Ray nodes, each a host of its own in network namespaces; needs root
