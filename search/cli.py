@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_run, completion
+from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_rows, cli_run, completion
 from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
 from search.cli_output import print_json, print_links, printer, store_of
 from search.errors import InputError, unknown
@@ -58,6 +58,8 @@ app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265"
 app.command(epilog="Example: genseek doctor --store /data/genseek --json")(cli_doctor.doctor)
 app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
 app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
+app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")(cli_rows.sample)
+app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")(cli_rows.score)
 app.command(epilog="Example: genseek report returns_4d-1 --out report.html")(cli_report.report)
 app.command(epilog="Example: genseek compare returns_4d-1 returns_4d-2")(cli_report.compare)
 
@@ -157,66 +159,6 @@ def list_(
         table.add_column(heading)
     for row in rows:
         table.add_row(*[_cell(row[heading]) for heading in headings])
-    printer().print(table)
-
-
-@app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")
-def sample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder.")],
-    rows: Annotated[int, typer.Option("-n", help="Rows to draw.", min=1)] = 1000,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same rows.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file. Default: CSV on standard output.")] = None,
-    plugins: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Code of a plug-in to run, such as DIR/plugin.py.")
-    ] = None,
-) -> None:
-    """Draw rows from an exported generator, in the data's own units and columns."""
-    import pandas as pd
-
-    from search.exporting import opened
-
-    generator = opened(folder, plugins or ())
-    table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
-    try:
-        if out is None:
-            table.to_csv(sys.stdout, index=False)
-        elif out.suffix.lower() == ".parquet":
-            table.to_parquet(out, index=False)
-        elif out.suffix.lower() == ".csv":
-            table.to_csv(out, index=False)
-        else:
-            raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
-    except OSError as error:
-        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
-    if out is not None:
-        line = f"{rows} rows of {', '.join(generator.columns)} are in {out}"
-        printer().print(line, soft_wrap=True, highlight=False)
-
-
-@app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")
-def score(
-    real: Annotated[str, typer.Argument(metavar="REAL.csv", help="Real rows that the generator never saw.")],
-    samples: Annotated[str, typer.Argument(metavar="SAMPLES.csv", help="Generated rows.")],
-    train: Annotated[str | None, typer.Option(help="The generator's training rows: adds overfit.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the floors.", min=0)] = 0,
-    as_json: Json = False,
-) -> None:
-    """Score generated rows against real ones, each score with its floor."""
-    from search.scoring import score_tables
-
-    scores = score_tables(real, samples, train, seed)
-    if as_json:
-        print_json(scores)
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("score", "value", "real, median", "real, 95 %", "inside"):
-        table.add_column(heading, justify="left" if heading == "score" else "right")
-    for name, figures in scores.items():
-        if name == "fit":
-            table.add_row(name, f"{figures:.3f}", "1.000", "", "")
-        else:
-            numbers = [f"{figures[key]:.5g}" for key in ("value", "floor", "upper")]
-            table.add_row(name, *numbers, "yes" if figures["inside"] else "no")
     printer().print(table)
 
 

@@ -18,14 +18,14 @@ from search.data_set import DataSet
 from search.embedded import analyse, make_database
 from search.errors import InputError, public, unknown
 from search.events import Started
+from search.experiments import experiment_of, experiments
 from search.folder import writable
 from search.inputs import input_of
 from search.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
-from search.tracking import CURE, found_or_made, pages, told
+from search.tracking import CURE, pages, told
 from search.verbosity import hush
 
-EXPERIMENTS = "genseek"  # how their names begin; each study has one, genseek/STUDY
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
 STATUS = {
@@ -78,8 +78,9 @@ class Store:
         """
         if self._searches(name):
             raise InputError(f"a search named {name!r} exists already in {self.where()}; choose another --name")
+        location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
         with told(self.uri):
-            experiment = self._experiment(study)
+            experiment = experiment_of(self._client, study, location)
             run = self._client.create_run(experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
             run_id = str(run.info.run_id)
             state = view.state_tag(name, run_id, axes or Axes())
@@ -212,10 +213,8 @@ class Store:
 
     def experiments(self) -> list[str]:
         """Ids of the experiments of all studies."""
-        named = f"name LIKE '{EXPERIMENTS}%'"
         with told(self.uri):
-            found = pages(lambda token: self._client.search_experiments(filter_string=named, page_token=token))
-        return [str(experiment.experiment_id) for experiment in found]
+            return experiments(self._client)
 
     def where(self) -> str:
         """The store, as a user knows it."""
@@ -241,16 +240,6 @@ class Store:
         if parent not in self._homes:
             self._homes[parent] = str(self._client.get_run(parent).info.experiment_id)
         return self._homes[parent]
-
-    def _experiment(self, study: str) -> str:
-        """Experiment of a study; made if there is none."""
-        name = f"{EXPERIMENTS}/{study}" if study else EXPERIMENTS
-        location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
-        experiment = found_or_made(
-            lambda: self._client.get_experiment_by_name(name),
-            lambda: self._client.create_experiment(name, location, {"mlflow.note.content": view.NOTE}),
-        )
-        return str(experiment.experiment_id)
 
 
 def _shortened(value: str) -> str:

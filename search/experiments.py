@@ -1,0 +1,25 @@
+"""Experiments in a tracking store: one for each study."""
+
+from mlflow import MlflowClient
+
+from search.tracking import found_or_made, pages
+from search.view import NOTE
+
+NAME = "genseek"  # how their names begin
+
+
+def experiment_of(client: MlflowClient, study: str, location: str | None) -> str:
+    """Id of a study's experiment, genseek/STUDY; made, with a place for its files, if there is none."""
+    name = f"{NAME}/{study}" if study else NAME
+    experiment = found_or_made(
+        lambda: client.get_experiment_by_name(name),
+        lambda: client.create_experiment(name, location, {"mlflow.note.content": NOTE}),
+    )
+    return str(experiment.experiment_id)
+
+
+def experiments(client: MlflowClient) -> list[str]:
+    """Ids of the experiments of all studies."""
+    named = f"name LIKE '{NAME}%'"
+    found = pages(lambda token: client.search_experiments(filter_string=named, page_token=token))
+    return [str(experiment.experiment_id) for experiment in found]
