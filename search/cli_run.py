@@ -145,8 +145,8 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
     beside = aside(console)
     dropped = getattr(plan.problem, "dropped", 0)
     beside.print(
-        f"search [bold]{plan.name}[/]: {study.problem}, {len(rows.train)} training, {len(rows.validation)} validation "
-        f"and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} epochs"
+        f"search [bold]{plan.name}[/]: {escape(study.data_name)}, {len(rows.train)} training, {len(rows.validation)} "
+        f"validation and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} epochs"
         + (f", {dropped} rows with missing values dropped" if dropped else ""),
         soft_wrap=True,
     )

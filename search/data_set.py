@@ -35,7 +35,7 @@ class DataSet:
         path = arguments.get("data")
         parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
         return cls(
-            Path(path).stem if path else study.problem,
+            Path(study.data_name).stem,
             rows.digest()[:LETTERS],
             {"uri": str(path)} if path else {"problem": study.problem, **arguments},
             tuple(task.columns),

@@ -5,12 +5,12 @@ from mlflow import MlflowClient
 from search.tracking import found_or_made, pages
 from search.view import NOTE
 
-NAME = "genseek"  # how their names begin
+PREFIX = "genseek"  # of their names
 
 
 def experiment_of(client: MlflowClient, study: str, location: str | None) -> str:
     """Id of a study's experiment, genseek/STUDY; made, with a place for its files, if there is none."""
-    name = f"{NAME}/{study}" if study else NAME
+    name = f"{PREFIX}/{study}" if study else PREFIX
     experiment = found_or_made(
         lambda: client.get_experiment_by_name(name),
         lambda: client.create_experiment(name, location, {"mlflow.note.content": NOTE}),
@@ -20,6 +20,6 @@ def experiment_of(client: MlflowClient, study: str, location: str | None) -> str
 
 def experiments(client: MlflowClient) -> list[str]:
     """Ids of the experiments of all studies."""
-    named = f"name LIKE '{NAME}%'"
+    named = f"name LIKE '{PREFIX}%'"
     found = pages(lambda token: client.search_experiments(filter_string=named, page_token=token))
     return [str(experiment.experiment_id) for experiment in found]

@@ -120,8 +120,7 @@ def identity(plan: Plan) -> str:
 def _registered_name(client: MlflowClient, plan: Plan) -> str:
     """The problem's name, or its file's; where that is another problem's already, with some of its hash behind."""
     own = identity(plan)
-    stem = Path(str(plan.study.problem_arguments.get("data") or plan.study.problem)).stem
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or plan.study.problem
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(plan.study.data_name).stem).strip("-") or plan.study.problem
     for name in (plain, f"{plain}-{own[:8]}"):
         model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, plan, own))
         if model.tags.get(PROBLEM) == own:

@@ -1,6 +1,7 @@
 """A study: what to search."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from models import MODELS
@@ -48,6 +49,12 @@ class Study:
     plugins: tuple[str, ...] = ()
     fuse: int | None = None
     goals: Goals = field(default_factory=Goals)
+
+    @property
+    def data_name(self) -> str:
+        """What its data is called: a table's file, without its folder, or the problem."""
+        path = self.problem_arguments.get("data")
+        return Path(path).name if path else self.problem
 
     def pairs(self) -> dict[str, list[str]]:
         """For each model of the study, the objectives of the study that can train it."""

@@ -49,13 +49,17 @@ def pages(fetch: Callable[[str | None], Any]) -> list[Any]:
 
 
 def found_or_made(find: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """What one call finds, or, where that's nothing, what is there once another has made it, or a search beside it."""
-    entity = find()
-    if entity is None:
-        try:
-            make()
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        entity = find()
-    return entity
+    """What `find` finds, made if that's None; where another search makes it meanwhile, what that one made.
+
+    Raises:
+        MlflowException: it can't be made, or is there and can't be seen.
+    """
+    if (entity := find()) is not None:
+        return entity
+    try:
+        make()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or (entity := find()) is None:
+            raise
+        return entity
+    return find()

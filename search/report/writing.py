@@ -63,8 +63,9 @@ def report(contents: Contents) -> Page:
     summary = results.summary(contents)
     if contents.found.status != "FINISHED":
         summary.insert(0, f"This search has not finished; genseek resume {contents.board.name} goes on with it.")
+    data = contents.study.data_name if contents.study else contents.found.problem
     return Page(
-        f"{contents.board.name}: a search on {contents.found.problem}",
+        f"{contents.board.name}: a search on {data}",
         summary,
         _facts(contents),
         [section for section in sections if section is not None],

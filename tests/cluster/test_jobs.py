@@ -70,7 +70,7 @@ def test_a_submitted_search_outlives_the_laptop(genseek: Ran, cluster: RayHosts,
     command = ["genseek", "submit", *words, "--follow", "--address", cluster.dashboard]
     following = laptop.start(*command, env=cluster.env, log=log)
     until = time.monotonic() + 90
-    while "search mine: table" not in (log.read_text() if log.exists() else ""):
+    while "search mine: rows.csv" not in (log.read_text() if log.exists() else ""):
         assert following.poll() is None and time.monotonic() < until, log.read_text()
         time.sleep(0.2)
     following.kill()  # the lid is closed

@@ -130,6 +130,13 @@ def test_a_model_that_another_search_registers_at_the_same_time(
     assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
 
 
+def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(searched.plan)
+    monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *_: [])
+    with pytest.raises(InputError, match=r"^registry of .*name=gaussian_2d.*already exists"):
+        register(searched.plan)
+
+
 def test_a_users_own_champion_stays(searched: Searched) -> None:
     (one, _) = searched.trials()
     register(searched.plan)

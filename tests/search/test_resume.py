@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,27 @@ def killed(folder: Path, seconds: float, *words: object) -> bool:
         return False
 
 
+@pytest.fixture
+def begin(store_folder: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Begins a search, or goes on with it; what it says is in `log`. None outlives its test."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: object) -> subprocess.Popen[bytes]:
+        with (store_folder / "log").open("wb") as log:
+            begun.append(
+                subprocess.Popen(command(store_folder, *words), stdout=log, stderr=log, start_new_session=True)
+            )
+        return begun[-1]
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.wait()
+
+
+Begin = Callable[..., subprocess.Popen[bytes]]
+
+
 def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not what():
@@ -165,12 +186,10 @@ def test_killed_at_many_moments(store_folder: Path, study: Callable[..., Path], 
 
 
 @pytest.mark.slow
-def test_after_ctrl_c_it_goes_on(store_folder: Path, study: Callable[..., Path]) -> None:
+def test_after_ctrl_c_it_goes_on(begin: Begin, store_folder: Path, study: Callable[..., Path]) -> None:
     path = study(grace=10)
     path.write_text(path.read_text().replace("epochs = 40", "epochs = 1000").replace("reports = 8", "reports = 200"))
-    with (store_folder / "log").open("wb") as log:
-        words = command(store_folder, "run", path, "--name", "cut")
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+    process = begin("run", path, "--name", "cut")
     journal = store_folder / "ray" / "cut" / JOURNAL
     wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 30)
     process.send_signal(signal.SIGINT)
@@ -184,27 +203,18 @@ def test_after_ctrl_c_it_goes_on(store_folder: Path, study: Callable[..., Path])
 
 
 @pytest.mark.slow
-def test_a_running_search_is_left_alone_and_a_dead_one_is_not(store_folder: Path, study: Callable[..., Path]) -> None:
+def test_a_running_search_is_left_alone(begin: Begin, store_folder: Path, study: Callable[..., Path]) -> None:
     path = study()
     path.write_text(path.read_text().replace("epochs = 40", "epochs = 100000").replace("grace = 40", "grace = 100000"))
-    process = subprocess.Popen(
-        command(store_folder, "run", path, "--name", "cut"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        journal = store_folder / "ray" / "cut" / JOURNAL
-        wait_for(lambda: journal.exists() and "Started" in journal.read_text())
-        for words in (("resume", "cut"), ("run", path, "--name", "cut")):
-            done = subprocess.run(command(store_folder, *words), capture_output=True, text=True, timeout=120)
-            assert done.returncode == 2
-            assert len(done.stderr.splitlines()) == 1
-            expected = "search 'cut' is running in another process" if words[0] == "resume" else "exists already"
-            assert expected in done.stderr
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    begin("run", path, "--name", "cut")
+    journal = store_folder / "ray" / "cut" / JOURNAL
+    wait_for(lambda: journal.exists() and "Started" in journal.read_text())
+    for words in (("resume", "cut"), ("run", path, "--name", "cut")):
+        done = subprocess.run(command(store_folder, *words), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        expected = "search 'cut' is running in another process" if words[0] == "resume" else "exists already"
+        assert expected in done.stderr
 
 
 @pytest.mark.slow
@@ -224,14 +234,12 @@ def test_more_trials_after_the_end(store_folder: Path, study: Callable[..., Path
 @pytest.mark.slow
 @pytest.mark.parametrize("back", [True, False], ids=["back in time", "gone for good"])
 def test_a_tracking_server_killed_on_the_way(
-    back: bool, serve: Any, store_folder: Path, study: Callable[..., Path], tmp_path: Path
+    back: bool, serve: Any, begin: Begin, store_folder: Path, study: Callable[..., Path]
 ) -> None:
     address, server = serve()
     path = study(grace=10)
     path.write_text(path.read_text().replace("epochs = 40", "epochs = 600").replace("reports = 8", "reports = 60"))
-    with (tmp_path / "log").open("wb") as log:
-        words = ("run", path, "--name", "cut", "--tracking-uri", address)
-        process = subprocess.Popen(command(store_folder, *words), stdout=log, stderr=log, start_new_session=True)
+    process = begin("run", path, "--name", "cut", "--tracking-uri", address)
     journal = store_folder / "ray" / "cut" / JOURNAL
     wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 20)
     os.killpg(server.pid, signal.SIGKILL)
@@ -240,9 +248,9 @@ def test_a_tracking_server_killed_on_the_way(
     wait_for(lambda: not journal.exists() or journal.read_text().count("Reported") > before + 20)
     if back:
         serve()
-    assert process.wait(180) == (0 if back else 2), (tmp_path / "log").read_text()
+    assert process.wait(180) == (0 if back else 2), (store_folder / "log").read_text()
     if not back:
-        said = " ".join((tmp_path / "log").read_text().split())
+        said = " ".join((store_folder / "log").read_text().split())
         # As many as had not ended, all told, when the server went.
         assert re.search(r"error: not all is recorded: [1-8] trials are not fully recorded", said), said
         assert "genseek resume cut" in said
@@ -310,22 +318,18 @@ def test_what_cannot_go_on(words: Any, said: str, genseek: Genseek, store_folder
 
 
 @pytest.mark.slow
-def test_killed_among_its_finalists(store_folder: Path, study: Callable[..., Path]) -> None:
+def test_killed_among_its_finalists(begin: Begin, store_folder: Path, study: Callable[..., Path]) -> None:
     path = study(grace=10)
     path.write_text(path.read_text().replace("finalists = 0", "finalists = 1").replace("epochs = 40", "epochs = 400"))
     folder = store_folder / "ray" / "cut"
-    with (store_folder / "log").open("wb") as log:
-        words = command(store_folder, "run", path, "--name", "cut")
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+    process = begin("run", path, "--name", "cut")
     wait_for(lambda: any("Reported" in path.read_text() for path in folder.glob(f"finalists-*/{JOURNAL}")), 120)
     (journal,) = folder.glob(f"finalists-*/{JOURNAL}")
     process.kill()
     process.wait()
     check_whole(store_folder, "cut", 8)
     seen = last = journal.read_text().splitlines()
-    with (store_folder / "log").open("wb") as log:
-        words = command(store_folder, "resume", "cut")
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+    process = begin("resume", "cut")
     until = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < until:
         with suppress(FileNotFoundError):  # it goes when all is recorded

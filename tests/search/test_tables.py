@@ -21,10 +21,12 @@ def test_from_a_csv_to_samples(name: str, ray_cluster: None, store_folder: Path,
     data, out, made = tmp_path / f"{name}.csv", tmp_path / "winner", tmp_path / "made.csv"
     frame.to_csv(data, index=False)
     store = ("--store", store_folder)
-    code, _, err = genseek(
+    code, said, err = genseek(
         "run", "table", "--data", data, "--trials", 3, "--epochs", 20, "--name", name, "--finalists", 0, *store
     )
     assert code == 0, err
+    assert f"search {name}: {name}.csv, " in said
+    assert f"{name}: a search on {name}.csv</h1>" in (store_folder / "reports" / f"{name}.html").read_text()
     assert 0.2 < json.loads(genseek("best", name, *store, "--json")[1])["scores"]["fit"] < 1e5
     assert genseek("export", name, "--out", out, *store)[0] == 0
     assert genseek("sample", out, "-n", 200, "--out", made)[0] == 0
