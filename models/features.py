@@ -19,8 +19,7 @@ FeatureName = Literal["standard", "unit", "log1p", "quantile_normal", "tail_laye
 class Standard(Features):
     """Zero mean and unit standard deviation of the training rows."""
 
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
+    def fit(self, rows: Tensor) -> None:
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", rows.mean(0))
@@ -30,7 +29,7 @@ class Standard(Features):
         """(rows - mean) / standard deviation."""
         return (rows - self.mean) / self.scale
 
-    def inverse(self, features: Tensor) -> Tensor:
+    def invert(self, features: Tensor) -> Tensor:
         """Mean + features * standard deviation."""
         return self.mean + features * self.scale
 
@@ -39,8 +38,7 @@ class Standard(Features):
 class Unit(Features):
     """The range of the training rows mapped to [0, 1]."""
 
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
+    def fit(self, rows: Tensor) -> None:
         self.low: Tensor
         self.range: Tensor
         self.register_buffer("low", rows.amin(0))
@@ -50,7 +48,7 @@ class Unit(Features):
         """(rows - minimum) / (maximum - minimum)."""
         return (rows - self.low) / self.range
 
-    def inverse(self, features: Tensor) -> Tensor:
+    def invert(self, features: Tensor) -> Tensor:
         """Minimum + features * (maximum - minimum)."""
         return self.low + features * self.range
 
@@ -63,8 +61,7 @@ class Log1p(Features):
         ValueError: a training row is negative.
     """
 
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
+    def fit(self, rows: Tensor) -> None:
         refuse_negative(rows, "log1p")
         self.unit: Tensor
         self.mean: Tensor
@@ -78,7 +75,7 @@ class Log1p(Features):
         """(log(1 + rows / median) - mean) / standard deviation; negative rows count as 0."""
         return (torch.log1p(rows.clamp_min(0) / self.unit) - self.mean) / self.scale
 
-    def inverse(self, features: Tensor) -> Tensor:
+    def invert(self, features: Tensor) -> Tensor:
         """Median * (exp(mean + features * standard deviation) - 1), at least 0."""
         return self.unit * torch.expm1(self.mean + features * self.scale).clamp_min(0)
 

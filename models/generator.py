@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,25 @@ class Generator:
             ]
         return torch.cat(chunks)[:rows] if chunks else torch.empty(0, len(self.columns), dtype=torch.float64)
 
+    @property
+    def whole(self) -> tuple[bool, ...]:
+        """Whether each column holds whole numbers only."""
+        return tuple(self.features.power.eq(1).tolist())
+
     def tensors(self) -> dict[str, Tensor]:
         """All tensors to save, by name; `load` wants them back."""
         parts = {"model": self.model, "features": self.features}
         return {
             f"{part}.{name}": value.contiguous() for part in parts for name, value in parts[part].state_dict().items()
         }
+
+
+def written(rows: Tensor, whole: Sequence[bool]) -> list[list[float | int]]:
+    """Numbers of `rows` `[rows, columns]` as a file has them: without a decimal point in columns of whole ones."""
+    return [
+        [int(value) if integer and value.is_integer() else value for value, integer in zip(row, whole, strict=True)]
+        for row in rows.tolist()
+    ]
 
 
 def load(folder: Path | str, registry: dict[str, type[Model]]) -> Generator:

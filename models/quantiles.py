@@ -18,8 +18,7 @@ class QuantileNormal(Features):
     The inverse interpolates the sorted training rows linearly and never leaves their range.
     """
 
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
+    def fit(self, rows: Tensor) -> None:
         self.sorted: Tensor
         self.register_buffer("sorted", rows.sort(0).values)
 
@@ -27,7 +26,7 @@ class QuantileNormal(Features):
         """Normal quantile of the mid-rank of each row among the training rows."""
         return normal_scores(self.sorted, rows)
 
-    def inverse(self, features: Tensor) -> Tensor:
+    def invert(self, features: Tensor) -> Tensor:
         """Training quantile at the normal distribution function of `features`."""
         return quantiles(self.sorted, features)
 

@@ -31,7 +31,10 @@ def main() -> None:
         rows = program(normal, uniform).tolist()
     with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([described["columns"], *rows])
+        writer.writerow(described["columns"])
+        for row in rows:
+            pairs = zip(row, described["whole"], strict=True)
+            writer.writerow([int(value) if whole and value.is_integer() else value for value, whole in pairs])
 
 
 if __name__ == "__main__":

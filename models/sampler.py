@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from models import MODELS
-from models.generator import load
+from models.generator import load, written
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     folder = Path(__file__).parent
     plugged = importlib.import_module("plugin").MODELS if (folder / "plugin.py").exists() else {}
     generator = load(folder, MODELS | plugged)
-    rows = generator.sample(arguments.n, arguments.seed).tolist()
+    rows = written(generator.sample(arguments.n, arguments.seed), generator.whole)
     with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(generator.columns)

@@ -27,8 +27,7 @@ class TailLayer(Features):
         ValueError: a training row is negative.
     """
 
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
+    def fit(self, rows: Tensor) -> None:
         refuse_negative(rows, "tail_layer")
         self.scale: Tensor
         self.shape: Tensor
@@ -41,7 +40,7 @@ class TailLayer(Features):
         logs = pareto.log_survival(rows.clamp_min(0), self.scale, self.shape)
         return -_normal_quantile(logs - math.log(2))
 
-    def inverse(self, features: Tensor) -> Tensor:
+    def invert(self, features: Tensor) -> Tensor:
         """Scale / shape * (erfc(|z| / sqrt 2)^(-shape) - 1): what lies below 0 is reflected."""
         logs = torch.special.log_ndtr(-features.abs()) + math.log(2)
         return pareto.quantile(logs.clamp_max(0), self.scale, self.shape)
@@ -55,8 +54,7 @@ class ParetoTail(Features):
         ValueError: a training row is negative.
     """
 
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
+    def fit(self, rows: Tensor) -> None:
         refuse_negative(rows, "pareto_tail")
         self.sorted: Tensor
         self.threshold: Tensor
@@ -80,7 +78,7 @@ class ParetoTail(Features):
         tail = -_normal_quantile(self.log_share + pareto.log_survival(excess, self.scale, self.shape))
         return torch.where(excess > 0, tail, normal_scores(self.sorted, rows))
 
-    def inverse(self, features: Tensor) -> Tensor:
+    def invert(self, features: Tensor) -> Tensor:
         """Training quantile up to the threshold, quantile of the fitted tail above it."""
         logs = torch.special.log_ndtr(-features) - self.log_share
         tail = self.threshold + pareto.quantile(logs, self.scale, self.shape)

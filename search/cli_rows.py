@@ -28,6 +28,9 @@ def sample(
 
     generator = opened(folder, plugins or ())
     table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
+    for name, whole in zip(generator.columns, generator.whole, strict=True):
+        if whole and (table[name].abs() < 2**53).all():
+            table[name] = table[name].astype("int64")
     try:
         if out is None:
             table.to_csv(sys.stdout, index=False)

@@ -113,7 +113,7 @@ def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
 def write_program(folder: Path) -> str:
     """Write `program.pt2` and `program.json` into an exported folder; if that can't be, the reason in one line.
 
-    `program.json` says how many normal and uniform numbers a row needs, and the names of the columns.
+    `program.json` says how many normal and uniform numbers a row needs, the names of the columns, and which are whole.
     """
     if (folder / PLUGIN).exists():
         return "its model is a plug-in"  # whose code an export doesn't run
@@ -125,7 +125,7 @@ def write_program(folder: Path) -> str:
         (folder / "program.pt2").unlink(missing_ok=True)
         return f"torch.export can't trace it ({type(error).__name__})"
     normal, uniform = (drawn.shape[1] for drawn in drawn_by(generator, 1, 0))
-    described = {"columns": generator.columns, "normal": normal, "uniform": uniform}
+    described = {"columns": generator.columns, "whole": generator.whole, "normal": normal, "uniform": uniform}
     (folder / "program.json").write_text(json.dumps(described, indent=2) + "\n")
     return ""
 

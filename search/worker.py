@@ -97,8 +97,7 @@ class TuneTrainer(tune.Trainable):
 
     def _train(self) -> None:
         with self._telling():
-            torch.set_num_threads(self._cpus)  # both count for the thread that calls them
-            torch.set_flush_denormal(True)  # moments of dead units fade for ever, and such numbers are slow
+            torch.set_num_threads(self._cpus)  # it counts for the thread that calls it
             self._serve(Trainer(Fusing(Machine.measured(self._device), self._most)))
 
     @contextmanager

@@ -30,7 +30,7 @@ def independent_columns(train: Array, m: int, generator: np.random.Generator) ->
 
 
 def gaussian_copula(train: Array, m: int, generator: np.random.Generator) -> Array:
-    """Rows `[m, d]` of a normal copula with the normal scores' correlation, and interpolated empirical margins."""
+    """Rows `[m, d]` of a normal copula with the normal scores' correlation, and empirical margins."""
     from scipy import stats
 
     scores = special.ndtri(stats.rankdata(train, axis=0) / (len(train) + 1))
@@ -40,7 +40,13 @@ def gaussian_copula(train: Array, m: int, generator: np.random.Generator) -> Arr
     eigenvalues, eigenvectors = np.linalg.eigh(standard.T @ standard / len(train))
     root = eigenvectors * np.sqrt(np.maximum(eigenvalues, 0.0))
     shares = special.ndtr(generator.standard_normal((m, train.shape[1])) @ root.T)
-    return np.column_stack([np.quantile(column, share) for column, share in zip(train.T, shares.T, strict=True)])
+    return np.column_stack([_quantiles(column, share) for column, share in zip(train.T, shares.T, strict=True)])
+
+
+def _quantiles(column: Array, shares: Array) -> Array:
+    """Quantiles of a column: between its values, or, where values repeat as in counts, these themselves."""
+    repeats = len(np.unique(column)) < len(column)
+    return np.asarray(np.quantile(column, shares, method="inverted_cdf" if repeats else "linear"))
 
 
 REFERENCES: dict[str, Callable[[Array, int, np.random.Generator], Array]] = {

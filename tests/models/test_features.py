@@ -160,3 +160,82 @@ def test_inverse_takes_leading_axes(name: str) -> None:
     back = features.inverse(many)
     assert back.shape == many.shape
     torch.testing.assert_close(back[1, 2], features.inverse(many[1, 2]))
+
+
+def discrete() -> Tensor:
+    """A rare flag, counts, half zeros, cents, grades from 1 to 5, whole dollars far from 0, and normal numbers."""
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(400, 7, generator=generator, dtype=torch.float64)
+    columns = [
+        (x[:, 0] > 2.8) * 1.0,
+        (x[:, 1].abs() * 3).round(),
+        x[:, 2].clamp_min(0),
+        (x[:, 3].exp() * 100).round() / 100,
+        (x[:, 4] * 1.5 + 3).round().clamp(1, 5),
+        (x[:, 5] * 1e4).round() + 1e5,
+        x[:, 6],
+    ]
+    return torch.stack(columns, 1)
+
+
+@every
+def test_what_a_network_sees_in_single_precision_comes_back_as_it_was(name: str) -> None:
+    rows = discrete()[:, :-1]
+    features = FEATURES[name](rows)
+    back = features.inverse(features(rows).float().double())
+    exact = [0, 1, 3, 4, 5] if name not in ("tail_layer", "pareto_tail") else [0, 1, 4]
+    assert torch.equal(back[:, exact], rows[:, exact])
+    assert (back.amin(0) == rows.amin(0)).all()
+    assert (back[rows == 0] <= 1e-6).all()
+
+
+@every
+def test_samples_have_the_columns_decimals_and_keep_its_hard_bounds(name: str) -> None:
+    rows = discrete()[:, :-1]
+    features = FEATURES[name](rows)
+    noise = 3 * torch.randn(4000, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    made = features.inverse(noise)
+    flag, count, half, cents, grade, dollars = made.T
+    assert set(flag.tolist()) == {0.0, 1.0}
+    assert torch.equal(count, count.round()) and count.min() == 0
+    assert half.min() >= 0
+    assert torch.equal((cents * 100).round() / 100, cents) and cents.min() >= 0
+    assert set(grade.tolist()) == {1.0, 2.0, 3.0, 4.0, 5.0}
+    assert torch.equal(dollars, dollars.round())
+    assert not torch.signbit(made[made == 0]).any()  # no -0.0 in a file
+
+
+def test_a_column_without_bounds_or_decimals_is_left_alone() -> None:
+    rows = discrete()[:, -1:]
+    features = Standard(rows)
+    far = torch.tensor([[-40.0], [0.123456789], [40.0]], dtype=torch.float64)
+    assert torch.equal(features.inverse(far), features.invert(far))
+    assert features.power.item() == 0 and features.limits.flatten().tolist() == [-torch.inf, torch.inf]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_rounding_errors_end_at_the_least_and_largest_value(offset: float) -> None:
+    rows = discrete()[:, -1:] / 7 + offset
+    least, largest = rows.min(), rows.max()
+    features = Standard(rows)
+    ends = features(torch.stack([least, largest]).unsqueeze(1))
+    for step in (-1e-7, 0.0, 1e-7):
+        low, high = features.inverse(ends + step).flatten()
+        assert low >= least and high <= largest
+    assert features.inverse(ends - 1)[0] < least and features.inverse(ends + 1)[1] > largest
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals"),
+    [
+        ([1, 2, 30], 0),
+        ([0.1, 2.25, -3], 2),
+        ([1e-9, 5e-9], 9),
+        ([1 / 3, 1], None),
+        ([2.0**60, 1], None),
+        ([0.1 + 0.2], None),
+    ],
+)
+def test_the_decimals_of_a_column(values: list[float], decimals: int | None) -> None:
+    rows = torch.tensor(values, dtype=torch.float64).unsqueeze(1)
+    assert Standard(rows).power.item() == (0 if decimals is None else 10.0**decimals)

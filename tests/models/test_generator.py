@@ -58,7 +58,8 @@ def test_a_larger_sample_starts_with_the_smaller_one() -> None:
     assert large.shape == (2 * CHUNK + 10, 2)
     for n in (0, 1, 100, CHUNK, CHUNK + 1):
         assert torch.equal(trained.sample(n), large[:n])
-    assert len(large[:, 0].unique()) > 2 * CHUNK
+    above = large[large[:, 0] > 0, 0]  # the rows have no negative prices
+    assert len(above.unique()) > 0.99 * len(above) > CHUNK
 
 
 def test_samples_are_in_the_users_units() -> None:

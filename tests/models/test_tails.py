@@ -107,7 +107,7 @@ def test_the_fit_survives_degenerate_values(values: list[float], scale: float) -
 
 
 def layer(scale: float, shape: float) -> TailLayer:
-    features = TailLayer(torch.zeros(2, 1, dtype=torch.float64))
+    features = TailLayer(column([0.0, 1 / 3]))  # of any numbers from 0
     features.scale, features.shape = (torch.tensor([value], dtype=torch.float64) for value in (scale, shape))
     return features
 

@@ -1,5 +1,6 @@
 """A trainer's process: its messages, the orders that it obeys, and what it leaves on disk; here without Ray."""
 
+import math
 import pickle
 import queue
 import threading
@@ -11,15 +12,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from search import worker
+from objectives import OBJECTIVES, SCORES
+from search import load_study, with_overrides, worker
 from search.checkpoint import Checkpoint
 from search.configuration import Configuration, Training
 from search.exporting import opened
 from search.fusing import UNMEASURED, key_of
 from search.group import Group
 from search.orders import Assignment, Message, News, Orders
+from search.preparation import problem_of, task_of
 from search.storage import Storage
 from search.trial import Report, Trial
 from search.worker import STATES, TuneTrainer
@@ -53,6 +57,13 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "PAUSE", 0.0)
     monkeypatch.setattr(worker, "PATIENCE", (0.01,))
 
+
+DISCRETE: dict[str, Callable[[int, np.random.Generator], Any]] = {
+    "flags": lambda n, draw: (draw.random((n, 3)) < (0.5, 0.2, 0.03)) * 1.0,
+    "counts": lambda n, draw: draw.poisson((0.5, 3, 30), (n, 3)) * 1.0,
+    "half zeros": lambda n, draw: np.where(draw.random((n, 3)) < 0.5, 0.0, draw.lognormal(size=(n, 3))),
+    "every row twice": lambda n, draw: np.repeat(draw.standard_normal((n // 2, 3)), 2, axis=0),
+}
 
 Started = Callable[..., tuple[Any, Desk, Message]]
 
@@ -296,3 +307,20 @@ def test_a_gpu_that_is_only_logical_trains_on_the_cores(
     desk.put(first.trainer, assignments(4))
     messages = heard(trainer, over(0))
     assert {message.device for message in messages} == {"gpu"}
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_every_score_judges_discrete_rows_in_a_trainer(name: str, started: Started, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = DISCRETE[name](300, np.random.default_rng(0))
+    np.savetxt(table, rows, delimiter=",", header="a,b,c", comments="", fmt="%.17g")
+    study = with_overrides(load_study("table"), data=str(table), epochs=6, trials=1)
+    study = replace(study, scores=tuple(SCORES))
+    task = replace(task_of(study, problem_of(study)), objectives=OBJECTIVES)
+    trainer, desk, first = started(task)
+    desk.put(first.trainer, assignments(4, 8))
+    news = all_news(heard(trainer, over(0, 1)))
+    assert not [each.error for each in news if each.error]
+    judged = news[-1].report.scores
+    assert set(judged) == set(task.judge.floors) >= {"ad", "kendall", "mmd", "overfit", "modes", "clusters"}
+    assert all(map(math.isfinite, judged.values())) and 0 < news[-1].report.fit < 1e5
