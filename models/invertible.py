@@ -86,7 +86,7 @@ def _limits(column: Tensor) -> Tensor:
     Its least or largest value is one where it occurs more than once, or the column has few different values; and where
     no value is on the other side of 0, 0 is.
     """
-    values, counts = column.unique(return_counts=True)
+    values, counts = torch.unique(column, return_counts=True)
     few = len(values) <= min(FEW, len(column) // 2)
     low = values[0] if few or counts[0] > 1 else 0.0 if values[0] >= 0 else -torch.inf
     high = values[-1] if few or counts[-1] > 1 else 0.0 if values[-1] <= 0 else torch.inf

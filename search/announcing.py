@@ -9,6 +9,7 @@ from search.naming import short_name
 from search.recorded import DESCRIPTION, WINNER
 from search.store import Store
 from search.tables import SHOWN, STYLES, real_rows, scores_shown, shortfall
+from search.verbosity import decoration
 from search.view import runs_page
 
 READING = """\
@@ -31,8 +32,9 @@ def announce(store: Store, name: str) -> None:
     for run_id, won in ((found.winner, "false"), (now, "true")):
         if run_id and found.winner != now:
             store.log(run_id, tags={WINNER: won})
-    text = description(board, winner, runs_page(found.experiment))
-    store.log(found.run_id, tags={WINNER: now, DESCRIPTION: text})
+    store.log(found.run_id, tags={WINNER: now})
+    with decoration("no description in MLflow"):
+        store.log(found.run_id, tags={DESCRIPTION: description(board, winner, runs_page(found.experiment))})
 
 
 def description(board: Leaderboard, winner: Entry | None, page: str) -> str:

@@ -1,8 +1,6 @@
 """What a search leaves when it has ended, beside its record: a report, and its winner in the registry."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search.errors import InputError
+from search.verbosity import decoration
 
 
 def publish(console: Console, plan: Any) -> None:
@@ -18,27 +17,18 @@ def publish(console: Console, plan: Any) -> None:
     from search.report.writing import keep_report
 
     console.print()
-    with _warned(console, "no report was written"):
+    with decoration("no report was written"):
         console.print(f"report: {keep_report(plan.store, plan.name)}", soft_wrap=True, highlight=False)
-    with _warned(console, "the winner isn't registered"):
+    with decoration("the winner isn't registered"):
         console.print(f"registered: {escape(register(plan).told())}", soft_wrap=True, highlight=False)
 
 
-def enclose_report(console: Console, store: Any, name: str, folder: Path) -> None:
+def enclose_report(store: Any, name: str, folder: Path) -> None:
     """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
     from search.report.writing import REPORT, keep_report
 
     try:
         store.fetch(store.search(name).run_id, REPORT, folder)
     except InputError:
-        with _warned(console, "no report was written"):
+        with decoration("no report was written"):
             shutil.copyfile(keep_report(store, name), folder / REPORT)
-
-
-@contextmanager
-def _warned(console: Console, what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"[yellow]warning:[/] {what}: {escape(said)}", soft_wrap=True, highlight=False)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from search.cli_output import printer, tell
+from search.cli_output import printer, tell, warnings_shown
 from search.errors import InputError, unknown
 from search.verbosity import choose, verbose
 
@@ -57,7 +57,8 @@ def call(app: typer.Typer) -> int:
     """Run the command line; its exit code, 2 for a user's mistake and 1 for one of genseek's own."""
     choose("normal")
     try:
-        return app(standalone_mode=False) or 0
+        with warnings_shown():
+            return app(standalone_mode=False) or 0
     except InputError as error:
         said = str(error)
         if verbose():

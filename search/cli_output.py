@@ -1,18 +1,61 @@
 """What commands share: the store they open, and how they print."""
 
 import json
+import logging
 import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from search.verbosity import quiet
+from search.verbosity import LOGGER, quiet, verbose
 
 WIDE = 120  # columns of a file or a pipe
+LOG = "genseek.log"  # in the store's folder
+
+
+class _Warnings(logging.Handler):
+    """Shows each warning in one line on standard error, and keeps its traceback in the log of the open store."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self.folder: Path | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said, whole = record.getMessage(), self.format(record)
+        try:
+            if self.folder is not None:
+                with (self.folder / LOG).open("a", encoding="utf-8") as file:
+                    file.write(f"{whole}\n")
+                said += f" (more in {self.folder / LOG})"
+        except OSError:
+            pass  # a store that can't be written
+        if verbose():
+            printer(stderr=True).print(escape(whole), highlight=False)
+        elif not quiet():
+            printer(stderr=True).print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True, highlight=False)
+
+
+_warnings = _Warnings()
+
+
+@contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Show what genseek's logger warns of, and nowhere else."""
+    _warnings.folder, before = None, LOGGER.propagate
+    LOGGER.addHandler(_warnings)
+    LOGGER.propagate = False
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(_warnings)
+        LOGGER.propagate = before
 
 
 def tell(error: str) -> None:
@@ -41,7 +84,9 @@ def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False
     from search.store import Store
 
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-    return Store(folder or Path("genseek-store"), uri, create)
+    store = Store(folder or Path("genseek-store"), uri, create)
+    _warnings.folder = store.folder
+    return store
 
 
 def print_links(console: Console, search: str, links: dict[str, str]) -> None:

@@ -59,7 +59,7 @@ def export(
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     missing = write(opened, board, number, out)
-    cli_ending.enclose_report(printer(), opened, name, out)
+    cli_ending.enclose_report(opened, name, out)
     line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
     printer().print(line, soft_wrap=True, highlight=False)
     if missing:

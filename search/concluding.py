@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.noise import hashed_seed
 from objectives import REFERENCES
 from objectives.problems.problem import Array
 from search import plots
@@ -20,6 +21,7 @@ from search.planning import Plan
 from search.recorded import FRONT
 from search.store import SUMMARY
 from search.study_json import goals_json
+from search.verbosity import decoration
 
 
 def tests(
@@ -57,7 +59,7 @@ def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
     judged: dict[str, dict[str, dict[str, float]]] = {"validation": {}, "test": {}}
     for split, judge, held in (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, rows.test)):
         for name, draw in REFERENCES.items():
-            generator = np.random.default_rng([seed, len(name)])
+            generator = np.random.default_rng([seed, hashed_seed(seed, split, name)])
             drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.draws)])
             verdict = judge(drawn)
             judged[split][name] = verdict.values | {"fit": verdict.fit}
@@ -92,15 +94,16 @@ def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
     with tempfile.TemporaryDirectory() as pictures:
         checkpoint = store.fetch(winner.run_id, "checkpoint", Path(pictures))
         picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])
-        path = Path(pictures) / "asymmetry.png"
-        if plots.asymmetry(board, path):
-            store.save(parent, path)
+        with decoration("no picture of fit against asymmetry"):
+            path = Path(pictures) / "asymmetry.png"
+            if plots.asymmetry(board, path):
+                store.save(parent, path)
 
 
 def picture(plan: Plan, checkpoint: Path, rows: Array, run_ids: Sequence[str]) -> None:
     """Keep a picture of a generator's samples beside held-out rows `[n, columns]` with some runs."""
-    sample = opened(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
-    with tempfile.TemporaryDirectory() as folder:
+    with decoration("no picture of samples"), tempfile.TemporaryDirectory() as folder:
+        sample = opened(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
         path = Path(folder) / "samples.png"
         plots.samples_beside(rows, sample, plan.task.columns, path)
         for run_id in run_ids:

@@ -33,6 +33,8 @@ from search.recorded import CONFIRMED_OF, VERDICT
 from search.storage import Storage
 from search.tuning import tune_trials
 
+DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
+
 
 @dataclass(frozen=True)
 class _Trained:
@@ -62,7 +64,7 @@ def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
 def confirm_search(
     plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()
 ) -> list[Finalist]:
-    """Confirm the best of a finished search, and record which of them won; what `confirm` returns.
+    """Confirm the best of a finished search, and record which of them won, if any; what `confirm` returns.
 
     Raises:
         InputError: as `confirm`, or the store can't be written, or the storage read.
@@ -92,22 +94,27 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
         return []
     rows, judge = plan.task.rows.test, plan.test_judge
     samples = np.stack([np.stack([_drawn(plan, *each) for each in _networks(own)]) for own in trained])
-    verdicts = judge.each(samples.reshape(-1, *samples.shape[2:]))
-    verdicts_of = [verdicts[start : start + seeds] for start in range(0, len(verdicts), seeds)]
-    fits = np.array([[verdict.fit for verdict in own] for own in verdicts_of])
-    repeats = resampled(judge, rows, samples[:, :, 0], plan.study.budget.seed)
+    judged = judge.each(samples.reshape(-1, *samples.shape[2:]))
+    judged_of = [judged[start : start + seeds] for start in range(0, len(judged), seeds)]
+    fits, seed = np.array([[verdict.fit for verdict in own] for own in judged_of]), plan.study.budget.seed
+    repeats = resampled(judge, rows, samples[:, :, 0], seed)
     spans = [interval(own, again) for own, again in zip(fits, repeats, strict=True)]
     means = np.log(fits).mean(1)
-    scores = [
-        {name: float(np.mean([each.values[name] for each in own])) for name in judge.floors} for own in verdicts_of
-    ]
+    scores = [{name: float(np.mean([each.values[name] for each in own])) for name in judge.floors} for own in judged_of]
     goals = plan.study.goals
     broken = [goals.violation(values, own.entry.facts) > 0 for values, own in zip(scores, trained, strict=True)]
-    able = [place for place, breaks in enumerate(broken) if not breaks] or list(range(len(trained)))
-    best = min(able, key=lambda place: means[place])
-    equal = [place for place in able if spans[place][0] <= spans[best][1]]
+    whole = np.flatnonzero(np.isfinite(means)).tolist()  # those of which every network could be judged
+    able = [place for place in whole if not broken[place]] or whole
+    best = min(able, key=lambda place: means[place], default=None)
+    equal = [place for place in able if spans[place][0] <= spans[best][1]] if best is not None else []
     sizes = [own.entry.facts.get("parameters", math.inf) for own in trained]
-    winner = min(equal, key=lambda place: (sizes[place], means[place]))
+    winner = min(equal, key=lambda place: (sizes[place], means[place]), default=None)
+    verdicts = ["breaks a bound" if breaks else "" for breaks in broken]
+    for place in range(len(trained)):
+        if place not in whole:
+            verdicts[place] = DIVERGED
+        elif place in equal:
+            verdicts[place] = "winner" if place == winner else "tie"
     return [
         Finalist(
             own.entry.trial,
@@ -117,9 +124,9 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
             tuple(fits[place].tolist()),
             scores[place],
             *spans[place],
-            1.0 if place == winner else advantage(fits[winner], fits[place]),
+            1.0 if winner in (None, place) else advantage(fits[winner], fits[place], seed),
             sizes[place],
-            "winner" if place == winner else "tie" if place in equal else "breaks a bound" if broken[place] else "",
+            verdicts[place],
             own.checkpoints[int(np.argmin(own.validated))],
             own.entry.run_id,
         )
@@ -152,12 +159,8 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: f
                 shown = [finalist.run_id, *([parent] if finalist.verdict == "winner" else [])]
                 picture(plan, folder, plan.task.rows.test, shown)
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
-    winner = next(each for each in finalists if each.verdict == "winner")
-    plan.store.log(
-        parent,
-        [("best_confirmed_fit", float(f"{winner.fit:.6g}"), 0, now)],
-        tags={CONFIRMED_OF: str(plan.study.budget.trials)},
-    )
+    best = [("best_confirmed_fit", float(f"{each.fit:.6g}"), 0, now) for each in finalists if each.verdict == "winner"]
+    plan.store.log(parent, best, tags={CONFIRMED_OF: str(plan.study.budget.trials)})
     announce(plan.store, plan.name)
     shutil.rmtree(plan.folder, ignore_errors=True)
     with suppress(OSError):
@@ -196,7 +199,7 @@ def _trained(
         return []
     ended = sorted(entries.entries({}, {}), key=lambda entry: entry.trial)
     places = [storage.at(f"{number:05d}") for number in range(len(points))]
-    fits = [entry.fit if entry.outcome == "finished" else WORST for entry in ended]
+    fits = [entry.fit if entry.outcome == "finished" and entry.fit < WORST else math.inf for entry in ended]
     return [
         _Trained(entry, places[start : start + seeds], fits[start : start + seeds], fresh[start : start + seeds])
         for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
@@ -212,7 +215,7 @@ def _drawn(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Samples `[draws, m, columns]` of a fresh network; what could not be trained draws nothing that can be judged."""
     rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.draws
-    if validated >= WORST:
+    if math.isinf(validated):
         return np.full((count, rows, columns), np.nan)
     with checkpoint.fetched() as folder:
         generator = opened(folder)

@@ -18,13 +18,13 @@ class Finalist:
         trial: its number in the search.
         configuration: what was trained.
         searched: fit on validation rows that the search chose it by.
-        validated: the same of each fresh network.
+        validated: the same of each fresh network; infinite where one diverged or failed.
         fits: of each fresh network on test rows; infinite where one could not be judged.
         scores: means over the networks.
-        low, high: 95 % interval of the fit.
+        low, high: 95 % interval of the fit; infinite where it is unknown.
         p_value: that the winner is better by chance alone; 1 for the winner.
         parameters: of one network.
-        verdict: "winner", "tie" with the winner, "breaks a bound", or "".
+        verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no fit), or "".
         checkpoint: where the network is that judged best on validation rows.
         run_id: of the trial in the store.
     """
@@ -50,7 +50,10 @@ class Finalist:
 
     @property
     def optimism(self) -> float:
-        """How much worse fresh networks are on the rows that the search chose by: their fit over its, less 1."""
+        """How much worse fresh networks are on the rows that the search chose by: their fit over its, less 1.
+
+        Infinite where one diverged or failed.
+        """
         return _mean(self.validated) / self.searched - 1
 
     def described(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Axes: k configurations, R networks of each, B bootstrap samples, m rows.
 """
 
 import itertools
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +16,8 @@ Array: TypeAlias = NDArray[np.float64]
 
 REPEATS = 200
 SPAN = (2.5, 97.5)  # percentiles
+KNOWN = 0.5  # share of bootstrap samples that must have been judged: an interval of fewer would say nothing
+MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many random ones stand for all
 
 
 def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int = REPEATS) -> Array:
@@ -35,26 +38,34 @@ def interval(fits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float
     """95 % interval of the geometric mean of fits `[R]`, from their values `[R, B]` on bootstrap samples of the rows.
 
     Each bootstrap sample also chooses among the networks. Rows drawn twice make every sample look farther away, so only
-    the spread of the bootstrap counts, and not where it lies. (inf, inf) where a network could not be judged.
+    the spread of the bootstrap counts, and not where it lies. (inf, inf), which is unknown, where a network, or half of
+    the bootstrap samples, could not be judged.
     """
-    found = np.log(np.asarray(fits, dtype=np.float64))
-    if not np.all(np.isfinite(found)) or not np.all(np.isfinite(again)):
+    found = np.asarray(fits, dtype=np.float64)
+    judged = np.all(np.isfinite(again) & (again > 0), axis=0)
+    if not np.all(np.isfinite(found) & (found > 0)) or np.mean(judged) <= KNOWN:
         return np.inf, np.inf
-    count, repeats = again.shape
+    logs = np.log(again[:, judged])
+    count, repeats = logs.shape
     chosen = np.random.default_rng([seed, 8]).integers(count, size=(count, repeats))
-    means = np.take_along_axis(np.log(again), chosen, axis=0).mean(0)
-    low, high = np.exp(found.mean() + np.percentile(means - means.mean(), SPAN))
+    means = np.take_along_axis(logs, chosen, axis=0).mean(0)
+    low, high = np.exp(np.log(found).mean() + np.percentile(means - means.mean(), SPAN))
     return float(low), float(high)
 
 
-def advantage(better: ArrayLike, other: ArrayLike) -> float:
-    """One-sided p-value that fits `better` `[R]` have the smaller geometric mean than `other` `[S]` by chance.
+def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
+    """One-sided p-value that fits `better` `[R]` have a smaller geometric mean than `other` `[S]`.
 
-    The share, among all ways to deal the R + S networks out to both, of those with at least this difference.
+    The share, among all ways to deal the R + S networks out to both, of those with at least this difference; where
+    there are more than 20,000 ways, among so many random ones and the one seen. What could not be judged is the worst.
     """
-    first, second = np.log(np.asarray(better, float)), np.log(np.asarray(other, float))
-    together = np.clip(np.concatenate([first, second]), -1e3, 1e3)
-    total, size = together.sum(), len(first)
-    seen = np.array([together[list(own)].sum() for own in itertools.combinations(range(len(together)), size)])
-    gaps = seen / size - (total - seen) / len(second)
+    first, second = (np.asarray(fits, dtype=np.float64) for fits in (better, other))
+    together = np.clip(np.log(np.fmax(np.concatenate([first, second]), np.finfo(np.float64).tiny)), -1e3, 1e3)
+    total, size, count = together.sum(), len(first), len(first) + len(second)
+    if math.comb(count, size) <= MOST_DEALS:
+        sums = np.array([together[list(own)].sum() for own in itertools.combinations(range(count), size)])
+    else:
+        dealt = np.random.default_rng([seed, 9]).permuted(np.tile(together, (MOST_DEALS, 1)), axis=1)
+        sums = np.concatenate([[together[:size].sum()], dealt[:, :size].sum(1)])
+    gaps = sums / size - (total - sums) / len(second)
     return float(np.mean(gaps <= gaps[0] + 1e-12))

@@ -93,7 +93,10 @@ def plan_resume(store: Store, name: str, more: int = 0, storage: str | None = No
         _fetch(store, name, path)
     with Journal(path) as journal:
         header, _ = journal.read()
-    study = study_from(header["study"])
+    try:
+        study = study_from(header["study"])
+    except InputError as error:
+        raise InputError(f"search {name!r} can't go on with the plug-ins as they are now: {error}") from error
     if more and study.sampler in LISTED:
         raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")
     budget = replace(study.budget, trials=study.budget.trials + more)

@@ -6,10 +6,12 @@ the registries itself. What isn't installed travels to the workers by value.
 
 import inspect
 import pickle
+import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -35,7 +37,9 @@ REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
 TAKEN = {"models": ("model", "objective", *arguments_of(Training)), "scores": (), "problems": ("name",)}
 TAKEN["objectives"] = TAKEN["models"]
 
-_origins: dict[tuple[str, str], str] = {}  # by kind and name: a file that was changed may replace what it gave before
+_NOWHERE = ModuleType("nowhere")
+_origins: dict[tuple[str, str], str] = {}  # by kind and name, as a user knows it
+_homes: dict[tuple[str, str], str] = {}  # the same: a file that was changed may replace what it gave before
 _files: dict[Path, tuple[str, ModuleType]] = {}
 
 
@@ -49,7 +53,7 @@ def merge_installed() -> None:
     for kind in REGISTRIES:
         for point in metadata.entry_points(group=f"genseek.{kind}"):
             origin = f"entry point {point.name} = {point.value}"
-            _merge(kind, point.name, _imported(point.load, origin), origin)
+            _merge(kind, point.name, _imported(point.load, origin), origin, origin)
 
 
 def merge_module(name: str, folder: Path) -> None:
@@ -63,10 +67,9 @@ def merge_module(name: str, folder: Path) -> None:
         InputError: the module can't be imported, has none of the dicts, or something in them can't be merged.
     """
     origin = f"plug-in {name}"
-    if name.endswith(".py"):
-        module = _executed((folder / name).resolve(), origin)
-    else:
-        module = _imported(lambda: import_module(name), origin)
+    path = (folder / name).resolve()
+    file = name.endswith(".py")
+    module = _executed(path, origin) if file else _imported(lambda: import_module(name), origin)
     found = {kind: vars(module)[kind.upper()] for kind in REGISTRIES if kind.upper() in vars(module)}
     if not found:
         raise InputError(f"{origin}: expected at least one of {', '.join(kind.upper() for kind in REGISTRIES)}")
@@ -74,7 +77,37 @@ def merge_module(name: str, folder: Path) -> None:
         if not isinstance(entries, dict):
             raise InputError(f"{origin}: {kind.upper()} is {entries!r}, expected a dict of classes by name")
         for entry, thing in list(entries.items()):
-            _merge(kind, entry, thing, origin)
+            _merge(kind, entry, thing, origin, str(path) if file else name)
+
+
+@contextmanager
+def blamed(where: str, **names: Iterable[str]) -> Iterator[None]:
+    """Tell an error that a plug-in's code raises, or that comes of what it returns, as its author's.
+
+    Args:
+        where: what the line begins with.
+        names: of what is at work, by registry: `models=["net"], objectives=["energy"]`.
+
+    Raises:
+        InputError: an error passed through a plug-in's file, or one of `names` is a plug-in.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        at_work = [(kind, name, REGISTRIES[kind][0].get(name)) for kind, own in names.items() for name in own]
+        foreign = [each for each in at_work if each[2] is not None and not _ours(each[2])]
+        places = {str(path) for path in _files} | {_file_of(thing) for *_, thing in foreign}
+        frames = [(at.filename, at.lineno) for at in traceback.extract_tb(error.__traceback__) if at.filename in places]
+        if not frames and not foreign:
+            raise
+        file, line = frames[-1] if frames else _defined(foreign[0][2])
+        origins = dict.fromkeys(_origins.get((kind, name)) or f"{kind[:-1]} {name!r}" for kind, name, _ in foreign)
+        culprit = ", ".join(origins) or f"plug-in {Path(file).name}"
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        place = f" ({Path(file).name}, line {line})" if file else ""
+        raise InputError(f"{where}: {culprit}: {said}{place}") from error
 
 
 def source_of(model: str) -> str | None:
@@ -83,7 +116,7 @@ def source_of(model: str) -> str | None:
     A class of a program or a notebook has no such text: to import it would be to run the program.
     """
     thing = MODELS[model]
-    if thing.__module__.partition(".")[0] == "models":
+    if _ours(thing):
         return None
     for text, module in [*_files.values(), *_text_of(sys.modules.get(thing.__module__))]:
         given = vars(module).get("MODELS")
@@ -102,6 +135,27 @@ def packed(value: Any, out_of_band: Callable[[pickle.PickleBuffer], Any] | None 
         if top in sys.modules and not _installed(sys.modules[top]):
             cloudpickle.register_pickle_by_value(sys.modules[top])
     return bytes(cloudpickle.dumps(value, protocol=5, buffer_callback=out_of_band))
+
+
+def _ours(thing: Any) -> bool:
+    return str(thing.__module__).partition(".")[0] in ("models", "objectives")
+
+
+def _file_of(thing: Any) -> str:
+    """Path of the file that a plug-in's class comes from, or an empty string."""
+    executed = [str(path) for path, (_, module) in _files.items() if module.__name__ == thing.__module__]
+    return executed[0] if executed else str(vars(sys.modules.get(thing.__module__) or _NOWHERE).get("__file__") or "")
+
+
+def _defined(thing: Any) -> tuple[str, int]:
+    """Path and line at which a plug-in's class is defined; no path where that isn't known."""
+    file = _file_of(thing)
+    if file and Path(file).exists():
+        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if re.match(rf"\s*class {re.escape(thing.__name__)}\b", line):
+                return file, number
+    return file, 1
 
 
 def _text_of(module: ModuleType | None) -> list[tuple[str, ModuleType]]:
@@ -145,7 +199,7 @@ def _imported(load: Callable[[], Any], origin: str) -> Any:
         ) from error
 
 
-def _merge(kind: str, name: str, thing: Any, origin: str) -> None:
+def _merge(kind: str, name: str, thing: Any, origin: str, home: str) -> None:
     registry, base = REGISTRIES[kind]
     where = f"{origin}: {kind.removesuffix('s')} {name!r}"
     if registry.get(name) is thing:
@@ -155,11 +209,11 @@ def _merge(kind: str, name: str, thing: Any, origin: str) -> None:
         raise InputError(f"{where} is {thing!r}, expected a subclass of {base.__module__}.{base.__qualname__}")
     if inspect.isabstract(thing):
         raise InputError(f"{where} doesn't define {', '.join(sorted(thing.__abstractmethods__))}")
-    if name in registry and _origins.get((kind, name)) != origin:
+    if name in registry and _homes.get((kind, name)) != home:
         holder = _origins.get((kind, name)) or f"{registry[name].__module__}.{registry[name].__qualname__}"
         raise InputError(f"{where}: the name is taken by {holder}")
     _check_arguments(thing, TAKEN[kind], where)
-    registry[name], _origins[kind, name] = thing, origin
+    registry[name], _origins[kind, name], _homes[kind, name] = thing, origin, home
 
 
 def _check_arguments(constructor: Any, taken: tuple[str, ...], where: str) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast, get_args
 
+import numpy as np
 import torch
 
 from models import MODELS, Shape
 from models.features import FEATURES
+from models.noise import Noise
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from search.budget import Device
@@ -19,7 +21,8 @@ from search.errors import InputError, unknown
 from search.goals import FACTS
 from search.keys import LISTED
 from search.keys import fuse as fused
-from search.plugins import packed, source_of
+from search.pack import Pack
+from search.plugins import blamed, packed, source_of
 from search.schema import arguments_of
 from search.study import Study
 from search.task import Task
@@ -32,10 +35,12 @@ def problem_of(study: Study) -> Problem:
     Raises:
         InputError: the problem can't be made of these arguments, or there is something wrong with the data.
     """
+    where = f"problem {study.problem}"
     try:
-        return PROBLEMS[study.problem](**study.problem_arguments)
+        with blamed(where, problems=[study.problem]):
+            return PROBLEMS[study.problem](**study.problem_arguments)
     except ValueError as error:
-        raise InputError(f"problem {study.problem}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
 
 
 def task_of(study: Study, problem: Problem) -> Task:
@@ -44,7 +49,8 @@ def task_of(study: Study, problem: Problem) -> Task:
     Raises:
         InputError: the rows can't be judged.
     """
-    rows = problem.rows(study.budget.seed)
+    with blamed(f"problem {study.problem}", problems=[study.problem]):
+        rows = problem.rows(study.budget.seed)
     shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
     judge = judge_of(study, problem, rows, rows.validation)
     budget = study.budget
@@ -74,15 +80,16 @@ def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
     Raises:
         InputError: the rows can't be judged.
     """
+    where, scores = f"problem {study.problem}", {name: SCORES[name] for name in study.scores}
     try:
-        scores = {name: SCORES[name] for name in study.scores}
-        return judge_for(problem, rows.train, held, len(held), study.budget.seed, scores)
+        with blamed(where, problems=[study.problem], scores=scores):
+            return judge_for(problem, rows.train, held, len(held), study.budget.seed, scores)
     except ValueError as error:
-        raise InputError(f"problem {study.problem}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
 
 
 def check(study: Study, task: Task) -> int:
-    """Build every model at the corners of its space and take one step of training; how many corners that were.
+    """Build every model at the corners of its space, take one step of training, and judge one; how many corners.
 
     Raises:
         InputError: something is out of its range, doesn't fit the data, or more is asked of this machine than it has.
@@ -98,16 +105,46 @@ def check(study: Study, task: Task) -> int:
             raise InputError(f"[training] features: {error}") from error
     count = 0
     for configuration in corners(study):
+        pair = f"study {study.name}: [models.{configuration.model}] with [objectives.{configuration.objective}]"
         try:
-            trial = Trial(configuration, replace(task, rows=some), seed=0)
-            pack = trial.untrained()
-            pack.advance()
-            draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
+            with blamed(pair, models=[configuration.model], objectives=[configuration.objective]):
+                trial = Trial(configuration, replace(task, rows=some), seed=0)
+                pack = trial.untrained()
+                _check_step(pack, len(task.columns))
+                draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
         except ValueError as error:
-            pair = f"[models.{configuration.model}] with [objectives.{configuration.objective}]"
-            raise InputError(f"study {study.name}: {pair}: {error}") from error
+            raise InputError(f"{pair}: {error}") from error
         count += 1
+    with blamed(f"study {study.name}", scores=study.scores):
+        task.judge(task.rows.validation[np.newaxis])
     return count
+
+
+def _check_step(pack: Pack, columns: int) -> None:
+    """Take a step of training, and look at what it gives and whether it can teach anything.
+
+    Raises:
+        ValueError: a loss or a sample has another shape than it must, or no gradient reaches a parameter.
+    """
+    count, rows = len(pack.seeds), torch.stack(pack.rows)
+    noise = Noise(pack.seeds, rows.shape[1], pack.device)
+    loss = pack.objective.loss(pack.model, rows, noise)
+    if loss.shape != (count,):
+        raise ValueError(f"the loss of {count} networks has shape {list(loss.shape)}, expected [{count}]")
+    parameters = [parameter for parameter in pack.model.parameters() if parameter.numel()]
+    if parameters:
+        if not loss.requires_grad:
+            raise ValueError("the network learns nothing: its loss depends on no parameter (is there a detach?)")
+        gradients = torch.autograd.grad(loss.sum(), parameters, allow_unused=True, materialize_grads=True)
+        if not any(gradient.any() for gradient in gradients):
+            raise ValueError("the network learns nothing: no gradient reaches any of its parameters")
+    pack.advance()
+    with torch.no_grad():
+        sample = pack.averaged.sample(Noise(pack.seeds, 2, pack.device))
+    if sample.shape != (count, 2, columns):
+        raise ValueError(
+            f"a sample of 2 rows of {count} networks has shape {list(sample.shape)}, expected {[count, 2, columns]}"
+        )
 
 
 def corners(study: Study) -> Iterator[Configuration]:

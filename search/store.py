@@ -24,7 +24,7 @@ from search.inputs import input_of
 from search.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
 from search.tracking import CURE, pages, told
-from search.verbosity import hush
+from search.verbosity import decoration, hush
 
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
@@ -83,6 +83,7 @@ class Store:
             experiment = experiment_of(self._client, study, location)
             run = self._client.create_run(experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
             run_id = str(run.info.run_id)
+        with decoration("no view of the search in MLflow"):
             state = view.state_tag(name, run_id, axes or Axes())
             self._client.set_experiment_tag(experiment, view.tag_of(name), state)
         self.log(run_id, params=params)

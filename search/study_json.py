@@ -1,13 +1,18 @@
 """A study as JSON, with all that was changed on the command line, so that a search can go on without its file."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from models import MODELS
+from objectives import OBJECTIVES, PROBLEMS, SCORES
 from search.budget import Budget
 from search.domain import Choice, Domain, Fixed, Range
+from search.errors import InputError, unknown
 from search.goals import Goals
-from search.keys import plugins_merged
+from search.keys import plugins_merged, refuse_others
+from search.schema import arguments_of
 from search.study import Domains, Study
 
 KINDS = {"fixed": Fixed, "choice": Choice, "range": Range}
@@ -35,10 +40,10 @@ def study_from(written: dict[str, Any]) -> Study:
     """Study of its JSON form; its plug-ins are merged.
 
     Raises:
-        InputError: a plug-in is gone, or can't be merged any more.
+        InputError: a plug-in is gone, can't be merged any more, or lacks what the study names.
     """
     plugins = plugins_merged(written, Path())
-    return Study(
+    study = Study(
         **written
         | {
             "budget": Budget(**written["budget"]),
@@ -50,6 +55,30 @@ def study_from(written: dict[str, Any]) -> Study:
             "goals": goals_from(written.get("goals", {})),
         }
     )
+    _check_plugins(study)
+    return study
+
+
+def _check_plugins(study: Study) -> None:
+    """Refuse what plug-ins, which may have changed since, don't have any more."""
+    registries: tuple[tuple[str, Mapping[str, Any], dict[str, Domains]], ...] = (
+        ("models", MODELS, study.models),
+        ("objectives", OBJECTIVES, study.objectives),
+    )
+    for kind, registry, own in registries:
+        for name, domains in own.items():
+            if name not in registry:
+                raise InputError(f"[{kind}.{name}]: {unknown(kind.removesuffix('s'), name, registry)}")
+            arguments = arguments_of(registry[name])
+            refuse_others(domains, list(arguments), f"[{kind}.{name}]")
+            for key, domain in domains.items():
+                for value in domain.corners():
+                    arguments[key].checked(value)
+    if study.problem not in PROBLEMS:
+        raise InputError(f"[problem] name: {unknown('problem', study.problem, PROBLEMS)}")
+    for name in study.scores:
+        if name not in SCORES:
+            raise InputError(f"scores: {unknown('score', name, SCORES)}")
 
 
 def goals_json(goals: Goals) -> dict[str, Any]:

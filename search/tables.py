@@ -1,5 +1,6 @@
 """What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -62,8 +63,11 @@ def show_finalists(
     """Print what fresh networks scored on test rows, and who won."""
     rows = []
     for each in finalists:
-        cells = [f"trial {each.trial}", short_name(each.configuration), f"{each.parameters:.0f}", f"{each.fit:.2f}"]
-        cells += [f"{each.low:.2f}-{each.high:.2f}", f"{each.p_value:.3f}", f"{each.optimism:+.0%}", each.verdict]
+        known, span = math.isfinite(each.fit), math.isfinite(each.high)
+        cells = [f"trial {each.trial}", short_name(each.configuration), f"{each.parameters:.0f}"]
+        cells += [f"{each.fit:.2f}" if known else "-", f"{each.low:.2f}-{each.high:.2f}" if span else "-"]
+        gap = f"{each.optimism:+.0%}" if math.isfinite(each.optimism) else "-"
+        cells += [f"{each.p_value:.3f}", gap, each.verdict]
         rows.append(Line(cells, "bold" if each.verdict == "winner" else ""))
     for reference, scores in references.items():
         rows.append(Line(["reference", reference, "", f"{scores['fit']:.2f}", "", "", "", ""], "blue"))

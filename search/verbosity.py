@@ -1,6 +1,11 @@
-"""How much this process says: `quiet`, `normal` or `verbose`."""
+"""How much this process says: `quiet`, `normal` or `verbose`; and what only embellishes a result, whose errors it says.
+
+Warnings go to the logger "genseek": the command line shows each in one line, and keeps its traceback in a file.
+"""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 Level = Literal["quiet", "normal", "verbose"]
@@ -27,3 +32,19 @@ def hush(*loggers: str) -> None:
     """Silence loggers whose errors are raised as well, and told in one line, unless all is wanted."""
     for name in loggers:
         logging.getLogger(name).setLevel(logging.INFO if verbose() else logging.CRITICAL)
+
+
+LOGGER = logging.getLogger("genseek")
+
+
+@contextmanager
+def decoration(what: str) -> Iterator[None]:
+    """Let a picture, a report, a description or an entry of the registry fail without ending what it embellishes.
+
+    Its error becomes a warning, "WHAT: why", with the traceback in the log.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        LOGGER.warning("%s: %s", what, said, exc_info=error)

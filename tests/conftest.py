@@ -87,7 +87,7 @@ def clean_registries() -> Iterator[None]:
     from search import plugins
 
     dicts: list[dict[Any, Any]] = [registry for registry, _ in plugins.REGISTRIES.values()]
-    dicts += [plugins._origins, plugins._files]
+    dicts += [plugins._origins, plugins._homes, plugins._files]
     before = [dict(entry) for entry in dicts]
     yield
     for entry, old in zip(dicts, before, strict=True):

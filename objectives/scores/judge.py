@@ -18,7 +18,8 @@ CUSTOMARY = {name: SCORES[name] for name in STANDARD}
 LARGEST = 4000
 LEAST = 50
 ROWS_IN_ALL = 400_000
-RANKS = 0.99  # a score that more than this share of real samples keep above 0 may rank: a ratio of 0 would decide all
+RANKS = 0.99  # a score that more than this share of real samples keep above 0 may rank: the others say too little
+LEAST_RATIO = 0.01  # of a score to its floor: one that is 0 by luck must not decide all
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Judge:
             if name not in floors or floors[name].n != len(reference.held):
                 raise ValueError(f"score {name}: expected a floor for {len(reference.held)} held rows")
         self.floors = {name: floors[name] for name in serving}
-        self.ranking = tuple(name for name in serving if serving[name].ranking and floors[name].positive > 0.0)
+        self.ranking = tuple(name for name in serving if serving[name].ranking and 0.0 < floors[name].positive < inf)
         if not self.ranking:
             raise ValueError(f"no score to rank by among {', '.join(scores) or 'none'}")
         self._reference = reference
@@ -112,7 +113,7 @@ class Judge:
             values[name] = np.median(measure.value.reshape(pack.shape[:2]), axis=1)
             if name in self.ranking:
                 middle = np.median(measure.positive.reshape(pack.shape[:2]), axis=1)
-                ratios[name] = middle / self.floors[name].positive
+                ratios[name] = np.maximum(middle / self.floors[name].positive, LEAST_RATIO)  # nan stays nan
         return [
             self._verdict(*({name: float(one[member]) for name, one in of.items()} for of in (values, ratios)))
             for member in range(len(pack))

@@ -8,7 +8,7 @@ from objectives import PROBLEMS, SCORES, STANDARD
 from objectives.problems.known import Gaussian1D, Gaussian2D, GaussianToUniform
 from objectives.problems.problem import Array
 from objectives.problems.table import Table
-from objectives.scores import Reference
+from objectives.scores import Measure, Reference
 from objectives.scores.judge import Floor, Judge, floors, judge_for
 
 PROBLEM = Gaussian2D()
@@ -237,3 +237,22 @@ def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
     assert judge.on(rows.validation)(drawn) == judge(drawn) != other(drawn)
     with pytest.raises(ValueError, match="expected a floor for 59 held rows"):
         judge.on(rows.test[1:])
+
+
+@pytest.mark.parametrize(
+    ("value", "fit"), [(0.0, 0.01 ** (1 / 4)), (-3.0, 0.01 ** (1 / 4)), (np.nan, np.inf), (np.inf, np.inf)]
+)
+def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, fit: float, judge: Judge) -> None:
+    class Odd(SCORES["ad"]):  # type: ignore[misc, name-defined]
+        def __call__(self, generated: Array) -> Measure:
+            return Measure(np.full(len(generated), value), np.full(len(generated), value))
+
+    rows, three = PROBLEM.rows(0), draws(3)
+    some = {name: SCORES[name] for name in judge.ranking}
+    floor = {name: judge.floors[name] for name in some} | {"odd": Floor(1.0, 2.0, 1.0, 400, 300)}
+    reference = Reference.of(rows.train, rows.test[:400], 0)
+    odd = Judge(reference, floor, {**some, "odd": Odd})
+    assert odd(three).fit == pytest.approx(fit * judge(three).fit ** (3 / 4))
+    for positive in (0.0, np.nan, np.inf):
+        nothing = floor | {"odd": Floor(1.0, 2.0, positive, 400, 300)}
+        assert "odd" not in Judge(reference, nothing, {**some, "odd": Odd}).ranking

@@ -98,9 +98,112 @@ def test_ties_go_to_the_smaller_and_are_called_ties(finished: Any, monkeypatch: 
 
 def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = finalists(finished, monkeypatch, [None, 1.0], [1.0, 50.0])
-    assert [(each.trial, each.verdict) for each in found] == [(1, "winner"), (0, "")]
+    assert [(each.trial, each.verdict) for each in found] == [(1, "winner"), (0, "diverged")]
     assert found[1].fit == math.inf
+    assert found[1].p_value == pytest.approx(1 / 20)
     json.dumps([each.described() for each in found])
+
+
+def test_where_none_can_be_judged_none_wins(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = finalists(finished, monkeypatch, [None, None], [1.0, 50.0])
+    assert [(each.trial, each.verdict, each.p_value) for each in found] == [(0, "diverged", 1.0), (1, "diverged", 1.0)]
+
+
+UNSTABLE = """
+import torch
+from torch import nn
+from models.adapter import pushforward_of
+
+class Net(nn.Module):
+    "Some seeds diverge: those whose last bias begins low."
+    def __init__(self, inputs: int, outputs: int, *, width: int = 8) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, width), nn.Linear(width, outputs)
+        self.register_buffer("scale", (self.last.bias[:1].detach() < LOW).float() * 3e38 * 10)
+    def forward(self, x):
+        rows = self.last(torch.tanh(self.first(x)))
+        return rows + self.scale * rows.abs().clamp_min(1e-3)
+
+MODELS = {"net": pushforward_of(Net)}
+"""
+UNSTABLE_STUDY = """
+plugins = ["net.py"]
+trials = 4
+epochs = 3
+grace = 3
+finalists = 2
+sampler = "random"
+[problem]
+name = "gaussian_2d"
+train = 100
+validation = 60
+test = 60
+[models.net]
+width = [8, 16]
+[objectives.energy]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clean_registries")
+def test_a_search_ends_whatever_fresh_networks_diverge(
+    genseek: Genseek, ray_cluster: None, store_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(UNSTABLE.replace("LOW", "-0.05"))
+    (tmp_path / "unstable.toml").write_text(UNSTABLE_STUDY)
+    where, out = ("--store", store_folder), tmp_path / "winner"
+    code, said, err = genseek("run", tmp_path / "unstable.toml", "--name", "unst", *where)
+    assert code == 0, err
+    assert "diverged" in said.partition("fresh networks on test rows")[2]
+    assert "warning" not in err
+    for words in (
+        ("best", "unst"),
+        ("resume", "unst"),
+        ("confirm", "unst", "--top", 1, "--seeds", 2),
+        ("report", "unst"),
+    ):
+        code, said, err = genseek(*words, *(("--out", tmp_path / "r.html") if words[0] == "report" else ()), *where)
+        assert code == 0, err
+    assert genseek("export", "unst", "--out", out, *where)[0] == 0
+    assert opened(out, (str(out / "plugin.py"),)).sample(9).isfinite().all()
+
+
+@pytest.mark.slow
+def test_no_decoration_ends_a_search(
+    genseek: Genseek, ray_cluster: None, store_folder: Path, tiny_study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any, **named: Any) -> Any:
+        raise RuntimeError("not today")
+
+    where = ("--store", store_folder)
+    with monkeypatch.context() as patched:
+        for place in (
+            "search.plots.samples_beside",
+            "search.plots.asymmetry",
+            "search.announcing.description",
+            "search.view.state_tag",
+            "search.report.writing.keep_report",
+            "search.registry.register",
+        ):
+            patched.setattr(place, broken)
+        code, said, err = genseek("run", tiny_study, "--name", "first", "--finalists", 1, "--trials", 4, *where)
+    assert code == 0, err
+    assert "winner" in said.partition("fresh networks on test rows")[2]
+    log = store_folder / "genseek.log"
+    warned = [line for line in err.splitlines() if line.startswith("warning: ")]
+    for what in (
+        "no picture of samples",
+        "no description in MLflow",
+        "no view",
+        "no report",
+        "the winner isn't registered",
+    ):
+        assert any(what in line and line.endswith(f"not today (more in {log})") for line in warned), (what, err)
+    assert log.read_text().count("Traceback (most recent call last)") == len(warned) >= 6
+    code, said, err = genseek("confirm", "first", "--top", 1, "--seeds", 2, *where)
+    assert code == 0 and "warning" not in err, err
+    assert "registered: gaussian_2d version 1, champion" in said
+    assert genseek("resume", "first", "--trials", "+2", *where)[0] == 0
 
 
 def test_what_breaks_a_bound_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,26 @@ def test_both_seeds_and_rows_widen_it() -> None:
 def test_what_could_not_be_judged_has_no_interval() -> None:
     assert interval([1.0, math.inf], np.ones((2, 10))) == (math.inf, math.inf)
     assert interval([1.0, 1.0], np.array([[1.0, math.inf], [1.0, 1.0]])) == (math.inf, math.inf)
+    assert interval([1.0, 0.0], np.ones((2, 10))) == (math.inf, math.inf)
+
+
+def test_bootstrap_samples_that_could_not_be_judged_are_left_out() -> None:
+    again = np.exp(np.random.default_rng(0).normal(0, 0.1, size=(2, 100)))
+    odd = np.repeat([[0.0], [1.0]], 30, axis=1)
+    for value in (0.0, math.nan, math.inf):
+        low, high = interval([1.0, 1.0], np.concatenate([again, np.where(odd == 0.0, value, odd)], axis=1))
+        assert (low, high) == pytest.approx(interval([1.0, 1.0], again), rel=0.05)
+
+
+def test_p_values_of_many_networks_come_of_random_deals_and_of_nothing_are_finite() -> None:
+    better, other = np.exp(np.random.default_rng(4).normal([[0.0], [0.5]], 1.0, size=(2, 12)))
+    exact = stats.permutation_test(
+        (np.log(better), np.log(other)), lambda x, y, axis: x.mean(axis) - y.mean(axis), alternative="less",
+        n_resamples=10**5, vectorized=True, rng=0,
+    ).pvalue  # fmt: skip
+    assert advantage(better, other) == pytest.approx(exact, abs=0.02)
+    assert advantage(np.ones(30), np.full(30, 2.0)) == pytest.approx(1 / 20_001)
+    assert advantage([0.0, 1.0], [1.0, math.inf]) == pytest.approx(1 / 6, abs=0.17)
 
 
 def test_it_covers_the_truth() -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -443,3 +444,93 @@ def test_keys_that_a_pair_shares_are_refused(tmp_path: Path) -> None:
     path = study(tmp_path, "mine", 'plugins = ["shared.py"]\n')
     with pytest.raises(InputError, match=r"\[models.mine\] and \[objectives.mmd\] both have a key bandwidth"):
         load_study(str(path))
+
+
+NETWORK = """
+import torch
+from torch import nn
+from models.adapter import pushforward_of
+
+class Net(nn.Module):
+    def __init__(self, inputs: int, outputs: int, *, width: int = 8) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, width), nn.Linear(WIDTH, outputs)
+    def forward(self, x):
+        return OUTPUT
+
+MODELS = {"net": pushforward_of(Net)}
+"""
+OUTPUT = "self.last(torch.tanh(self.first(x)))"
+
+
+def network(folder: Path, output: str = OUTPUT, width: str = "width", head: str = "") -> Path:
+    (folder / "net.py").write_text(NETWORK.replace("OUTPUT", output).replace("WIDTH", width))
+    return study(folder, "net", f'plugins = ["net.py"]\n{head}')
+
+
+@pytest.mark.parametrize(
+    ("output", "width", "message"),
+    [
+        (OUTPUT, "width + 1", r"RuntimeError: mat1 and mat2 shapes cannot be multiplied .* \(net.py, line 11\)"),
+        ("self.frist(x)", "width", r"AttributeError: 'Net' object has no attribute 'frist' \(net.py, line 11\)"),
+        ("self.last(torch.tanh(self.first(x)))[:, :1]", "width", r"Net must map \[2, 2\] to \[2, 2\], and gave .* 6\)"),
+        (f"({OUTPUT}).detach()", "width", r"the network learns nothing: its loss depends on no parameter .* line 6\)"),
+        (f"{OUTPUT} * 0", "width", r"the network learns nothing: no gradient reaches any .* \(net.py, line 6\)"),
+    ],
+)
+def test_what_a_plug_ins_code_does_wrong_is_told_with_its_file_and_line(
+    output: str, width: str, message: str, genseek: Any, tmp_path: Path
+) -> None:
+    code, _, err = genseek("check", network(tmp_path, output, width))
+    assert (code, err.count("\n")) == (2, 1)
+    assert re.search(rf"^error: study net: \[models.net\] with \[objectives.mmd\]: plug-in net.py: .*{message}", err), (
+        err
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("return self.once.rows(seed)", "return 1 / 0", r"ZeroDivisionError: division by zero \(judging.py, line 25\)"),
+        (
+            "self.once, self.number = ",
+            "self.once = ",
+            r"AttributeError: .* \(judging.py, line 25\)",
+        ),
+        ("value = np.abs(", "value = np.abs(1 / 0 + ", r"ZeroDivisionError: .* \(judging.py, line 16\)"),
+        ("axis=(1, 2)", "axis=(0, 1, 2)", r"\w+Error: .* \(judging.py, line \d+\)"),
+    ],
+)
+def test_scores_and_problems_that_fail_are_told_with_their_file_and_line(
+    old: str, new: str, message: str, genseek: Any, tmp_path: Path
+) -> None:
+    assert old in SCORE_AND_PROBLEM
+    (tmp_path / "judging.py").write_text(SCORE_AND_PROBLEM.replace(old, new))
+    path = study(tmp_path, "pushforward", 'plugins = ["judging.py"]\nscores = ["ad", "width"]\n')
+    written = path.read_text().replace('"gaussian_2d"', '"doubled"').replace("train = 100", "rows = 80")
+    path.write_text(written.replace("validation = 60\ntest = 60\n", ""))
+    code, _, err = genseek("check", path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert re.search(f"problem doubled: plug-in judging.py: {message}", err), err
+
+
+@pytest.mark.slow
+def test_a_search_whose_plug_in_has_changed_says_what_is_missing(
+    genseek: Any, ray_cluster: None, store_folder: Path, tmp_path: Path
+) -> None:
+    where = ("--store", store_folder)
+    path = network(tmp_path, head="finalists = 0\n")
+    assert genseek("run", path, "--name", "mine", *where)[0] == 0
+    text = (tmp_path / "net.py").read_text()
+    for old, new, message in (
+        ("width", "size", r"\[models.net\] unknown key 'width'; did you mean 'size'\?|unknown key 'width'; known: "),
+        ("width: int = 8", 'width: str = "8"', r"width = 8: expected a word in quotes"),
+        ('"net"', '"nets"', r"\[models.net\]: unknown model 'net'; did you mean 'nets'\?"),
+        ("MODELS =", "MODEL =", "plug-in .*net.py: expected at least one of MODELS"),
+    ):
+        (tmp_path / "net.py").write_text(text.replace(old, new))
+        code, _, err = genseek("resume", "mine", "--trials", "+1", *where)
+        assert (code, err.count("\n")) == (2, 1), err
+        assert re.search(f"search 'mine' can't go on with the plug-ins as they are now: .*(?:{message})", err), err
+        for kind in ("models",):
+            plugins.REGISTRIES[kind][0].pop("nets", None)
