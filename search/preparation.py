@@ -11,6 +11,7 @@ from models import MODELS, Shape
 from models.features import FEATURES
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
+from objectives.scores.threads import one_thread
 from search.budget import Device
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
@@ -96,13 +97,16 @@ def check(study: Study, task: Task) -> int:
             FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
             raise InputError(f"[training] features: {error}") from error
+    from threadpoolctl import threadpool_limits
+
     count = 0
     for configuration in corners(study):
         try:
-            trial = Trial(configuration, replace(task, rows=some), seed=0)
-            pack = trial.untrained()
-            pack.advance()
-            draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
+            with one_thread(), threadpool_limits(1):  # as in a trainer; more spin on a busy machine
+                trial = Trial(configuration, replace(task, rows=some), seed=0)
+                pack = trial.untrained()
+                pack.advance()
+                draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
         except ValueError as error:
             pair = f"[models.{configuration.model}] with [objectives.{configuration.objective}]"
             raise InputError(f"study {study.name}: {pair}: {error}") from error
