@@ -145,7 +145,8 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
     beside = aside(console)
     beside.print(
         f"search [bold]{plan.name}[/]: {escape(study.data_name)}, {len(rows.train)} training, {len(rows.validation)} "
-        f"validation and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} epochs",
+        f"validation and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} "
+        "epochs",
         soft_wrap=True,
     )
     for note in plan.problem.notes:

@@ -21,6 +21,7 @@ SAMPLE = 2**20  # letters, of which at most so many records are looked at
 RECORDS = 400
 MOST_HEADERS = 4
 EMPTY = "empty, expected a line of column names and rows of numbers"
+NO_TEXT = "no text, expected a CSV file; save it as UTF-8"
 CLUES = 10  # rows without which it isn't told whether a first line of numbers is one of them
 RARE = 0.05  # rows that look like a series of names by chance
 
@@ -72,16 +73,18 @@ def decoded(raw: bytes) -> tuple[str, list[str]]:
             raise ValueError(words)
     encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "")
     if not encoding and b"\0" in raw[:SAMPLE]:
-        zeros = [raw[place:SAMPLE:2].count(0) for place in (0, 1)]
-        encoding = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+        first, second = (raw[place:SAMPLE:2].count(0) / (len(raw[:SAMPLE]) // 2 or 1) for place in (0, 1))
+        encoding = "utf-16-be" if first > second else "utf-16-le"
+        if max(first, second) < 0.5 or min(first, second) > 0.1:  # in UTF-16 every other byte of a digit is 0
+            raise ValueError(NO_TEXT)
     try:
         text = raw.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
         if encoding:
-            raise ValueError(f"no text in {encoding.upper()}, as its first bytes say; save it as UTF-8") from error
+            raise ValueError(NO_TEXT) from error
         return raw.decode("cp1252", errors="replace"), ["not UTF-8: read as Latin-1 (Windows-1252)"]
     if "\0" in text:
-        raise ValueError("no text, expected a CSV file; save it as UTF-8")
+        raise ValueError(NO_TEXT)
     return text, [f"read as {encoding[:6].upper()}"] if encoding.startswith(("utf-16", "utf-32")) else []
 
 
@@ -101,7 +104,7 @@ def layout(text: str) -> Layout:
         raise ValueError(EMPTY)
     width = _width(rows)
     body = [row.fields for row in rows if len(row.fields) == width]
-    numeric = _numeric(body[len(body) // 4 :], width)
+    numeric = _numeric(body[min(len(body) // 4, MOST_HEADERS) :], width)
     lines, first = _header(rows, width, numeric)
     lines, first, names = _named(text, separator, records, rows, (lines, first), numeric, notes)
     row = rows[first] if first < len(rows) else None
@@ -110,6 +113,7 @@ def layout(text: str) -> Layout:
     if skipped := sum(each.end <= top.begin for each in records):
         notes.append(f"{'the line' if skipped == 1 else f'{skipped} lines'} above line {top.line} left out")
     rest, removed = _without_comments(text, begin, records)
+    removed += sum(_comment(text, each) and top.end <= each.begin < begin for each in records)
     if removed:
         notes.append(f"{'a line that begins' if removed == 1 else f'{removed} lines that begin'} with # left out")
     return Layout(rest, line, separator, tuple(map(clean, names)), tuple(notes))
@@ -225,9 +229,9 @@ def _fields(text: str, comment: Record, separator: str) -> list[str]:
 
 
 def _width(rows: Sequence[Record]) -> int:
-    """How many fields most rows have; the greater number where two are as frequent."""
+    """How many fields most rows have; the first row's where two numbers are as frequent."""
     counts = Counter(len(row.fields) for row in rows[1:] or rows)
-    return max(counts, key=lambda width: (counts[width], width))
+    return max(counts, key=lambda width: (counts[width], width == len(rows[0].fields), width))
 
 
 def _numeric(body: Sequence[list[str]], width: int) -> list[int]:
@@ -247,7 +251,8 @@ def _header(rows: Sequence[Record], width: int, numeric: Sequence[int]) -> tuple
         return [row.fields[place] for place in numeric if row.fields[place] and not _like_number(row.fields[place])]
 
     def numbers(row: Record) -> bool:
-        return any(row.fields[place] and _like_number(row.fields[place]) for place in numeric)
+        some = any(row.fields[place] and _like_number(row.fields[place]) for place in numeric)
+        return some or (any(map(_numeral, row.fields)) and all(map(_like_number, row.fields)))
 
     first = next((place for place, row in enumerate(rows) if len(row.fields) == width and numbers(row)), None)
     if first is None:

@@ -98,15 +98,15 @@ def complete_rows(names: Sequence[str], values: Array, drop_missing: bool, least
     missing: Mask = np.isnan(values)
     lacking: Mask = np.asarray(missing.any(axis=1))
     count, left = int(lacking.sum()), int((~lacking).sum())
-    fuller = _fuller(names, missing, least) if count and left < least else []
+    cures = _fuller(names, missing, least) if count and left < least else ""
     if count and not drop_missing:
         short = [name for place, name in enumerate(names) if missing[:, place].any()]
-        cure = f"keep fuller columns with {fuller[0]}" if fuller else "leave those rows out with --drop-missing"
-        raise ValueError(f"{count} of {len(values)} rows miss a value in {listed(short)}; fill them in, or {cure}")
+        cure = f", or {cures}" if cures else ", or leave those rows out with --drop-missing" if left >= least else ""
+        raise ValueError(f"{count} of {len(values)} rows miss a value in {listed(short)}; fill them in{cure}")
     if left < least:
         after = f" after {count} with missing values were dropped" if count else ""
-        cure = f"; keep fuller columns with {fuller[0]}" if fuller else ""
-        raise ValueError(f"{left} row{'' if left == 1 else 's'}{after}, expected at least {least}{cure}")
+        said = f"{left} row{'' if left == 1 else 's'}{after}, expected at least {least}"
+        raise ValueError(f"{said}; {cures}" if cures else said)
     return np.asarray(values[~lacking])
 
 
@@ -116,7 +116,7 @@ def check_scale(names: Sequence[str], rows: Array) -> None:
     Raises:
         ValueError: it can't; by what to divide or to multiply which column.
     """
-    top, spread = np.abs(rows).max(axis=0), rows.max(axis=0) - rows.min(axis=0)
+    top = np.abs(rows).max(axis=0)
     large = [place for place in range(len(names)) if top[place] > LARGEST]
     if large:
         cures = [f"divide {names[place]} by 1e{int(np.log10(top[place]))}" for place in large]
@@ -124,6 +124,7 @@ def check_scale(names: Sequence[str], rows: Array) -> None:
             f"values as large as {top[large].max():.4g} in {listed([names[place] for place in large])}, which float64 "
             f"can't square; {', '.join(cures)}"
         )
+    spread = rows.max(axis=0) - rows.min(axis=0)
     close = [place for place in range(len(names)) if 0 < spread[place] < CLOSEST]
     if close:
         cures = [f"multiply {names[place]} by 1e{min(300, -int(np.floor(np.log10(spread[place]))))}" for place in close]
@@ -137,7 +138,7 @@ def _constant(values: Mapping[str, Array], drop_missing: bool) -> list[str]:
     """Columns with one value in all rows that will be left."""
     if not values:
         return []
-    missing = np.isnan(np.column_stack(list(values.values()))).any(axis=1)
+    missing: Mask = np.asarray(np.isnan(np.column_stack(list(values.values()))).any(axis=1))
     rows = np.flatnonzero(~missing) if drop_missing and not missing.all() else np.arange(len(missing))
     return [name for name, column in values.items() if np.nanmin(column[rows]) == np.nanmax(column[rows])]
 
@@ -156,22 +157,22 @@ def _lost(column: "pd.Series[Any]", values: Array, texts: Sequence[str] | None) 
     for value in whole:
         if int(float(value)) != value:
             return str(min(whole)), f"{value}"
-    if len(set(values[here])) > 1 or len(set(cells)) < 2:
+    if np.unique(values[here]).size > 1 or len(set(cells)) < 2:
         return None
     exact = dict.fromkeys(Decimal(cell) for cell in cells if NUMERAL.fullmatch(cell))
     return (str(min(exact)), str(max(exact))) if len(exact) > 1 else None
 
 
-def _fuller(names: Sequence[str], missing: Mask, least: int) -> list[str]:
-    """The option that leaves out as many of the columns with the most gaps as it takes, if any are left."""
+def _fuller(names: Sequence[str], missing: Mask, least: int) -> str:
+    """How to leave out as many of the columns with the most gaps as it takes; empty where that doesn't help."""
     order = list(np.argsort(missing.sum(axis=0), kind="stable"))
     while order:
         lacking: Mask = np.asarray(missing[:, order].any(axis=1))
-        if (~lacking).sum() >= least:
+        if len(lacking) - int(lacking.sum()) >= least:
             kept = option([names[place] for place in sorted(order)])
-            return [f"{kept} --drop-missing" if lacking.any() else kept]
+            return f"keep fuller columns with {kept}" + (" --drop-missing" if lacking.any() else "")
         order.pop()
-    return []
+    return ""
 
 
 def _cells(column: "pd.Series[Any]") -> list[tuple[int, str]]:
