@@ -11,7 +11,7 @@ from rich.table import Table
 
 from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_rows, cli_run, completion
 from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
-from search.cli_output import print_json, print_links, printer, store_of
+from search.cli_output import print_json, print_links, print_note, printer, store_of
 from search.errors import InputError, unknown
 from search.options import (
     Address,
@@ -99,6 +99,7 @@ def check(
         "study": loaded.name,
         "problem": loaded.problem,
         "columns": list(made.columns),
+        "notes": list(made.notes),
         "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
         "pairs": pairs,
         "corners": count,
@@ -114,6 +115,8 @@ def check(
     console.print(
         f"data: {len(made.columns)} columns, {len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
     )
+    for note in made.notes:
+        print_note(console, note)
     console.print(f"pairs: {', '.join(pairs)}")
     console.print(f"space: {count} corners built, and trained for one step each")
     console.print(f"trainers: {trainers['gpu']} on GPUs, {trainers['cpu']} on cores")

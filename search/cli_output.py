@@ -89,6 +89,11 @@ def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False
     return store
 
 
+def print_note(console: Console, note: str) -> None:
+    """Print what was decided about the user's data."""
+    console.print("note:", note, soft_wrap=True, highlight=False, markup=False)
+
+
 def print_links(console: Console, search: str, links: dict[str, str]) -> None:
     """Print where MLflow's UI shows what of a search."""
     console.print(f"search {search}:", highlight=False)

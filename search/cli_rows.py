@@ -1,15 +1,16 @@
 """The commands about rows in files: `sample` draws them, `score` judges them."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from search.cli_output import print_json, printer
+from search.cli_output import aside, print_json, print_note, printer
 from search.errors import InputError
-from search.options import Json
+from search.options import Columns, DropMissing, Json
 
 
 def sample(
@@ -52,12 +53,22 @@ def score(
     samples: Annotated[str, typer.Argument(metavar="SAMPLES.csv", help="Generated rows.")],
     train: Annotated[str | None, typer.Option(help="The generator's training rows: adds overfit.")] = None,
     seed: Annotated[int, typer.Option(help="Of the floors.", min=0)] = 0,
+    columns: Columns = None,
+    drop_missing: DropMissing = False,
     as_json: Json = False,
 ) -> None:
     """Score generated rows against real ones, each score with its floor."""
     from search.scoring import score_tables
 
-    scores = score_tables(real, samples, train, seed)
+    scores = score_tables(
+        real,
+        samples,
+        train,
+        seed,
+        columns=columns or "",
+        drop_missing=drop_missing,
+        tell=partial(print_note, aside(printer(stderr=True))),
+    )
     if as_json:
         print_json(scores)
         return

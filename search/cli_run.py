@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search import cli_ending
-from search.cli_output import aside, print_json, print_links, printer, results, store_of, tell
+from search.cli_output import aside, print_json, print_links, print_note, printer, results, store_of, tell
 from search.errors import InputError, public
 from search.options import (
     Address,
@@ -143,13 +143,14 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
 
     console, study, rows = results(as_json), plan.study, plan.task.rows
     beside = aside(console)
-    dropped = getattr(plan.problem, "dropped", 0)
     beside.print(
         f"search [bold]{plan.name}[/]: {escape(study.data_name)}, {len(rows.train)} training, {len(rows.validation)} "
-        f"validation and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} epochs"
-        + (f", {dropped} rows with missing values dropped" if dropped else ""),
+        f"validation and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} "
+        "epochs",
         soft_wrap=True,
     )
+    for note in plan.problem.notes:
+        print_note(beside, note)
     with cluster(study.budget, plan.storage) as warnings:
         for line in warnings:
             beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)

@@ -32,7 +32,7 @@ ProblemName = Annotated[
     ),
 ]
 Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
-Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, comma separated.")]
+Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, a line of CSV.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
 StoreFolder = Annotated[
     Path | None,

@@ -13,6 +13,7 @@ from models.features import FEATURES
 from models.noise import Noise
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
+from objectives.scores.threads import one_thread
 from search.budget import Device
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
@@ -103,11 +104,14 @@ def check(study: Study, task: Task) -> int:
             FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
             raise InputError(f"[training] features: {error}") from error
+    from threadpoolctl import threadpool_limits
+
     count = 0
     for configuration in corners(study):
         pair = f"study {study.name}: [models.{configuration.model}] with [objectives.{configuration.objective}]"
         try:
-            with blamed(pair, models=[configuration.model], objectives=[configuration.objective]):
+            own = blamed(pair, models=[configuration.model], objectives=[configuration.objective])
+            with own, one_thread(), threadpool_limits(1):  # as in a trainer; more threads spin on a busy machine
                 trial = Trial(configuration, replace(task, rows=some), seed=0)
                 pack = trial.untrained()
                 _check_step(pack, len(task.columns))

@@ -1,10 +1,13 @@
 """Scores of any generator's rows against real ones, from two tables: useful without any search."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from objectives import SCORES, Judge
+from objectives.problems.names import option
 from objectives.problems.reading import read_table
 from objectives.scores.judge import floors
 from objectives.scores.score import Array, Reference
@@ -13,19 +16,31 @@ from search.leaderboard import with_floors
 from search.plugins import merge_installed
 
 
-def score_tables(real: str, samples: str, train: str | None = None, seed: int = 0) -> dict[str, Any]:
+def score_tables(
+    real: str,
+    samples: str,
+    train: str | None = None,
+    seed: int = 0,
+    *,
+    columns: str = "",
+    drop_missing: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
+) -> dict[str, Any]:
     """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "fit": ..}`: every score that serves the real rows.
 
     Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's
-    ruler is that of the training rows, or of the real rows where there are none.
+    ruler is that of the training rows, or of the real rows where there are none. `columns` (a line of CSV) are those to
+    score, all where empty; `drop_missing` leaves out real rows with a missing value. What was decided about how a file
+    is written is told, a line at a time.
 
     Raises:
         InputError: a table can't be read, or the tables' columns differ.
     """
     merge_installed()
-    columns, held = _read(real)
-    generated = _like(columns, real, samples)
-    training = held if train is None else _like(columns, real, train)
+    found_in = partial(_read, columns=columns, drop_missing=drop_missing, tell=tell)
+    names, held = found_in(real)
+    generated = _like(names, real, samples, found_in)
+    training = held if train is None else _like(names, real, train, found_in)
     scores = {name: score for name, score in SCORES.items() if train is not None or name != "overfit"}
     everything = held if train is None else np.concatenate([training, held])
 
@@ -42,19 +57,23 @@ def score_tables(real: str, samples: str, train: str | None = None, seed: int = 
     return with_floors(verdict.values | {"fit": verdict.fit}, found)
 
 
-def _read(path: str, columns: str = "") -> tuple[tuple[str, ...], Array]:
+def _read(path: str, columns: str, drop_missing: bool, tell: Callable[[str], object]) -> tuple[tuple[str, ...], Array]:
     try:
-        names, rows, _ = read_table(path, columns, False)
+        content = read_table(path, columns, drop_missing, least=2)
     except ValueError as error:
         raise InputError(str(error)) from error
-    if len(rows) < 2:
-        raise InputError(f"{path}: {len(rows)} rows of numbers, expected at least 2")
-    return names, rows
+    for line in content.notes:
+        tell(f"{path}: {line}")
+    return content.columns, content.rows
 
 
-def _like(columns: tuple[str, ...], real: str, path: str) -> Array:
-    names, rows = _read(path)
+def _like(
+    columns: tuple[str, ...], real: str, path: str, read: Callable[[str], tuple[tuple[str, ...], Array]]
+) -> Array:
+    names, rows = read(path)
     if set(names) != set(columns):
         odd = sorted(set(names) ^ set(columns))
-        raise InputError(f"{path}: expected the columns of {real}; only one of them has: {', '.join(odd)}")
+        common = [name for name in columns if name in names]
+        cure = f"; score those of both with {option(common)}" if common else ""
+        raise InputError(f"{path}: expected the columns of {real}; only one of them has: {', '.join(odd)}{cure}")
     return rows[:, [names.index(name) for name in columns]]

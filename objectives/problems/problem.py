@@ -41,7 +41,12 @@ class Rows:
 
 
 class Problem(ABC):
-    """A source distribution and a target to imitate; the constructor's keywords are what a study may set."""
+    """A source distribution and a target to imitate; the constructor's keywords are what a study may set.
+
+    `notes` say, a line each, what was decided about the data that a user should know of.
+    """
+
+    notes: tuple[str, ...] = ()
 
     @property
     @abstractmethod

@@ -1,8 +1,11 @@
-"""Reads a CSV or Parquet file of numbers with pandas, and says in one line what is wrong with one that won't do."""
+"""Reads a CSV or Parquet file of numbers; says what was decided on the way, and in one line what is wrong with it."""
 
+import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -10,128 +13,261 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import pandas as pd
 
+from objectives.problems.dialect import EMPTY, Layout, decoded, layout, records_of
+from objectives.problems.faults import check_columns, check_scale, complete_rows, floats, holds_numbers
+from objectives.problems.names import MADE_UP, asked, clean, leave_out, listed, option
+from objectives.problems.numerals import COMMA, POINT, plain
 from objectives.problems.problem import Array
 
-NUMBERS = {"boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty"}
-LONGEST_LIST = 12
+# Names that people give to a column which counts the rows.
+INDEXES = {"index", "id", "row", "rows", "rownames", "row_names", "row_id", "row_number", "level_0", "no", "nr", "#"}
 
 
-def read_table(data: str, columns: str = "", drop_missing: bool = False) -> tuple[tuple[str, ...], Array, int]:
-    """Column names, rows `[n, columns]` and the number of rows dropped, of a file of finite numbers.
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a file of numbers holds: columns, rows `[n, columns]`, how many were dropped, and what was decided."""
 
-    `columns` names those to keep, comma separated, all where empty. Booleans count as 0 and 1. Constant columns and
-    short tables pass: the samples of a poor generator may be both.
+    columns: tuple[str, ...]
+    rows: Array
+    dropped: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """The columns of a file, their names, and the cells that one was read from where it was read from text."""
+
+    names: list[str]
+    columns: "list[pd.Series[Any]]"
+    notes: list[str]
+    texts: Callable[[int], Sequence[str] | None]
+
+
+def read_table(
+    data: str, columns: str = "", drop_missing: bool = False, *, least: int = 1, varied: bool = False
+) -> Content:
+    """The finite numbers of a file of `least` rows or more, and what was decided about how they are written.
+
+    `columns` names those to keep, in a line of CSV, all where empty. Booleans count as 0 and 1. Constant columns pass
+    unless the rows must be `varied`: the samples of a poor generator may be constant.
 
     Raises:
-        ValueError: the file or its content won't do; one line says what, where, and what was expected.
+        ValueError: the file or its content won't do; one line says what, where, and what would do.
     """
-    frame = _selected(data, _frame(data), columns)
-    if frame.empty:
-        raise ValueError(f"{data}: empty, expected a line of column names and rows of numbers")
-    numbers = [name for name in frame.columns if _holds_numbers(frame[name])]
-    others = [name for name in frame.columns if name not in numbers]
-    if others:
-        row, cell = _first_stranger(frame[others[0]])
-        raise ValueError(f"{data}: no numbers in {listed(others)} ({cell!r} in row {row}); {leave_out(numbers)}")
-    values = np.column_stack([frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in numbers])
-    infinite = np.isinf(values)
-    if infinite.any():
-        names = [name for name, found in zip(numbers, infinite.any(axis=0), strict=True) if found]
-        raise ValueError(f"{data}: {infinite.sum()} infinite values in {listed(names)}; expected finite numbers")
-    missing = np.isnan(values)
-    lacking = missing.any(axis=1)
-    if lacking.any() and not drop_missing:
-        names = [name for name, found in zip(numbers, missing.any(axis=0), strict=True) if found]
-        raise ValueError(
-            f"{data}: {lacking.sum()} of {len(values)} rows miss a value in {listed(names)}; "
-            "fill them in, or leave those rows out with --drop-missing"
-        )
-    return tuple(numbers), values[~lacking], int(lacking.sum())
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names behind the word column or columns, a long list cut short."""
-    shown = ", ".join(names[:LONGEST_LIST]) + (
-        f" and {len(names) - LONGEST_LIST} more" if len(names) > LONGEST_LIST else ""
-    )
-    return f"column{'s' if len(names) > 1 else ''} {shown}"
-
-
-def leave_out(kept: Sequence[str]) -> str:
-    """What to do about columns of no use: keep the others, if there are any."""
-    return f"keep the others with --columns {','.join(kept)}" if kept else "expected at least one column of use"
-
-
-def _frame(data: str) -> pd.DataFrame:
-    path, ending = Path(data), Path(data).suffix.lower()
-    if ending not in (".csv", ".parquet"):
-        raise ValueError(f"{data}: unknown ending {ending!r}, expected .csv or .parquet")
-    if not path.is_file():
-        raise ValueError(f"{data}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
     try:
-        return _csv(path) if ending == ".csv" else pd.read_parquet(path)
-    except pd.errors.EmptyDataError as reason:
-        raise ValueError(f"{data}: empty, expected a line of column names and rows of numbers") from reason
-    # The readers of both formats raise errors of many kinds, some several lines long; a user needs the file and a line.
-    except Exception as reason:
-        said = " ".join(str(reason).split())[:200]
-        raise ValueError(f"{data}: can't be read as {ending[1:]}: {said}") from reason
+        sheet = _sheet(Path(data))
+        chosen = _chosen(sheet, asked(columns))
+        if not chosen or not len(sheet.columns[0]):
+            raise ValueError(EMPTY)
+        check_columns(
+            {name: sheet.columns[place] for name, place in chosen.items()},
+            lambda name: sheet.texts(chosen[name]),
+            drop_missing,
+            varied,
+        )
+        values = np.column_stack([floats(sheet.columns[place]) for place in chosen.values()])
+        rows = complete_rows(list(chosen), values, drop_missing, least)
+        check_scale(list(chosen), rows)
+    except ValueError as error:
+        raise ValueError(f"{data}: {error}") from error
+    dropped = len(values) - len(rows)
+    if dropped:
+        sheet.notes.append(f"{dropped} row{'s' if dropped > 1 else ''} with missing values dropped")
+    return Content(tuple(chosen), rows, dropped, tuple(sheet.notes))
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, skipinitialspace=True)
-    with catch_warnings():
-        # pandas only warns where rows are longer than the header, and then drops what sticks out.
-        simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(path, index_col=False, skipinitialspace=True, low_memory=False)
-    # pandas renames a repeated column in silence, so the names come from the file's own first line.
-    frame.columns = pd.Index([str(name) for name in header.iloc[0]])
+def _sheet(path: Path) -> _Sheet:
+    ending = path.suffix.lower()
+    if ending not in (".csv", ".parquet"):
+        raise ValueError(f"unknown ending {ending!r}, expected .csv or .parquet")
+    if not path.is_file():
+        raise ValueError("a folder, expected a file" if path.is_dir() else "no such file")
+    try:
+        return _csv(path) if ending == ".csv" else _parquet(path)
+    except OSError as error:
+        raise ValueError(f"can't be read ({error.strerror or type(error).__name__})") from error
+
+
+def _csv(path: Path) -> _Sheet:
+    text, notes = decoded(path.read_bytes())
+    found = layout(text)
+    notes += found.notes
+    names, frame = list(found.names), _parsed(found)
+    columns = [frame[place] for place in range(len(names))]
+    read: dict[int, list[str]] = {}
+    if any(_numerals(column) for column in columns if _is_text(column)):
+        written = _parsed(found, dtype=str)
+        read = _converted(names, columns, {place: written[place] for place in range(len(names))}, notes)
+
+    def texts(place: int) -> Sequence[str] | None:
+        cells = _parsed(found, dtype=str, usecols=[place])[place]
+        digits = iter(read.get(place, _stripped(cells)))
+        return [next(digits) if there else "" for there in cells.notna()]
+
+    return _Sheet(names, columns, notes, texts)
+
+
+def _parquet(path: Path) -> _Sheet:
+    try:
+        frame = pd.read_parquet(path)
+    # pyarrow raises errors of many kinds, some several lines long.
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise
+        raise ValueError("no Parquet file, or a damaged one; expected one as pandas.DataFrame.to_parquet writes") from (
+            error
+        )
+    notes: list[str] = []
+    names, columns = [clean(name) for name in frame.columns], [frame.iloc[:, place] for place in range(frame.shape[1])]
+    for level in reversed(range(frame.index.nlevels)):
+        index = frame.index.get_level_values(level)
+        name = "" if index.name is None else clean(index.name)
+        if name and holds_numbers(index.to_series()):
+            notes.append(f"index {name} read as a column")
+            names, columns = [name, *names], [index.to_series(), *columns]
+        elif name or not isinstance(frame.index, pd.RangeIndex):
+            notes.append(f"index {name}, which holds no numbers, left out" if name else "index without a name left out")
+    columns = [_bare(column.reset_index(drop=True)) for column in columns]
+    strings = {place: column for place, column in enumerate(columns) if _is_text(column) and _numerals(column)}
+    read = _converted(names, columns, strings, notes)
+    if read:
+        notes.append(f"{listed([names[place] for place in read])}: text, read as numbers")
+    return _Sheet(names, columns, notes, lambda place: None)
+
+
+def _parsed(found: Layout, **options: Any) -> pd.DataFrame:
+    """The rows of a text by pandas, columns counted from 0."""
+    width = len(found.names)
+    try:
+        with catch_warnings():
+            # pandas only warns where rows are longer than the header, and then drops what sticks out.
+            simplefilter("error", pd.errors.ParserWarning)
+            frame: pd.DataFrame = pd.read_csv(
+                BytesIO(found.body.encode()),
+                header=None,
+                names=list(range(width)),
+                index_col=False,
+                sep=r"\s+" if found.separator == " " else found.separator,
+                skipinitialspace=True,
+                low_memory=False,
+                **options,
+            )
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame({place: [] for place in range(width)}, dtype=float)
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
+        raise ValueError(_misshapen(found)) from error
     return frame
 
 
-def _selected(data: str, frame: pd.DataFrame, columns: str) -> pd.DataFrame:
-    names = [str(name) for name in frame.columns]
-    frame = frame.set_axis(names, axis=1)
-    repeated = [name for name, count in Counter(names).items() if count > 1 and name]
-    if repeated:
-        raise ValueError(f"{data}: more than one {listed(repeated)}; expected a name of its own for each")
-    if all(_is_number(name) for name in names) and not all(name.lstrip("-").isdigit() for name in names):
-        raise ValueError(f"{data}: the first line holds numbers ({', '.join(names)[:80]}), expected column names")
-    if len(names) == 1 and any(mark in names[0] for mark in ";\t"):
-        raise ValueError(f"{data}: one column named {names[0]!r}, expected commas between columns")
-    wanted = [name.strip() for name in columns.split(",")] if columns.strip() else names
-    for name in wanted:
-        if name not in names:
-            near = get_close_matches(name, names, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {listed([other for other in names if other])}"
-            raise ValueError(f"{data}: no column {name!r}; {hint}")
-        if wanted.count(name) > 1 and name:
-            raise ValueError(f"{data}: column {name} asked for twice")
-    if "" in wanted:
-        kept = leave_out([name for name in names if name])
-        raise ValueError(f"{data}: column {names.index('') + 1} has no name (a row index?); {kept}")
-    return frame[wanted]
-
-
-def _holds_numbers(column: "pd.Series[Any]") -> bool:
-    if column.dtype == object:
-        return pd.api.types.infer_dtype(column, skipna=True) in NUMBERS
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype)
-
-
-def _first_stranger(column: "pd.Series[Any]") -> tuple[int, str]:
-    cells = [
-        (row, str(cell))
-        for row, cell in enumerate(column, start=1)
-        if not pd.api.types.is_scalar(cell) or pd.notna(cell)
-    ]
-    strangers = [(row, cell) for row, cell in cells if not _is_number(cell)]
-    return (strangers or cells)[0]
-
-
-def _is_number(text: str) -> bool:
+def _misshapen(found: Layout) -> str:
+    """Where a text doesn't have the form of a table."""
+    width, line = len(found.names), found.line
     try:
-        float(text)
-    except ValueError:
+        for record in records_of(found.body, found.separator, found.line):
+            line = record.line
+            if len(record.fields) > width:
+                return f"line {line} has {len(record.fields)} values, expected {width} as there are columns; mend it"
+    except csv.Error:
+        pass
+    return f"a quotation mark in line {line} is never closed; mend it"
+
+
+def _is_text(column: "pd.Series[Any]") -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _numerals(column: "pd.Series[Any]") -> bool:
+    """Whether all cells of a column of text are numbers, by one decimal mark or the other."""
+    cells = _stripped(column)
+    return any(all(map(mark.fullmatch, cells)) for mark in (POINT, COMMA))
+
+
+def _stripped(column: "pd.Series[Any]") -> list[str]:
+    return [str(cell).strip() for cell in column[column.notna()]]
+
+
+def _converted(
+    names: list[str], columns: "list[pd.Series[Any]]", written: "dict[int, pd.Series[Any]]", notes: list[str]
+) -> dict[int, list[str]]:
+    """Put numbers in the place of columns that hold them as text; their cells as Python writes them."""
+    cells = {place: found for place, column in written.items() if (found := _stripped(column))}
+    read = plain(cells, names, notes)
+    for place, digits in read.items():
+        if digits != cells[place] or _is_text(columns[place]):
+            values = np.full(len(columns[place]), np.nan)
+            values[written[place].notna()] = [float(each) for each in digits]
+            columns[place] = pd.Series(values)
+    return read
+
+
+def _bare(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of categories that are numbers as these."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.astype(column.dtype.categories.dtype)
+    return column
+
+
+def _chosen(sheet: _Sheet, wanted: list[str]) -> dict[str, int]:
+    """Names and places of the columns asked for, in this order; of all that are no index where none were."""
+    names = sheet.names
+    times = Counter(names)
+    for name in wanted:
+        if name not in names or not name:
+            raise ValueError(_absent(name, wanted, [other for other in names if other]))
+        if wanted.count(name) > 1:
+            raise ValueError(f"column {name} asked for twice")
+    places = [names.index(name) for name in wanted] or _of_use(sheet)
+    repeated = [name for name in dict.fromkeys(names[place] for place in places) if times[name] > 1 and name]
+    if repeated:
+        kept = [name for place in places if times[name := names[place]] == 1 and name]
+        also = f", or {leave_out(kept)}" if kept else ""
+        raise ValueError(f"more than one {listed(repeated)}; expected a name of its own for each{also}")
+    nameless = [place for place in places if not names[place]]
+    if nameless:
+        others = leave_out([names[place] for place in places if names[place]])
+        raise ValueError(f"column {nameless[0] + 1} has no name; name it in the first line, or {others}")
+    return {names[place]: place for place in places}
+
+
+def _absent(name: str, wanted: list[str], names: list[str]) -> str:
+    """What to write for a column that isn't there."""
+    apart = [other for other in names if "," in other and all(part in wanted for part in asked(other.replace('"', "")))]
+    near = get_close_matches(name, names, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {listed(names)}"
+    return f"no column {name!r}; {f'a name with a comma is quoted: {option(apart[:1])}' if apart else hint}"
+
+
+def _of_use(sheet: _Sheet) -> list[int]:
+    """All columns but those that are empty and nameless, and an index of the rows; what counts them is told."""
+    names = sheet.names
+    made_up = [not name or MADE_UP.fullmatch(name) is not None for name in names]
+    places = [place for place in range(len(names)) if not (made_up[place] and sheet.columns[place].isna().all())]
+    for place in range(len(names)):
+        if place not in places:
+            sheet.notes.append(f"column {place + 1}, without name and values, left out")
+    if len(places) < 2:
+        return places
+    first, name = sheet.columns[places[0]], names[places[0]]
+    counts = _counts(first)
+    if (made_up[places[0]] and (counts or _labels(first))) or (counts and name.lower() in INDEXES):
+        shown = f"column {name}" if name else "column 1, without a name,"
+        sheet.notes.append(f"{shown} {'counts' if counts else 'labels'} the rows: left out")
+        return places[1:]
+    if counts:
+        others = option([names[place] for place in places[1:]])
+        sheet.notes.append(f"column {name} counts the rows; if it is their number, leave it out with {others}")
+    return places
+
+
+def _counts(column: "pd.Series[Any]") -> bool:
+    """Whether a column counts the rows, from 0 or from 1."""
+    if not pd.api.types.is_integer_dtype(column.dtype) or len(column) < 2 or column.isna().any():
         return False
-    return True
+    return bool(column.iloc[0] in (0, 1) and (column.to_numpy() == column.iloc[0] + np.arange(len(column))).all())
+
+
+def _labels(column: "pd.Series[Any]") -> bool:
+    """Whether a column without a name gives each row a whole number of its own, or holds no numbers."""
+    if not holds_numbers(column):
+        return True
+    return bool(pd.api.types.is_integer_dtype(column.dtype) and column.is_unique)

@@ -11,10 +11,11 @@ LEAST_SPLIT = 10
 
 @final
 class Table(Problem):
-    """Imitate the rows of a CSV or Parquet file, columns of numbers only; `dropped` counts the rows left out.
+    """Imitate the rows of a CSV or Parquet file, columns of numbers only.
 
-    `columns` keeps those named (comma separated, all where empty), `drop_missing` leaves out rows with a missing
-    value, `validation` and `test` are shares of the rows.
+    `columns` keeps those named (a line of CSV, all where empty), `drop_missing` leaves out rows with a missing value,
+    `validation` and `test` are shares of the rows. `dropped` counts the rows left out; `notes` say what was decided
+    about the file.
 
     Raises:
         ValueError: the file can't be read or used; one line says what, where, and what would do.
@@ -29,20 +30,14 @@ class Table(Problem):
         validation: float = 0.2,
         test: float = 0.2,
     ) -> None:
-        from objectives.problems.reading import leave_out, listed, read_table  # pandas, which no other problem needs
+        from objectives.problems.reading import read_table  # pandas, which no other problem needs
 
         if not data:
             raise ValueError("no data; name a CSV or Parquet file with --data FILE")
-        self._columns, self._all, self.dropped = read_table(data, columns, drop_missing)
+        content = read_table(data, columns, drop_missing, least=LEAST_ROWS, varied=True)
+        self._columns, self._all = content.columns, content.rows
+        self.dropped, self.notes = content.dropped, content.notes
         count = len(self._all)
-        if count < LEAST_ROWS:
-            after = f" after {self.dropped} with missing values were dropped" if self.dropped else ""
-            raise ValueError(f"{data}: {count} rows{after}, expected at least {LEAST_ROWS}")
-        constant = (self._all == self._all[0]).all(axis=0)
-        if constant.any():
-            kept = [name for name, same in zip(self._columns, constant, strict=True) if not same]
-            names = [name for name, same in zip(self._columns, constant, strict=True) if same]
-            raise ValueError(f"{data}: every row has the same value in {listed(names)}; {leave_out(kept)}")
         for name, share in (("validation", validation), ("test", test)):
             if not (0 < share < 1 and round(share * count) >= LEAST_SPLIT):
                 raise ValueError(f"{name} = {share}: expected a share of at least {LEAST_SPLIT} of the {count} rows")

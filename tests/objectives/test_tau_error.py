@@ -1,5 +1,8 @@
 """The error of pairwise correlations: agreement with scipy, invariance, and which pair is wrong."""
 
+import time
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,7 +10,7 @@ from scipy import stats
 from objectives.problems.returns import Returns4D
 from objectives.scores.dominance import TILE
 from objectives.scores.score import Array
-from objectives.scores.tau_error import TauError, pair_tau, tau_error
+from objectives.scores.tau_error import MOST_PAIRS, TauError, pair_tau, pairs_of, tau_error
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
@@ -80,3 +83,29 @@ def test_one_column_is_refused() -> None:
     assert not TauError.serves(normal(20, 1))
     with pytest.raises(ValueError, match="1 column"):
         tau_error(normal(20, 1), normal(20, 1))
+
+
+def test_up_to_twenty_columns_every_pair_counts_and_above_a_fixed_choice_of_as_many() -> None:
+    for columns in (2, 3, 20):
+        real, made = normal(60, columns), normal(60, columns, seed=1)
+        assert pairs_of(columns) == list(combinations(range(columns), 2))
+        assert tau_error(real, made) == np.abs(pair_tau(real) - pair_tau(made)).mean()
+    wide = pairs_of(200)
+    assert len(set(wide)) == len(wide) == MOST_PAIRS == len(pairs_of(20))
+    assert wide == pairs_of(200) and all(one < other < 200 for one, other in wide)
+    for rows in (60, TILE + 1):
+        real, made = normal(rows, 22), normal(rows, 22, seed=1)
+        apart = dict(zip(combinations(range(22), 2), np.abs(pair_tau(real) - pair_tau(made)), strict=True))
+        assert tau_error(real, made) == pytest.approx(np.mean([apart[pair] for pair in pairs_of(22)]), abs=1e-15)
+
+
+def test_two_hundred_columns_cost_no_more_than_twenty() -> None:
+    def seconds(columns: int) -> float:
+        real, made = normal(100, columns), normal(100, columns, seed=1)
+        began = time.process_time()
+        for _ in range(5):
+            tau_error(real, made)
+        return time.process_time() - began
+
+    narrow = min(seconds(20) for _ in range(3))
+    assert min(seconds(200) for _ in range(3)) < 5 * narrow  # all pairs: 100 times

@@ -96,7 +96,7 @@ def test_tables_that_cannot_be_scored(tmp_path: Path) -> None:
     table(short, [(1.0, 2.0)])
     table(missing, [(1.0, np.nan), (2.0, 3.0)])
     for path, said in (
-        (short, "short.csv: 1 rows of numbers, expected at least 2"),
+        (short, "short.csv: 1 row, expected at least 2"),
         (missing, "1 of 2 rows miss a value in column b"),
         (tmp_path / "no.csv", "no such file"),
         (tmp_path / "rows.txt", "unknown ending '.txt', expected .csv or .parquet"),

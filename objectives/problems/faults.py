@@ -1,0 +1,194 @@
+"""What is wrong with columns of numbers, in one line with a cure: all faults of all columns at once."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from objectives.problems.names import leave_out, listed, option
+from objectives.problems.numerals import NUMERAL, SIGNS
+from objectives.problems.problem import Array
+
+Columns: TypeAlias = "Mapping[str, pd.Series[Any]]"
+Mask: TypeAlias = NDArray[np.bool_]
+Texts: TypeAlias = Callable[[str], Sequence[str] | None]
+
+NUMBERS = {"boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty"}
+FEW = 0.05  # strangers among numbers are to be mended, more make a column of something else
+EXACT = 2.0**53  # the whole numbers up to here are float64's
+LARGEST, CLOSEST = 1e100, 1e-100  # of values, and of their differences: sums of their squares stay within float64
+
+
+def holds_numbers(column: "pd.Series[Any]") -> bool:
+    """Whether a column can be taken for real numbers as it is."""
+    if column.dtype == object:
+        return pd.api.types.infer_dtype(column, skipna=True) in NUMBERS
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype)
+
+
+def floats(column: "pd.Series[Any]") -> Array:
+    """A column of numbers as float64, nan where a value is missing."""
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bool) -> None:
+    """Refuse columns that don't hold finite numbers, or, where rows must be `varied`, hold the same in all of them.
+
+    `texts` are the cells that a column was read from, where it was read from text.
+
+    Raises:
+        ValueError: the faults of all columns, and how to do without these.
+    """
+    said: list[str] = []
+    cures: list[str] = []
+    bad: set[str] = set()
+
+    def fault(words: str, names: Sequence[str], cure: str = "") -> None:
+        if names:
+            said.append(words)
+            bad.update(names)
+            if cure:
+                cures.append(cure)
+
+    strange = [name for name, column in columns.items() if not holds_numbers(column)]
+    for name in strange:
+        cells = _cells(columns[name])
+        few = [cell for cell in cells if not _is_number(cell[1])]
+        if not few and (signed := _signed(cells)):
+            signs, (row, cell) = signed
+            fault(f"{signs} in column {name} ({cell!r} in row {row})", [name], "write bare numbers")
+        elif few and len(few) <= FEW * len(cells):
+            row, cell = few[0]
+            fault(f"no number in row {row} of column {name} ({cell!r})", [name], "mend that row")
+    if others := [name for name in strange if name not in bad]:
+        cells = _cells(columns[others[0]])
+        row, cell = next((each for each in cells if not _is_number(each[1])), cells[0])
+        fault(f"no numbers in {listed(others)} ({cell!r} in row {row})", others)
+    values = {name: floats(column) for name, column in columns.items() if name not in bad}
+    empty = [name for name, column in values.items() if np.isnan(column).all()]
+    fault(f"no value at all in {listed(empty)}", empty)
+    infinite = [name for name, column in values.items() if np.isinf(column).any()]
+    count = sum(int(np.isinf(values[name]).sum()) for name in infinite)
+    fault(f"{count} infinite value{'s' if count > 1 else ''} in {listed(infinite)}", infinite, "mend them")
+    values = {name: column for name, column in values.items() if name not in bad}
+    constant = _constant(values, drop_missing) if varied else []
+    for name, column in values.items():
+        if lost := _lost(columns[name], column, texts(name) if _suspect(column, name in constant) else None):
+            least, example = lost
+            words = f"numbers in column {name}, such as {example}, that float64 can't tell apart"
+            fault(words, [name], f"subtract {least} from each of {name}")
+    constant = [name for name in constant if name not in bad]
+    fault(f"every row has the same value in {listed(constant)}", constant)
+    if said:
+        kept = [name for name in columns if name not in bad]
+        cure = ", or ".join([*dict.fromkeys(cures), *([leave_out(kept)] if kept or not cures else [])])
+        raise ValueError(f"{', '.join(said)}; {cure}")
+
+
+def complete_rows(names: Sequence[str], values: Array, drop_missing: bool, least: int) -> Array:
+    """The rows `[n, columns]` that miss no value.
+
+    Raises:
+        ValueError: some do and shan't be dropped, or fewer than `least` are left.
+    """
+    missing: Mask = np.isnan(values)
+    lacking: Mask = np.asarray(missing.any(axis=1))
+    count, left = int(lacking.sum()), int((~lacking).sum())
+    cures = _fuller(names, missing, least) if count and left < least else ""
+    if count and not drop_missing:
+        short = [name for place, name in enumerate(names) if missing[:, place].any()]
+        cure = f", or {cures}" if cures else ", or leave those rows out with --drop-missing" if left >= least else ""
+        raise ValueError(f"{count} of {len(values)} rows miss a value in {listed(short)}; fill them in{cure}")
+    if left < least:
+        after = f" after {count} with missing values were dropped" if count else ""
+        said = f"{left} row{'' if left == 1 else 's'}{after}, expected at least {least}"
+        raise ValueError(f"{said}; {cures}" if cures else said)
+    return np.asarray(values[~lacking])
+
+
+def check_scale(names: Sequence[str], rows: Array) -> None:
+    """Refuse values, or differences, whose squares float64 can't hold.
+
+    Raises:
+        ValueError: it can't; by what to divide or to multiply which column.
+    """
+    top = np.abs(rows).max(axis=0)
+    large = [place for place in range(len(names)) if top[place] > LARGEST]
+    if large:
+        cures = [f"divide {names[place]} by 1e{int(np.log10(top[place]))}" for place in large]
+        raise ValueError(
+            f"values as large as {top[large].max():.4g} in {listed([names[place] for place in large])}, which float64 "
+            f"can't square; {', '.join(cures)}"
+        )
+    spread = rows.max(axis=0) - rows.min(axis=0)
+    close = [place for place in range(len(names)) if 0 < spread[place] < CLOSEST]
+    if close:
+        cures = [f"multiply {names[place]} by 1e{min(300, -int(np.floor(np.log10(spread[place]))))}" for place in close]
+        raise ValueError(
+            f"values that differ by {spread[close].min():.4g} at most in {listed([names[place] for place in close])}, "
+            f"which float64 can't square; {', '.join(cures)}"
+        )
+
+
+def _constant(values: Mapping[str, Array], drop_missing: bool) -> list[str]:
+    """Columns with one value in all rows that will be left."""
+    if not values:
+        return []
+    missing: Mask = np.asarray(np.isnan(np.column_stack(list(values.values()))).any(axis=1))
+    rows = np.flatnonzero(~missing) if drop_missing and not missing.all() else np.arange(len(missing))
+    return [name for name, column in values.items() if np.nanmin(column[rows]) == np.nanmax(column[rows])]
+
+
+def _suspect(column: Array, constant: bool) -> bool:
+    return constant or bool((np.abs(column[np.isfinite(column)]) >= EXACT).any())
+
+
+def _lost(column: "pd.Series[Any]", values: Array, texts: Sequence[str] | None) -> tuple[str, str] | None:
+    """What to subtract, and an example, where different values of a column are one number in float64."""
+    here: Mask = np.isfinite(values)
+    if texts is None and column.dtype != object and (column.dtype.kind == "f" or not _suspect(values, False)):
+        return None
+    cells = [str(cell) for cell, there in zip(column if texts is None else texts, here, strict=True) if there]
+    whole = [int(cell) for cell in cells if re.fullmatch(r"[+-]?\d+", cell)]
+    for value in whole:
+        if int(float(value)) != value:
+            return str(min(whole)), f"{value}"
+    if np.unique(values[here]).size > 1 or len(set(cells)) < 2:
+        return None
+    exact = dict.fromkeys(Decimal(cell) for cell in cells if NUMERAL.fullmatch(cell))
+    return (str(min(exact)), str(max(exact))) if len(exact) > 1 else None
+
+
+def _fuller(names: Sequence[str], missing: Mask, least: int) -> str:
+    """How to leave out as many of the columns with the most gaps as it takes; empty where that doesn't help."""
+    order = list(np.argsort(missing.sum(axis=0), kind="stable"))
+    while order:
+        lacking: Mask = np.asarray(missing[:, order].any(axis=1))
+        if len(lacking) - int(lacking.sum()) >= least:
+            kept = option([names[place] for place in sorted(order)])
+            return f"keep fuller columns with {kept}" + (" --drop-missing" if lacking.any() else "")
+        order.pop()
+    return ""
+
+
+def _cells(column: "pd.Series[Any]") -> list[tuple[int, str]]:
+    """Rows, counted from 1, and what stands in them, where anything does."""
+    return [
+        (row, str(cell))
+        for row, cell in enumerate(column, start=1)
+        if not pd.api.types.is_scalar(cell) or pd.notna(cell)
+    ]
+
+
+def _signed(cells: Sequence[tuple[int, str]]) -> tuple[str, tuple[int, str]] | None:
+    """What signs stand beside the numbers in cells, and in which first."""
+    found = ((words, cell) for cell in cells for pattern, words in SIGNS if pattern.search(cell[1]))
+    return next(found, None)
+
+
+def _is_number(text: str) -> bool:
+    return NUMERAL.fullmatch(text.strip()) is not None

@@ -1,0 +1,102 @@
+"""Numbers as people write them: decimal commas, thousands in groups; read where there is no doubt, and said."""
+
+import re
+from collections.abc import Mapping, Sequence
+from math import nan
+
+# What pandas takes for a missing value, and what else people write for one.
+MISSING = frozenset(
+    (
+        *("", "NA", "N/A", "n/a", "nan", "-nan", "NaN", "-NaN", "NULL", "null", "None", "none", "<NA>", "#N/A", "#NA"),
+        *("#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "-", "--", ".", "..", "?", "n.a.", "N.A.", "na"),
+    )
+)
+SIGN, POWER, BLANK = "[+\\-\u2212]?", r"(?:[eE][+-]?\d+)?", " \u00a0\u202f'\u2019"
+POINT = re.compile(
+    rf"{SIGN}(?:(?:\d+|[1-9]\d{{0,2}}(?:,\d{{3}})+|[1-9]\d{{0,2}}(?:[{BLANK}]\d{{3}})+)(?:\.\d*)?|\.\d+){POWER}"
+)
+COMMA = re.compile(
+    rf"{SIGN}(?:(?:\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+|[1-9]\d{{0,2}}(?:[{BLANK}]\d{{3}})+)(?:,\d*)?|,\d+){POWER}"
+)
+WORDS = r"(?i:true|false|[+-]?inf(?:inity)?)"
+CURRENCY, PERCENT = "[$\u20ac\u00a3\u00a5\u20b9]", "[%\u2030]"
+NUMERAL = re.compile(
+    rf"{SIGN}(?:{CURRENCY}\s?)?(?:{POINT.pattern}|{COMMA.pattern}|{WORDS})(?:\s?(?:{CURRENCY}|{PERCENT}))?"
+)
+SIGNS = ((re.compile(PERCENT), "percent signs"), (re.compile(CURRENCY), "currency signs"))
+
+
+def value_of(cell: str) -> float:
+    """The number in a cell, by the best guess at its decimal mark; nan where there is none."""
+    digits = re.sub(r"[^\d.,eE+\-]", "", cell.replace("\u2212", "-"))
+    if digits.rfind(",") > digits.rfind("."):
+        digits = digits.replace(".", "").replace(",", ".", 1)
+    try:
+        return float(digits.replace(",", ""))
+    except ValueError:
+        return nan
+
+
+def plain(columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: list[str]) -> dict[int, list[str]]:
+    """Numbers as Python writes them, of the columns of cells that hold numbers alone; the others are left out.
+
+    Cells tell whether their decimal mark is a comma ('1,5', '1.234,5') or a point ('1.5', '1,234.5'). Of '1,234' the
+    other columns tell.
+
+    Raises:
+        ValueError: they don't.
+    """
+    marks: dict[int, str] = {}
+    doubtful: dict[int, str] = {}
+    sure = set()
+    for place, cells in columns.items():
+        point, comma = _all(POINT, cells), _all(COMMA, cells)
+        cell = next((cell for cell in cells if "," in cell or "." in cell), None) if point and comma else None
+        if cell is not None:
+            doubtful[place] = cell
+        elif point or comma:
+            marks[place] = "." if point else ","
+            sure |= {marks[place]} if point != comma else set()
+    commas = [place for place, cell in doubtful.items() if "," in cell]
+    if doubtful and (len(sure) > 1 or (not sure and commas)):
+        place = next(iter(commas or doubtful))
+        decimal, whole = (doubtful[place].replace(",", mark).replace(".", mark) for mark in (".", ""))
+        raise ValueError(
+            f"column {names[place]}: {doubtful[place]!r} may be {decimal} or {whole}; write decimals with a point, and "
+            "thousands without a mark"
+        )
+    marks |= dict.fromkeys(doubtful, next(iter(sure), "."))
+    found = {place: [_plain(cell, mark) for cell in columns[place]] for place, mark in marks.items()}
+    for words, mark, sign in (
+        ("decimal commas", ",", ","),
+        ("thousands in groups", ".", f"[,{BLANK}]"),
+        ("thousands in groups", ",", f"[.{BLANK}]"),
+    ):
+        _note(words, re.compile(sign), {place: columns[place] for place in found if marks[place] == mark}, found, notes)
+    return found
+
+
+def _all(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
+    return all(map(pattern.fullmatch, cells))
+
+
+def _plain(cell: str, mark: str) -> str:
+    digits = cell.replace("\u2212", "-").replace("," if mark == "." else ".", "")
+    for blank in BLANK:
+        digits = digits.replace(blank, "")
+    return digits.replace(mark, ".")
+
+
+def _note(
+    words: str,
+    sign: re.Pattern[str],
+    columns: Mapping[int, Sequence[str]],
+    found: Mapping[int, Sequence[str]],
+    notes: list[str],
+) -> None:
+    """Note an example of a way of writing that was read, if there is one."""
+    for place, cells in columns.items():
+        for cell, read in zip(cells, found[place], strict=True):
+            if sign.search(cell):
+                notes.append(f"{words}: {cell} is read as {read}")
+                return
