@@ -1,7 +1,5 @@
 """What commands share: the store they open, and how they print."""
 
-import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from search.jsonable import json_text
 from search.verbosity import quiet
 
 WIDE = 120  # columns of a file or a pipe
@@ -44,6 +43,25 @@ def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False
     return Store(folder or Path("genseek-store"), uri, create)
 
 
+def check_tracking(tracking_uri: str | None) -> None:
+    """See that the tracking URI of the options or of MLFLOW_TRACKING_URI, if any, can be opened; makes no database.
+
+    Raises:
+        InputError: it can't be.
+    """
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return
+    from search.embedded import database_of
+    from search.folder import could_write
+
+    database = database_of(uri)
+    if database is None or database.exists():
+        store_of(None, uri)
+    else:
+        could_write(database.parent)  # a search makes it
+
+
 def print_links(console: Console, search: str, links: dict[str, str]) -> None:
     """Print where MLflow's UI shows what of a search."""
     console.print(f"search {search}:", highlight=False)
@@ -53,13 +71,4 @@ def print_links(console: Console, search: str, links: dict[str, str]) -> None:
 
 def print_json(value: Any) -> None:
     """Print JSON on standard output; null for what it has no number for."""
-    print(json.dumps(_finite(value), indent=2))
-
-
-def _finite(value: Any) -> Any:
-    """`value` with null for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json_text(value))

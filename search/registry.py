@@ -73,6 +73,7 @@ def register(plan: Plan) -> Registered:
     board = plan.store.leaderboard(plan.name)
     entry = board.winner()
     fit = entry.confirmed.get("fit")
+    plan.store.prepare()  # else MLflow would put the model where the store was before
     with _told(plan.store):
         client = _client(plan.store)
         name = _registered_name(client, plan)
