@@ -6,6 +6,7 @@ the registries itself. What isn't installed travels to the workers by value.
 
 import inspect
 import pickle
+import re
 import sys
 import sysconfig
 import traceback
@@ -24,6 +25,7 @@ from objectives.losses import Objective
 from objectives.scores import Score
 from search.configuration import Training
 from search.errors import InputError
+from search.goals import RESERVED
 from search.schema import NAMES, arguments_of
 
 REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
@@ -34,6 +36,7 @@ REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
 }
 TAKEN = {"models": ("model", "objective", *arguments_of(Training)), "scores": (), "problems": ("name",)}
 TAKEN["objectives"] = TAKEN["models"]
+MOST_LETTERS = 60  # of a name: MLflow takes 250, with what is put before it
 
 _origins: dict[tuple[str, str], str] = {}  # by kind and name: a file that was changed may replace what it gave before
 _files: dict[Path, tuple[str, ModuleType]] = {}
@@ -75,6 +78,19 @@ def merge_module(name: str, folder: Path) -> None:
             raise InputError(f"{origin}: {kind.upper()} is {entries!r}, expected a dict of classes by name")
         for entry, thing in list(entries.items()):
             _merge(kind, entry, thing, origin)
+
+
+def check_name(kind: str, name: object, where: str = "") -> None:
+    """Refuse a name in a registry that MLflow can't keep, or that is taken for something else.
+
+    Raises:
+        InputError: it is one; after `where`.
+    """
+    what = f"{where or kind.removesuffix('s')} {name!r}"
+    if not isinstance(name, str) or not re.fullmatch(rf"\w[\w.-]{{0,{MOST_LETTERS - 1}}}", name, re.ASCII):
+        raise InputError(f"{what}: expected a name of up to {MOST_LETTERS} letters, digits, '.', '_' and '-'")
+    if kind == "scores" and name in RESERVED:
+        raise InputError(f"{what}: genseek records something else as {name}; choose another name")
 
 
 def source_of(model: str) -> str | None:
@@ -147,6 +163,7 @@ def _imported(load: Callable[[], Any], origin: str) -> Any:
 
 def _merge(kind: str, name: str, thing: Any, origin: str) -> None:
     registry, base = REGISTRIES[kind]
+    check_name(kind, name, f"{origin}: {kind.removesuffix('s')}")
     where = f"{origin}: {kind.removesuffix('s')} {name!r}"
     if registry.get(name) is thing:
         return

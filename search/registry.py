@@ -147,7 +147,7 @@ def _new_version(
         WINNER: winner,
         "genseek.search": board.name,
         "genseek.trial": str(entry.trial),
-        "genseek.data_sha256": board.provenance["data_sha256"],
+        "genseek.data_sha256": board.origin["data_sha256"],
         "genseek.version": metadata.version("genseek"),
         **{f"genseek.confirmed_{key}": figures[key] for key in ("fit", "low", "high") if key in figures},
     }

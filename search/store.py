@@ -26,7 +26,7 @@ from search.folder import writable
 from search.inputs import input_of
 from search.jsonable import json_text
 from search.leaderboard import Leaderboard
-from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
+from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
 from search.storage import Storage
 from search.tracking import CURE, pages, told
 from search.verbosity import hush
@@ -149,10 +149,8 @@ class Store:
 
     def trial_runs(self, parent: str) -> dict[int, tuple[str, bool]]:
         """Run id of every trial's child run, by its number, and whether all of the trial is recorded there."""
-        return {
-            int(run.data.tags["genseek.trial"]): (str(run.info.run_id), whole(run))
-            for run in self._runs(_children(parent))
-        }
+        runs = self._runs(_children(parent))
+        return {number: (str(run.info.run_id), whole(run)) for run in runs if (number := trial_of(run)) is not None}
 
     def search_run(self, name: str) -> str | None:
         """Run id of a search, if there is one of this name."""
@@ -259,7 +257,7 @@ class Store:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
-            except InputError as error:
+            except (InputError, ValueError) as error:
                 raise InputError(
                     f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
                 ) from error

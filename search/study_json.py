@@ -1,14 +1,19 @@
 """A study as JSON, with all that was changed on the command line, so that a search can go on without its file."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from models import MODELS
+from objectives import OBJECTIVES, PROBLEMS, SCORES
 from search.budget import Budget
 from search.domain import Choice, Domain, Fixed, Range
+from search.errors import InputError, unknown
 from search.goals import Goals
-from search.keys import plugins_merged
-from search.study import Domains, Study
+from search.keys import plugins_merged, refuse_others
+from search.schema import arguments_of, checked_arguments
+from search.study import Domains, Study, serving
 
 KINDS = {"fixed": Fixed, "choice": Choice, "range": Range}
 
@@ -35,9 +40,14 @@ def study_from(written: dict[str, Any]) -> Study:
     """Study of its JSON form; its plug-ins are merged.
 
     Raises:
-        InputError: a plug-in is gone, or can't be merged any more.
+        InputError: a plug-in is gone, can't be merged any more, or lacks by now what the study names.
     """
     plugins = plugins_merged(written, Path())
+    try:
+        _check_registered(written)
+    except InputError as error:
+        changed = f"; have they changed: {', '.join(plugins)}?" if plugins else ""
+        raise InputError(f"study {written['name']}: {error}{changed}") from error
     return Study(
         **written
         | {
@@ -50,6 +60,31 @@ def study_from(written: dict[str, Any]) -> Study:
             "goals": goals_from(written.get("goals", {})),
         }
     )
+
+
+def _check_registered(written: dict[str, Any]) -> None:
+    """See that what a study names is there, with the keys and values that it searches."""
+    named: list[tuple[str, Iterable[str], Mapping[str, Any]]] = [
+        ("problem", [written["problem"]], PROBLEMS),
+        ("score", written["scores"], SCORES),
+        ("model", written["models"], MODELS),
+        ("objective", written["objectives"], OBJECTIVES),
+    ]
+    for kind, names, registry in named:
+        for name in names:
+            if name not in registry:
+                raise InputError(unknown(kind, name, registry))
+    checked_arguments(PROBLEMS[written["problem"]], written["problem_arguments"])
+    for kind, names, registry in named[2:]:
+        for name in names:
+            arguments, domains = arguments_of(registry[name]), _read(written[f"{kind}s"][name])
+            refuse_others(domains, list(arguments), f"[{kind}s.{name}]")
+            for key, domain in domains.items():
+                for value in domain.corners():
+                    arguments[key].checked(value)
+    for model in written["models"]:
+        if not set(serving(model)) & set(written["objectives"]):
+            raise InputError(f"[models.{model}]: none of its objectives can train it any more")
 
 
 def goals_json(goals: Goals) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -129,7 +130,7 @@ def _test(board: Leaderboard, winner: Entry, names: Sequence[str], width: int) -
 
 
 def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
-    return "[green]yes[/]" if winner.test[name] <= board.floors["test"][name].upper else "[red]no[/]"
+    return "[green]yes[/]" if winner.test.get(name, math.inf) <= board.floors["test"][name].upper else "[red]no[/]"
 
 
 def _real(board: Leaderboard, split: str, names: Sequence[str]) -> list[Line]:
