@@ -46,8 +46,7 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
     if winner is not None:
         parts.insert(0, f"**Winner: {_linked(winner, page)}**, {short_name(winner.configuration)}.")
-    confirmed = [entry for entry in board.entries if entry.verdict and entry.confirmed]
-    finalists = sorted(confirmed, key=lambda entry: entry.confirmed["fit"])
+    finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_fit)
     if finalists:
         heads = ("finalist", "generator", "size", "fit", "95 %", "gap", "")
         parts += ["### Fresh networks on test rows", _table(heads, (_finalist(entry, page) for entry in finalists))]
@@ -68,14 +67,13 @@ def _rows(board: Leaderboard, names: Sequence[str], page: str) -> Iterable[Seque
 
 
 def _finalist(entry: Entry, page: str) -> Sequence[str]:
-    confirmed = entry.confirmed
     return (
         _linked(entry, page),
         short_name(entry.configuration),
         f"{entry.facts.get('parameters', 0):.0f}",
-        f"{confirmed['fit']:.2f}",
-        f"{confirmed['low']:.2f}-{confirmed['high']:.2f}",
-        f"{confirmed['optimism']:+.0%}",
+        entry.confirmed_text("fit"),
+        entry.confirmed_text("low", "high"),
+        entry.confirmed_text("optimism", form="+.0%"),
         "" if entry.verdict == "finalist" else entry.verdict,
     )
 

@@ -12,7 +12,7 @@ COPULA = "gaussian copula"
 
 def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str) -> str:
     """The card in Markdown; `sampling` says how to sample from where the card lies."""
-    described, provenance = board.described(entry), board.provenance
+    described, provenance = board.described(entry), board.origin
     parts = [
         f"# {entry.configuration.model} of {provenance['problem']}",
         f"Trial {entry.trial} of the search `{board.name}`, found by genseek {provenance['versions']['genseek']}. "
@@ -39,8 +39,8 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str
 
 def limits(board: Leaderboard, entry: Entry) -> list[str]:
     """What the figures say against the model, a sentence each."""
-    split = "test" if entry.confirmed or entry.test else "validation"
-    own = entry.confirmed or entry.test or entry.scores | {"fit": entry.fit}
+    rows, own = entry.figures()
+    split = rows.partition(",")[0]
     floors, found = board.floors[split], []
     outside = [name for name, floor in floors.items() if own.get(name, 0) > floor.upper]
     where = f"on {split} rows"
@@ -59,9 +59,9 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
         found.append(
             f"A Gaussian copula, which needs no search, is as good: fit {copula:.2f} against {own['fit']:.2f}."
         )
-    if not entry.confirmed:
+    if not entry.judged:
         found.append("No fresh networks confirm it: its scores are the best of many, so partly luck.")
-    train = board.provenance.get("rows", {}).get("train")
+    train = board.origin.get("rows", {}).get("train")
     if train is not None and train < FEW:
         found.append(f"{train} training rows: the largest values and rare combinations are mostly guessed.")
     if entry.configuration.training.features == "quantile_normal" or entry.configuration.model == "gaussian_copula":
@@ -92,7 +92,7 @@ def _scores(title: str, scores: dict[str, Any]) -> list[str]:
 
 def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
     own = entry.confirmed
-    if not own:
+    if not entry.judged:
         return []
     floors = board.floors["test"]
     span = f", 95 % interval {own['low']:.2f} to {own['high']:.2f}" if "low" in own and "high" in own else ""
@@ -102,7 +102,9 @@ def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
         else ""
     )
     overfit = (
-        f" Overfit is {own['overfit']:.3f} ({floors['overfit'].median:.3f} for real rows)." if "overfit" in own else ""
+        f" Overfit is {own['overfit']:.3f} ({floors['overfit'].median:.3f} for real rows)."
+        if "overfit" in own and "overfit" in floors
+        else ""
     )
     return [f"Fresh networks of this configuration, on test rows: **fit {own['fit']:.2f}**{span}{gap}.{overfit}"]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_rows, cli_run, completion
 from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
-from search.cli_output import print_json, print_links, print_note, printer, store_of
+from search.cli_output import check_tracking, print_json, print_links, print_note, printer, store_of
 from search.errors import InputError, unknown
 from search.options import (
     Address,
@@ -79,7 +79,7 @@ def check(
 ) -> None:
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
     from search.cluster import room
-    from search.folder import writable
+    from search.folder import could_write
     from search.preparation import check as check_study
     from search.preparation import problem_of, task_of, with_overrides
     from search.storage import Storage
@@ -90,9 +90,8 @@ def check(
     task = task_of(loaded, made)
     rows, count = task.rows, check_study(loaded, task)
     folder = store or Path("genseek-store")
-    writable(folder)
-    if tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"):
-        store_of(store, tracking_uri)
+    could_write(folder)
+    check_tracking(tracking_uri)
     trainers, warnings = room(loaded.budget, Storage.named(storage or str(folder)))
     pairs = [f"{model} with {objective}" for model, names in loaded.pairs().items() for objective in names]
     found = {
@@ -179,6 +178,7 @@ def ui(
     from search.view import links
 
     opened, console = Store(store or Path("genseek-store"), None, create=False), printer()
+    opened.prepare()
     base, shown = f"http://127.0.0.1:{port}", [opened.search(name)] if name else opened.searches()[:1]
     console.print(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}", soft_wrap=True)
     for found in shown:

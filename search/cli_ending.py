@@ -1,6 +1,5 @@
 """What a search leaves when it has ended, beside its record: a report, and its winner in the registry."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ def publish(console: Console, plan: Any) -> None:
 
 def enclose_report(store: Any, name: str, folder: Path) -> None:
     """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
-    from search.report.writing import REPORT, keep_report
+    from search.report.writing import REPORT, write_report
 
     try:
         store.fetch(store.search(name).run_id, REPORT, folder)
     except InputError:
         with decoration("no report was written"):
-            shutil.copyfile(keep_report(store, name), folder / REPORT)
+            write_report(store, name, folder / REPORT)

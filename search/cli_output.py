@@ -1,8 +1,6 @@
 """What commands share: the store they open, and how they print."""
 
-import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from search.jsonable import json_text
 from search.verbosity import LOGGER, quiet, verbose
 
 WIDE = 120  # columns of a file or a pipe
@@ -94,6 +93,25 @@ def print_note(console: Console, note: str) -> None:
     console.print("note:", note, soft_wrap=True, highlight=False, markup=False)
 
 
+def check_tracking(tracking_uri: str | None) -> None:
+    """See that the tracking URI of the options or of MLFLOW_TRACKING_URI, if any, can be opened; makes no database.
+
+    Raises:
+        InputError: it can't be.
+    """
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return
+    from search.embedded import database_of
+    from search.folder import could_write
+
+    database = database_of(uri)
+    if database is None or database.exists():
+        store_of(None, uri)
+    else:
+        could_write(database.parent)  # a search makes it
+
+
 def print_links(console: Console, search: str, links: dict[str, str]) -> None:
     """Print where MLflow's UI shows what of a search."""
     console.print(f"search {search}:", highlight=False)
@@ -103,13 +121,4 @@ def print_links(console: Console, search: str, links: dict[str, str]) -> None:
 
 def print_json(value: Any) -> None:
     """Print JSON on standard output; null for what it has no number for."""
-    print(json.dumps(_finite(value), indent=2))
-
-
-def _finite(value: Any) -> Any:
-    """`value` with null for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json_text(value))

@@ -25,20 +25,20 @@ def best(
     board, console = store_of(store, tracking_uri).leaderboard(name), printer()
     if pareto and len(board.goals.rank) < 2:
         raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
-    winner = board.described(board.winner(by))
+    entry = board.winner(by)
+    winner = board.described(entry)
     if as_json:
-        print_json([board.described(entry) for entry in board.front()] if pareto else winner)
+        print_json([board.described(each) for each in board.front()] if pareto else winner)
         return
     if pareto:
         show_front(console, board)
         return
     show(console, board, by)
     console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
-    if winner["confirmed"]:
-        fit, low, high, optimism = (winner["confirmed"][key] for key in ("fit", "low", "high", "optimism"))
-        line = (
-            f"confirmed by fresh networks on test rows: fit {fit:.2f}, 95 % {low:.2f}-{high:.2f}, gap {optimism:+.0%}"
-        )
+    if entry.finalist:
+        fit, span = entry.confirmed_text("fit"), entry.confirmed_text("low", "high")
+        gap = entry.confirmed_text("optimism", form="+.0%")
+        line = f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, gap {gap}"
         console.print(line, highlight=False)
     for key, value in winner["configuration"].items():
         console.print(f"  {key} = {value}", highlight=False)

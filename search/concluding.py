@@ -74,6 +74,7 @@ def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
         "floors": floors_json(board.floors),
         "provenance": board.provenance,
         "goals": goals_json(board.goals),
+        "unranked": list(board.unranked),
         "leaderboard": [board.described(entry) for entry in board.ranked()],
     }
     store.save_json(parent, SUMMARY, summary)

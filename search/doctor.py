@@ -15,6 +15,7 @@ from typing import Any, Literal, final
 
 from search import DEFAULTS
 from search.errors import InputError, public
+from search.folder import could_write
 from search.reaching import asked
 
 PACKAGES = ("genseek", "torch", "ray", "optuna", "mlflow", "numpy", "pandas")
@@ -121,21 +122,34 @@ def _cards() -> list[str]:
 
 def _store(folder: Path, patience: float) -> Iterator[Finding]:
     if not (folder / "mlflow.db").exists():
-        there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-        if there.is_dir() and os.access(there, os.W_OK):
+        try:
+            could_write(folder)
             yield Finding("store", "ok", f"none in {folder} yet; a search makes one")
-        else:
-            yield Finding("store", "error", f"{there}: can't write there", "name another folder: --store")
+        except InputError as error:
+            yield Finding("store", "error", str(error), "name another folder: --store")
         return
+    states: list[Finding] = []
 
     def opened() -> str:
         from search.store import Store
 
-        searches = Store(folder, create=False).searches()
+        store = Store(folder, create=False)
+        searches = store.searches()
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return f"{folder.resolve()}, {len(searches)} searches, {_size(size)}"
+        line = f"{folder.resolve()}, {len(searches)} searches, {_size(size)}"
+        if store.read_only:
+            states.append(Finding("store", "warning", f"{line}; it can only be read", "searches need another: --store"))
+        if there := store.elsewhere():
+            said = f"MLflow looks for them in {', '.join(there)}, since the store was moved or copied; genseek doesn't"
+            cure = "a search in the store, or genseek ui, says in its record where they are now"
+            states.append(Finding("store's files", "warning", said, cure))
+        return line
 
-    yield _tried("store", opened, patience, "was another version of MLflow's, or was it cut off while it was copied?")
+    cure = "was another version of MLflow's, or was it cut off while it was copied?"
+    found = _tried("store", opened, patience, cure)
+    if found.state != "ok" or not any(state.what == "store" for state in states):
+        yield found
+    yield from states
 
 
 def _tracking(uri: str, patience: float) -> Finding:

@@ -1,12 +1,31 @@
-"""The database of an embedded store: whole or not there at all, and in write-ahead mode."""
+"""The database of an embedded store: an sqlite file that is whole or not there at all, wherever its folder is.
 
+MLflow keeps whole addresses of files in its tables. `relocate` writes the present ones, so that MLflow's own commands
+find the files of a store that was moved or copied; genseek finds them by their runs, and needs no address.
+"""
+
+import atexit
 import os
+import shutil
 import sqlite3
 import tempfile
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from mlflow import MlflowClient
+from sqlalchemy import URL, make_url
+
+ARTIFACTS = "artifacts"  # folder of all files of runs and models
+LOCATIONS = (  # where MLflow's tables keep addresses of files
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+UNSHARED = {"immutable": "1"}  # for a file that no process can write
+PATIENCE = 60.0  # seconds for another process to end what it writes
 
 
 def make_database(database: Path) -> None:
@@ -15,16 +34,73 @@ def make_database(database: Path) -> None:
     MLflow makes its tables in hundreds of steps, and can't open a database in which a crash left them half made.
 
     Raises:
-        OSError, sqlite3.Error, MlflowException: it can't be made, or opened.
+        OSError, sqlite3.Error, MlflowException: it can't be made.
     """
-    if not database.exists():
-        with tempfile.TemporaryDirectory(dir=database.parent, prefix="new-") as folder:
-            whole = Path(folder) / database.name
-            MlflowClient(f"sqlite:///{whole}").search_experiments()
-            with suppress(FileExistsError):  # another process was first
-                os.link(whole, database)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+    if database.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix="new-") as folder:
+        whole = Path(folder) / database.name
+        MlflowClient(uri_of(whole)).search_experiments()
+        with closing(sqlite3.connect(whole)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            os.link(whole, database)
+        except FileExistsError:
+            pass  # another process was first
+        except OSError:  # a file system without hard links
+            if not database.exists():
+                whole.rename(database)
+
+
+def uri_of(database: Path) -> str:
+    """MLflow's URI of an sqlite file."""
+    return _uri(database, {})
+
+
+def readable_uri(database: Path) -> str:
+    """The URI by which an sqlite file can be read: `uri_of`, or another where nothing can be written.
+
+    Raises:
+        OSError, sqlite3.Error: it can't be read at all.
+    """
+    try:
+        _read(database, {})
+    except sqlite3.OperationalError:  # sqlite can't make the files by which it shares a database
+        if _log(database).exists():  # which holds what isn't in the file yet
+            copy = Path(tempfile.mkdtemp(prefix="genseek-"))
+            atexit.register(shutil.rmtree, copy, ignore_errors=True)
+            for file in (database, _log(database)):
+                shutil.copyfile(file, copy / file.name)
+            return uri_of(copy / database.name)
+        _read(database, UNSHARED)
+        return _uri(database, UNSHARED)
+    return uri_of(database)
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of an sqlite URI; None for another URI."""
+    if not uri.startswith("sqlite"):
+        return None
+    name = make_url(uri).database
+    return Path(name).resolve() if name else None
+
+
+def relocate(database: Path, artifacts: Path) -> None:
+    """Write into MLflow's tables that the files of genseek's experiments are below the folder `artifacts`.
+
+    Raises:
+        sqlite3.Error: the file can't be written.
+    """
+    here = artifacts.as_uri()
+    known = "SELECT DISTINCT artifact_location FROM experiments WHERE name = 'genseek' OR name LIKE 'genseek/%'"
+    moved = "UPDATE {0} SET {1} = :here || substr({1}, length(:there) + 1)"
+    below = " WHERE {1} = :there OR substr({1}, 1, length(:there) + 1) = :there || '/'"
+    with closing(sqlite3.connect(database, PATIENCE)) as connection, connection:
+        connection.execute("BEGIN IMMEDIATE")  # another process may move it at the same time
+        for (there,) in connection.execute(known).fetchall():
+            if there != here and there.endswith(f"/{ARTIFACTS}"):
+                for table, column in LOCATIONS:
+                    connection.execute((moved + below).format(table, column), {"here": here, "there": there})
 
 
 def analyse(database: Path) -> None:
@@ -35,3 +111,24 @@ def analyse(database: Path) -> None:
     """
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("ANALYZE")
+
+
+def _read(database: Path, query: dict[str, str]) -> None:
+    options = "&".join(f"{key}={value}" for key, value in query.items())
+    with closing(sqlite3.connect(f"file:{quote(str(database))}?{options}", PATIENCE, uri=True)) as connection:
+        connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
+
+
+def _log(database: Path) -> Path:
+    """Where sqlite, in write-ahead mode, writes first."""
+    return database.with_name(f"{database.name}-wal")
+
+
+def _uri(database: Path, query: dict[str, str]) -> str:
+    path = str(database)
+    if not query and not {"?", "%"} & set(path):
+        return f"sqlite:///{path}"
+    # sqlite unquotes the path, SQLAlchemy what it renders. Of what begins with sqlite:/// MLflow would make the folder,
+    # still quoted; the driver's name keeps it from that.
+    options = {"uri": "true"} | query
+    return URL.create("sqlite+pysqlite", database=f"file:{quote(path)}", query=options).render_as_string()

@@ -1,6 +1,7 @@
 """Experiments in a tracking store: one for each study."""
 
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from search.tracking import found_or_made, pages
 from search.view import NOTE
@@ -18,8 +19,7 @@ def experiment_of(client: MlflowClient, study: str, location: str | None) -> str
     return str(experiment.experiment_id)
 
 
-def experiments(client: MlflowClient) -> list[str]:
-    """Ids of the experiments of all studies."""
-    named = f"name LIKE '{PREFIX}%'"
-    found = pages(lambda token: client.search_experiments(filter_string=named, page_token=token))
-    return [str(experiment.experiment_id) for experiment in found]
+def every_experiment(client: MlflowClient) -> list[Experiment]:
+    """The experiments of all studies."""
+    found = pages(lambda token: client.search_experiments(filter_string=f"name LIKE '{PREFIX}%'", page_token=token))
+    return [experiment for experiment in found if experiment.name == PREFIX or experiment.name.startswith(f"{PREFIX}/")]

@@ -19,7 +19,7 @@ from models.program import exported
 from search.card import card
 from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
-from search.leaderboard import CONFIRMED, Leaderboard
+from search.leaderboard import Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
 
@@ -49,7 +49,7 @@ def export(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out}: exists already and isn't an empty folder")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = store.fetch(entry.run_id, CONFIRMED if entry.confirmed else "checkpoint", Path(folder))
+        checkpoint = store.fetch(entry.run_id, entry.kept, Path(folder))
         described, kept = board.described(entry), [WEIGHTS, DESCRIPTION]
         if json.loads((checkpoint / DESCRIPTION).read_text()).get("plugin"):
             kept.append(PLUGIN)
@@ -101,13 +101,13 @@ def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
         raise InputError(
             f"{folder}: not an exported generator ({Path(str(error.filename)).name} is missing)"
         ) from error
-    except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+    except Exception as error:  # a plug-in's code may raise anything
         if (folder / PLUGIN).exists() and not plugins:
             raise InputError(
                 f"{folder}: its model is a plug-in; run {folder / 'sampler.py'}, or trust its code with "
                 f"--plugins {folder / PLUGIN}"
             ) from error
-        raise InputError(f"{folder}: not an exported generator ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{folder}: not an exported generator ({_line(error)})") from error
 
 
 def write_program(folder: Path) -> str:
@@ -128,6 +128,10 @@ def write_program(folder: Path) -> str:
     described = {"columns": generator.columns, "whole": generator.whole, "normal": normal, "uniform": uniform}
     (folder / "program.json").write_text(json.dumps(described, indent=2) + "\n")
     return ""
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def versions() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The store's folder: that it can be written."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -18,3 +19,18 @@ def writable(folder: Path) -> None:
             file.write(b"\0" * 2**20)
     except OSError as error:
         raise InputError(f"store {folder}: can't write there ({error.strerror})") from error
+
+
+def could_write(folder: Path) -> None:
+    """See that the folder can be written, or made; without writing anything.
+
+    Raises:
+        InputError: it can't be.
+    """
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    why = "" if there.is_dir() else "Not a directory"
+    if not why and not os.access(there, os.W_OK | os.X_OK):
+        why = "Read-only file system" if os.statvfs(there).f_flag & os.ST_RDONLY else "Permission denied"
+    if why:
+        said = "" if there == folder else f": {there}"
+        raise InputError(f"store {folder}: can't write there ({why}{said})")

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 WORST = 1e6  # stands for the fit of what can't be judged: the scheduler and Optuna want a finite number
 BREAKS = WORST / 10  # stands for the fit of what breaks a bound
 FACTS = ("parameters", "sample_seconds")  # of a network, besides its scores
+# Names that no score can have: what the record, the leaderboard and a study's goals call other things.
+RESERVED = (
+    *("fit", "misfit", "low", "high", "p_value", "optimism", "violation", *FACTS),
+    *("epoch", "best_epoch", "rung", "seconds"),
+)
 
 
 @dataclass(frozen=True)

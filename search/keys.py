@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 from objectives import SCORES, STANDARD
 from search.errors import InputError, unknown
 from search.goals import FACTS
-from search.plugins import merge_installed, merge_module
+from search.plugins import check_name, merge_installed, merge_module
 
 Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random", "grid", "points"]
 FUSE = {"auto": None, "off": 1}
@@ -77,6 +77,7 @@ def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:
     for name in scores:
         if name not in SCORES:
             raise InputError(f"scores: {unknown('score', str(name), SCORES)}")
+        check_name("scores", name)
     if not any(SCORES[name].ranking for name in scores):
         ranking = ", ".join(name for name, score in SCORES.items() if score.ranking)
         raise InputError(f"scores = {scores}: expected at least one that ranks: {ranking}")

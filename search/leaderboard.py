@@ -13,7 +13,13 @@ from search.front import front
 from search.goals import WORST, Goals, Standing
 
 CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
-UNRANKABLE = tuple(name for name, score in SCORES.items() if score.limit != 0)  # lower isn't better
+
+UNKNOWN = {"problem": "unknown", "problem_arguments": {}, "data_sha256": "unknown", "versions": {"genseek": "unknown"}}
+
+
+def unranked() -> tuple[str, ...]:
+    """The registered scores, plug-ins' among them, of which less isn't better."""
+    return tuple(name for name, score in SCORES.items() if score.limit != 0)
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,8 @@ class Entry:
     """How one trial ended; `scores` and `fit` are those of its best checkpoint on validation rows.
 
     `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their fit, where the trial was a
-    finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist".
+    finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist";
+    of networks that could not be judged figures are missing.
     `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only, and
     `spread` the standard deviations of its fit and scores over the trial's replicas, where it has more than one.
     """
@@ -40,13 +47,47 @@ class Entry:
     confirmed: dict[str, float] = field(default_factory=dict)
     verdict: str = ""
 
+    @property
+    def finalist(self) -> bool:
+        """Whether fresh networks of it were trained, and judged or not."""
+        return bool(self.verdict or self.confirmed)
+
+    @property
+    def judged(self) -> bool:
+        """Whether fresh networks of it have a fit: then the best of them is what it leaves, in the folder `kept`."""
+        return "fit" in self.confirmed
+
+    @property
+    def kept(self) -> str:
+        """Folder of its artifacts that has its network."""
+        return CONFIRMED if self.judged else "checkpoint"
+
+    @property
+    def confirmed_fit(self) -> float:
+        """Fit of its fresh networks; infinite where they have none."""
+        return self.confirmed.get("fit", math.inf)
+
+    def confirmed_text(self, *keys: str, form: str = ".2f", between: str = "-") -> str:
+        """Figures of its fresh networks, such as `low` and `high`; a dash where they are missing."""
+        values = [self.confirmed.get(key, math.nan) for key in keys]
+        return between.join(format(value, form) for value in values) if all(map(math.isfinite, values)) else "-"
+
+    def figures(self) -> tuple[str, dict[str, float]]:
+        """Rows that tell most of it ("test, fresh networks", "test", "validation"), and its scores and fit on them."""
+        if self.judged:
+            return "test, fresh networks", self.confirmed
+        if self.test:
+            return "test", {"fit": math.inf} | self.test
+        return "validation", self.scores | {"fit": self.fit}
+
 
 @dataclass(frozen=True)
 class Leaderboard:
     """All entries of a search, the reference generators' scores, and the floors, on validation and on test rows.
 
     `references` and `floors` have the keys "validation" and "test"; below these, the reference's or score's name.
-    `provenance` says where the results come from: problem, data hash, seed, versions.
+    `provenance` says where the results come from: problem, data hash, seed, versions. `unranked` are the scores of
+    which less isn't better.
     """
 
     name: str
@@ -55,6 +96,12 @@ class Leaderboard:
     floors: dict[str, dict[str, Floor]]
     provenance: dict[str, Any]
     goals: Goals = field(default_factory=Goals)
+    unranked: tuple[str, ...] = field(default_factory=unranked)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """`provenance`, of which a record that is damaged may lack a part."""
+        return UNKNOWN | self.provenance
 
     def finished(self) -> list[Entry]:
         """Trials trained at full budget that could be judged, in no order."""
@@ -91,7 +138,7 @@ class Leaderboard:
         Raises:
             InputError: no trial was trained at full budget within the bounds, or `by` isn't a score that ranks.
         """
-        known = ["fit", *(name for name in self.floors["validation"] if name not in UNRANKABLE)]
+        known = ["fit", *(name for name in self.floors["validation"] if name not in self.unranked)]
         if by not in known:
             raise InputError(f"--by: {unknown('score', by, known)}")
         if not self.finished():
@@ -115,7 +162,7 @@ class Leaderboard:
         """
         for entry in self.entries:
             if entry.trial == trial:
-                if entry.outcome != "finished" and not entry.confirmed:
+                if entry.outcome != "finished" and not entry.judged:
                     raise InputError(f"trial {trial} of {self.name!r} was {entry.outcome}, not trained at full budget")
                 return entry
         raise InputError(f"search {self.name!r} has no trial {trial}")
@@ -158,8 +205,18 @@ def with_floors(values: dict[str, float], floors: dict[str, Floor]) -> dict[str,
 
 
 def floors_from(written: dict[str, Any]) -> dict[str, dict[str, Floor]]:
-    """Floors of their JSON form."""
-    return {rows: {name: Floor(**floor) for name, floor in floors.items()} for rows, floors in written.items()}
+    """Floors of their JSON form, in which null is no number."""
+    return {
+        rows: {
+            name: Floor(**dict.fromkeys(("median", "upper", "positive"), math.nan) | _known(floor))
+            for name, floor in floors.items()
+        }
+        for rows, floors in written.items()
+    }
+
+
+def _known(written: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in written.items() if value is not None}
 
 
 def floors_json(floors: dict[str, dict[str, Floor]]) -> dict[str, Any]:

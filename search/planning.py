@@ -1,15 +1,20 @@
 """Planning: all that can be checked before a search starts, or goes on."""
 
+import fcntl
 import itertools
+import os
 import re
 import shutil
 import uuid
-from dataclasses import dataclass, replace
+import weakref
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import final
 
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
-from search.folder import writable
 from search.journal import JOURNAL, Journal, begun
 from search.keys import LISTED
 from search.preparation import check, judge_of, problem_of, task_of
@@ -21,11 +26,16 @@ from search.task import Task
 
 FINALISTS = "finalists-"  # how folders of their training begin, below that of the search
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
+MOST_LETTERS = 80  # of a study's name in those of its searches
+RESERVED = "reserved"  # file in the folder of a search that is planned
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that can start: study, problem, task, judge of test rows, its name in the store, and its storage."""
+    """A search that can start: study, problem, task, judge of test rows, its name in the store, and its storage.
+
+    `held` keeps the name of a new search from others, as long as the plan is there.
+    """
 
     study: Study
     problem: Problem
@@ -34,11 +44,48 @@ class Plan:
     name: str
     store: Store
     storage: Storage
+    held: "Reservation | None" = field(default=None, compare=False, repr=False)
 
     @property
     def folder(self) -> Path:
         """For Tune's own files and the journal; the driver's alone."""
         return _folder(self.store, self.name)
+
+
+@final
+class Reservation:
+    """A name that no other process and no other plan can have, until this is released, is gone, or its process ends.
+
+    Args:
+        folder: of the search that shall have the name.
+
+    Raises:
+        BlockingIOError: another has it.
+        OSError: the folder can't be written, or nothing in it locked.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path, file = folder / RESERVED, -1
+        while file < 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # it was released in between, and its folder removed
+                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if path.stat().st_ino != os.fstat(file).st_ino:
+                        raise FileNotFoundError
+                except OSError:
+                    os.close(file)
+                    file = -1
+                    raise
+        self.release = weakref.finalize(self, _release, path, file)
+
+
+def _release(path: Path, file: int) -> None:
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # more is in it by now
+        path.parent.rmdir()
+    os.close(file)
 
 
 def plan_search(study: Study, store: Store, name: str | None = None, storage: str | None = None) -> Plan:
@@ -53,20 +100,20 @@ def plan_search(study: Study, store: Store, name: str | None = None, storage: st
     Raises:
         InputError: anything that a user could have got wrong.
     """
-    taken = {found.name for found in store.searches()} | _begun(store)
-    if name is None:
-        name = next(free for number in itertools.count(1) if (free := f"{stem(study)}-{number}") not in taken)
-    elif check_name(name) in taken:
-        raise InputError(
-            f"--name {name}: a search of that name exists already in {store.where()}; "
-            f"choose another, or go on with it: genseek resume {name}"
-        )
-    return _planned(study, store, name, _place(storage, store, name))
+    store.prepare()
+    own = stem(study)
+    names = (f"{own}-{number}" for number in itertools.count(1)) if name is None else [check_name(name)]
+    chosen, held = _reserved(store, names)
+    try:
+        return _planned(study, store, chosen, _place(storage, store, chosen), held)
+    except BaseException:
+        held.release()
+        raise
 
 
 def stem(study: Study) -> str:
     """What names of a study's searches begin with."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
+    return re.sub(r"[^A-Za-z0-9._-]", "-", study.name).strip("-._")[:MOST_LETTERS] or "search"
 
 
 def check_name(name: str) -> str:
@@ -93,10 +140,7 @@ def plan_resume(store: Store, name: str, more: int = 0, storage: str | None = No
         _fetch(store, name, path)
     with Journal(path) as journal:
         header, _ = journal.read()
-    try:
-        study = study_from(header["study"])
-    except InputError as error:
-        raise InputError(f"search {name!r} can't go on with the plug-ins as they are now: {error}") from error
+    study = study_from(header["study"])
     if more and study.sampler in LISTED:
         raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")
     budget = replace(study.budget, trials=study.budget.trials + more)
@@ -123,14 +167,47 @@ def _fetch(store: Store, name: str, path: Path) -> None:
         raise InputError(f"search {name!r} can't go on: its journal is neither here nor in {store.where()}") from error
 
 
-def _planned(study: Study, store: Store, name: str, storage: Storage) -> Plan:
+def _reserved(store: Store, names: Iterable[str]) -> tuple[str, Reservation]:
+    """The first of some names that no search has, held for a new one.
+
+    Raises:
+        InputError: all are taken, or the store's folder can't be written.
+    """
+    why = ""
+    taken = _taken(store)
+    for name in names:
+        if name not in taken:
+            try:
+                held = Reservation(_folder(store, name))
+            except BlockingIOError:
+                why = f"--name {name}: another process begins a search of that name in {store.where()}; choose another"
+                continue
+            except OSError as error:
+                raise InputError(f"store {store.folder}: no name can be reserved there ({error.strerror})") from error
+            taken = _taken(store)  # it may have begun, and even ended, since
+            if name not in taken:
+                return name, held
+            held.release()
+        why = (
+            f"--name {name}: a search of that name exists already in {store.where()}; "
+            f"choose another, or go on with it: genseek resume {name}"
+        )
+    raise InputError(why)
+
+
+def _taken(store: Store) -> set[str]:
+    return {found.name for found in store.searches()} | _begun(store)
+
+
+def _planned(study: Study, store: Store, name: str, storage: Storage, held: Reservation | None = None) -> Plan:
     problem = problem_of(study)
     task = task_of(study, problem)
     check(study, task)
-    writable(store.folder)  # the journal and Tune's own files go there, whatever the tracking URI
+    store.prepare()  # the journal and Tune's own files go to its folder, whatever the tracking URI
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
         raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
-    return Plan(study, problem, task, judge_of(study, problem, task.rows, task.rows.test), name, store, storage)
+    judge = judge_of(study, problem, task.rows, task.rows.test)
+    return Plan(study, problem, task, judge, name, store, storage, held)
 
 
 def _place(storage: str | None, store: Store, name: str) -> Storage:

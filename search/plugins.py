@@ -26,6 +26,7 @@ from objectives.losses import Objective
 from objectives.scores import Score
 from search.configuration import Training
 from search.errors import InputError
+from search.goals import RESERVED
 from search.schema import NAMES, arguments_of
 
 REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
@@ -36,6 +37,7 @@ REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
 }
 TAKEN = {"models": ("model", "objective", *arguments_of(Training)), "scores": (), "problems": ("name",)}
 TAKEN["objectives"] = TAKEN["models"]
+MOST_LETTERS = 60  # of a name: MLflow takes 250, with what is put before it
 
 _NOWHERE = ModuleType("nowhere")
 _origins: dict[tuple[str, str], str] = {}  # by kind and name, as a user knows it
@@ -108,6 +110,19 @@ def blamed(where: str, **names: Iterable[str]) -> Iterator[None]:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         place = f" ({Path(file).name}, line {line})" if file else ""
         raise InputError(f"{where}: {culprit}: {said}{place}") from error
+
+
+def check_name(kind: str, name: object, where: str = "") -> None:
+    """Refuse a name in a registry that MLflow can't keep, or that is taken for something else.
+
+    Raises:
+        InputError: it is one; after `where`.
+    """
+    what = f"{where or kind.removesuffix('s')} {name!r}"
+    if not isinstance(name, str) or not re.fullmatch(rf"\w[\w.-]{{0,{MOST_LETTERS - 1}}}", name, re.ASCII):
+        raise InputError(f"{what}: expected a name of up to {MOST_LETTERS} letters, digits, '.', '_' and '-'")
+    if kind == "scores" and name in RESERVED:
+        raise InputError(f"{what}: genseek records something else as {name}; choose another name")
 
 
 def source_of(model: str) -> str | None:
@@ -201,6 +216,7 @@ def _imported(load: Callable[[], Any], origin: str) -> Any:
 
 def _merge(kind: str, name: str, thing: Any, origin: str, home: str) -> None:
     registry, base = REGISTRIES[kind]
+    check_name(kind, name, f"{origin}: {kind.removesuffix('s')}")
     where = f"{origin}: {kind.removesuffix('s')} {name!r}"
     if registry.get(name) is thing:
         return

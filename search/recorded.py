@@ -1,25 +1,19 @@
 """What the store has recorded of a search and of a trial, read back from their runs."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from mlflow.entities import Run
 
+from objectives import Floor
 from search.configuration import Configuration
-from search.goals import WORST
+from search.goals import RESERVED, WORST
 from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
 from search.study_json import goals_from
 
-NOT_SCORES = (
-    "epoch",
-    "best_epoch",
-    "fit",
-    "violation",
-    "rung",
-    "seconds",
-)  # metrics without a group that are no scores
 OUTCOME, RUNNING = "genseek.outcome", "running"  # tag of a trial's state, and what it is before it has ended
 WINNER = "genseek.winner"  # tag: of a search, its winner's run; of a trial, whether it is that
 DESCRIPTION = "mlflow.note.content"  # tag that MLflow's UI shows as a run's description
@@ -72,9 +66,9 @@ def entry(run: Run) -> Entry:
         int(metrics.get("epoch", 0)),
         int(metrics.get("best_epoch", 0)),
         metrics.get("fit", WORST),
-        {name: value for name, value in grouped[""].items() if name not in NOT_SCORES},
+        {name: value for name, value in grouped[""].items() if name not in RESERVED},
         grouped["network"],
-        grouped["test"],
+        grouped["test"] and {"fit": math.inf} | grouped["test"],
         run.info.run_id,
         grouped["spread"],
         grouped[CONFIRMED],
@@ -87,13 +81,34 @@ def whole(run: Run) -> bool:
     return run.info.status != "RUNNING" and run.data.tags.get(OUTCOME) != "interrupted"
 
 
+def trial_of(run: Run) -> int | None:
+    """Number of the trial of a child run; None where it isn't one, or what it was is gone."""
+    number = run.data.tags.get("genseek.trial", "")
+    return int(number) if number.isdecimal() and "genseek.configuration" in run.data.tags else None
+
+
 def board(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboard:
-    """The leaderboard of a search, from its summary and the runs of its trials."""
+    """The leaderboard of a search, from its summary, or what there is of it, and the runs of its trials."""
+    floors: dict[str, dict[str, Floor]] = {"validation": {}, "test": {}} | floors_from(summary.get("floors", {}))
+    references = {
+        rows: {
+            name: {"fit": math.inf} | {key: _number(value) for key, value in own.items()} for name, own in by.items()
+        }
+        for rows, by in ({"validation": {}, "test": {}} | summary.get("references", {})).items()
+    }
+    entries = [entry(run) for run in runs if trial_of(run) is not None]
+    more = {"unranked": tuple(summary["unranked"])} if "unranked" in summary else {}
     return Leaderboard(
         name,
-        sorted((entry(run) for run in runs), key=lambda each: each.trial),
-        summary["references"],
-        floors_from(summary["floors"]),
-        summary["provenance"],
+        sorted(entries, key=lambda each: each.trial),
+        references,
+        floors,
+        summary.get("provenance", {}),
         goals_from(summary.get("goals", {})),
+        **more,
     )
+
+
+def _number(written: float | None) -> float:
+    """A score of its JSON form, in which null is no number."""
+    return math.inf if written is None else written

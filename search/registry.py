@@ -73,6 +73,7 @@ def register(plan: Plan) -> Registered:
     board = plan.store.leaderboard(plan.name)
     entry = board.winner()
     fit = entry.confirmed.get("fit")
+    plan.store.prepare()  # else MLflow would put the model where the store was before
     with _told(plan.store):
         client = _client(plan.store)
         name = _registered_name(client, plan)
@@ -146,7 +147,7 @@ def _new_version(
         WINNER: winner,
         "genseek.search": board.name,
         "genseek.trial": str(entry.trial),
-        "genseek.data_sha256": board.provenance["data_sha256"],
+        "genseek.data_sha256": board.origin["data_sha256"],
         "genseek.version": metadata.version("genseek"),
         **{f"genseek.confirmed_{key}": figures[key] for key in ("fit", "low", "high") if key in figures},
     }

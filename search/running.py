@@ -6,7 +6,9 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from models.noise import hashed_seed
 from search.announcing import announce
@@ -14,7 +16,7 @@ from search.axes import Axes
 from search.concluding import conclude, references, tests
 from search.data_set import DataSet
 from search.errors import InputError
-from search.events import Delayed, Event, Listener
+from search.events import Delayed, Ended, Event, Listener
 from search.exporting import versions
 from search.journal import JOURNAL, Journal, told
 from search.keys import FUSE, LEARNING
@@ -65,7 +67,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         "versions": versions(),
     }
     before, events = journal.read()
-    past, params = told(events), before.get("params") or _params(study)
+    past, params = _here(plan, before, told(events)), before.get("params") or _params(study)
     header = {
         "study": study_json(study),
         "data_sha256": task.rows.digest(),
@@ -76,7 +78,12 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     if header != before:
         journal.begin(header)
     axes, data = Axes.of(study), DataSet.of(study, task)
-    parent = _parent(plan, params, axes)
+    try:
+        parent = _parent(plan, params, axes, new=not before)
+    except InputError:
+        if not before:
+            journal.path.unlink(missing_ok=True)  # it never began, so nothing can go on
+        raise
     store.log_data(parent, data)
     entries, recorder = Entries(), Recorder(store, parent, store.trial_runs(parent), axes, data)
     folder = plan.folder
@@ -177,16 +184,29 @@ def _params(study: Study) -> dict[str, str]:
     return {key: str(value) for key, value in settings.items()}
 
 
-def _parent(plan: Plan, params: dict[str, str], axes: Axes) -> str:
+def _parent(plan: Plan, params: dict[str, str], axes: Axes, new: bool) -> str:
     """Parent run of the search, open: a new one, or that of a search that goes on."""
     tags = {"genseek.data_sha256": plan.task.rows.digest()}
-    parent = plan.store.search_run(plan.name)
+    parent = None if new else plan.store.search_run(plan.name)
     if parent is None:
         return plan.store.begin(plan.name, params, tags, plan.study.name, axes)
     plan.store.reopen(parent)
     # Parameters can't be changed, so those that it began with are written again, if a crash came before them.
     plan.store.log(parent, params=params, tags=tags | {TRIALS: str(plan.study.budget.trials)})
     return parent
+
+
+def _here(plan: Plan, header: dict[str, Any], events: Sequence[Event]) -> list[Event]:
+    """Events, with checkpoints that were left in the store's own folder where that folder is now."""
+    if header.get("storage") is not None:
+        return list(events)
+    own = Storage(str(plan.folder))
+    return [
+        replace(event, checkpoint=own.at(Path(event.checkpoint.uri).name))
+        if isinstance(event, Ended) and event.checkpoint is not None
+        else event
+        for event in events
+    ]
 
 
 def _ahead(study: Study) -> int | None:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 
+from search.embedded import ARTIFACTS
 from search.errors import InputError
-from search.store import ARTIFACTS, Store
+from search.store import Store
 from search.verbosity import verbose
 
 

@@ -1,9 +1,12 @@
 """The store: MLflow's tracking database, with a parent run for each search and a child run for each trial.
 
-By default it's an sqlite file in a folder of its own, in write-ahead mode; any tracking URI will do.
+By default it's an sqlite file in a folder of its own, in write-ahead mode, beside the files of the runs, which are
+found from that folder, wherever it is; any tracking URI will do.
 """
 
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +18,20 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from search import view
 from search.axes import Axes
 from search.data_set import DataSet
-from search.embedded import analyse, make_database
+from search.embedded import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.errors import InputError, public, unknown
 from search.events import Started
-from search.experiments import experiment_of, experiments
+from search.experiments import every_experiment, experiment_of
 from search.folder import writable
 from search.inputs import input_of
+from search.jsonable import json_text
 from search.leaderboard import Leaderboard
-from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
+from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
+from search.storage import Storage
 from search.tracking import CURE, pages, told
 from search.verbosity import decoration, hush
 
-DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
+DATABASE, TUNE = "mlflow.db", "ray"
 SUMMARY = "search.json"
 STATUS = {
     "finished": "FINISHED",
@@ -42,31 +47,60 @@ MOST_LETTERS = 500  # of a parameter's value, in some stores
 class Store:
     """Reads and writes one tracking store; what it can't do is an `InputError` of one line.
 
+    To open a store writes nothing in it; `prepare` does, and what begins a search calls it.
+
     Args:
         folder: of the embedded store, and of Ray Tune's files while a search runs.
         tracking_uri: MLflow's, if not the embedded store.
         create: make an embedded store where there is none.
 
     Raises:
-        InputError: the folder can't be written, or the store can't be opened.
+        InputError: there is no store and none can be made, or it can't be opened.
     """
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
         # What goes wrong is raised as well, and told in one line: their tracebacks would come before it.
         hush("alembic", "mlflow")
         self.folder = Path(folder).resolve()
-        self.embedded = tracking_uri is None
-        self.uri = tracking_uri or f"sqlite:///{self.folder / DATABASE}"
-        if self.embedded:
-            if not create and not (self.folder / DATABASE).exists():
+        database = self.folder / DATABASE
+        self.embedded = tracking_uri is None or database_of(tracking_uri) == database
+        self.uri = uri_of(database) if self.embedded or tracking_uri is None else tracking_uri
+        if self.embedded and not database.exists():
+            if not create:
                 raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
             with told(self.uri):
-                make_database(self.folder / DATABASE)
-        with told(self.uri, CURE if self.uri.startswith("http") else ""):
-            self._client = MlflowClient(self.uri)
-            self._client.search_experiments(max_results=1)  # shows whether it's a store at all
+                make_database(database)
+        if self.embedded:
+            with told(self.uri):
+                self.uri = readable_uri(database)
+        places = (database, self.folder) if self.embedded else ()
+        self.read_only = not all(os.access(place, os.W_OK) for place in places)
+        self._prepared = False
+        self._connect()
         self._homes: dict[str, str] = {}  # experiment of a parent run
+
+    def prepare(self) -> None:
+        """See that the folder can be written, and let an embedded store's record say where its files are now.
+
+        Raises:
+            InputError: it can't be written.
+        """
+        if self._prepared:
+            return
+        writable(self.folder)
+        if self.embedded:
+            with told(self.uri):
+                relocate(self.folder / DATABASE, self._artifacts())
+            self.uri, self.read_only = uri_of(self.folder / DATABASE), False  # whatever it was when it was opened
+            self._connect()
+        self._prepared = True
+
+    def elsewhere(self) -> list[str]:
+        """Where an embedded store's record says that its files are, if not here: it was moved, or copied."""
+        with told(self.uri):
+            found = {experiment.artifact_location for experiment in every_experiment(self._client)}
+        return sorted(found - {self._artifacts().as_uri()}) if self.embedded else []
 
     def begin(
         self, name: str, params: dict[str, Any], tags: dict[str, str], study: str = "", axes: Axes | None = None
@@ -77,12 +111,19 @@ class Store:
             InputError: there is a search of this name already.
         """
         if self._searches(name):
-            raise InputError(f"a search named {name!r} exists already in {self.where()}; choose another --name")
-        location = (self.folder / ARTIFACTS).as_uri() if self.embedded else None
+            raise InputError(self._taken(name))
+        if self.embedded:
+            self.prepare()
+        location = self._artifacts().as_uri() if self.embedded else None
         with told(self.uri):
             experiment = experiment_of(self._client, study, location)
             run = self._client.create_run(experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
             run_id = str(run.info.run_id)
+        first = min(self._searches(name), key=lambda each: (each.info.start_time, each.info.run_id), default=run)
+        if first.info.run_id != run_id:  # another machine took the name since
+            with told(self.uri):
+                self._client.delete_run(run_id)
+            raise InputError(self._taken(name))
         with decoration("no view of the search in MLflow"):
             state = view.state_tag(name, run_id, axes or Axes())
             self._client.set_experiment_tag(experiment, view.tag_of(name), state)
@@ -108,10 +149,8 @@ class Store:
 
     def trial_runs(self, parent: str) -> dict[int, tuple[str, bool]]:
         """Run id of every trial's child run, by its number, and whether all of the trial is recorded there."""
-        return {
-            int(run.data.tags["genseek.trial"]): (str(run.info.run_id), whole(run))
-            for run in self._runs(_children(parent))
-        }
+        runs = self._runs(_children(parent))
+        return {number: (str(run.info.run_id), whole(run)) for run in runs if (number := trial_of(run)) is not None}
 
     def search_run(self, name: str) -> str | None:
         """Run id of a search, if there is one of this name."""
@@ -147,16 +186,22 @@ class Store:
             self._client.log_inputs(run_id, [input_of(data)])
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
-        """Keep a file or a folder with a run."""
-        log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+        """Keep a file, or what is in a folder, with a run."""
         with told(self.uri):
-            log(run_id, str(path), folder or None)
+            if not self.embedded:
+                log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+                log(run_id, str(path), folder or None)
+                return
+            files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+            for file in files:
+                below = file.relative_to(path if path.is_dir() else path.parent)
+                Storage(str(self._kept(run_id, folder) / below)).write(file.read_bytes())
 
     def save_json(self, run_id: str, name: str, value: Any) -> None:
         """Keep a JSON file with a run."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
-            path.write_text(json.dumps(value, indent=2))
+            path.write_text(json_text(value))
             self.save(run_id, path)
 
     def fetch(self, run_id: str, name: str, into: Path) -> Path:
@@ -166,7 +211,13 @@ class Store:
             InputError: there is none.
         """
         with told(self.uri):
-            return Path(self._client.download_artifacts(run_id, name, str(into)))
+            if not self.embedded:
+                return Path(self._client.download_artifacts(run_id, name, str(into)))
+            kept, copy = self._kept(run_id, name), into / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if kept.is_dir():
+                return Path(shutil.copytree(kept, copy, dirs_exist_ok=True))
+            return Path(shutil.copyfile(kept, copy))
 
     def end(self, run_id: str, outcome: str, time: float) -> None:
         """End a run (`finished`, `stopped`, `diverged`, `failed`, `interrupted`); `time` in seconds."""
@@ -206,7 +257,7 @@ class Store:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
-            except InputError as error:
+            except (InputError, ValueError) as error:
                 raise InputError(
                     f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
                 ) from error
@@ -215,17 +266,35 @@ class Store:
     def experiments(self) -> list[str]:
         """Ids of the experiments of all studies."""
         with told(self.uri):
-            return experiments(self._client)
+            return [str(experiment.experiment_id) for experiment in every_experiment(self._client)]
 
     def where(self) -> str:
         """The store, as a user knows it."""
         return str(self.folder) if self.embedded else public(self.uri)
 
+    def _connect(self) -> None:
+        with told(self.uri, CURE if self.uri.startswith("http") else ""):
+            self._client = MlflowClient(self.uri)
+            self._client.search_experiments(max_results=1)  # shows whether it's a store at all
+
+    def _artifacts(self) -> Path:
+        return self.folder / ARTIFACTS
+
+    def _kept(self, run_id: str, name: str) -> Path:
+        """Where MLflow keeps a run's file or folder in an embedded store.
+
+        Its client isn't asked: it knows the place where a run's first file lay, for the life of the process, and would
+        write what is meant for a copy of a store into the original.
+        """
+        return self._artifacts() / run_id / "artifacts" / name
+
+    def _taken(self, name: str) -> str:
+        return f"a search named {name!r} exists already in {self.where()}; choose another --name"
+
     def _searches(self, name: str | None = None) -> list[Run]:
-        if "'" in (name or ""):
-            return []  # a name that no search can have, and a filter that MLflow can't read
-        named = f" and tags.mlflow.runName = '{name}'" if name else ""
-        return self._runs(f"tags.genseek.kind = 'search'{named}")
+        # A name may have letters that MLflow's filters can't express, so it is looked for here.
+        runs = self._runs("tags.genseek.kind = 'search'")
+        return [run for run in runs if name is None or run.data.tags.get("mlflow.runName") == name]
 
     def _runs(self, filter_string: str) -> list[Run]:
         experiments = self.experiments()

@@ -29,6 +29,7 @@ from search.keys import (
     scores_judged,
     table,
 )
+from search.plugins import check_name
 from search.schema import arguments_of, checked_arguments
 from search.study import Domains, Study, check_point, serving
 
@@ -76,6 +77,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
         raise InputError(f"[problem] name: {unknown('problem', str(problem_name), PROBLEMS)}")
+    check_name("problems", problem_name)
     with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
     budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
     scores = scores_judged(written)
@@ -133,6 +135,7 @@ def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any])
     for name in tables:
         if name not in registry:
             raise InputError(f"[{kind}.{name}]: {unknown(kind.removesuffix('s'), name, registry)}")
+        check_name(kind, name)
     return {name: _domains(f"[{kind}.{name}]", registry[name], table(tables, name)) for name in tables}
 
 

@@ -1,6 +1,6 @@
 """A study as JSON, with all that was changed on the command line, so that a search can go on without its file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from search.domain import Choice, Domain, Fixed, Range
 from search.errors import InputError, unknown
 from search.goals import Goals
 from search.keys import plugins_merged, refuse_others
-from search.schema import arguments_of
-from search.study import Domains, Study
+from search.schema import arguments_of, checked_arguments
+from search.study import Domains, Study, serving
 
 KINDS = {"fixed": Fixed, "choice": Choice, "range": Range}
 
@@ -40,10 +40,15 @@ def study_from(written: dict[str, Any]) -> Study:
     """Study of its JSON form; its plug-ins are merged.
 
     Raises:
-        InputError: a plug-in is gone, can't be merged any more, or lacks what the study names.
+        InputError: a plug-in is gone, can't be merged any more, or lacks by now what the study names.
     """
     plugins = plugins_merged(written, Path())
-    study = Study(
+    try:
+        _check_registered(written)
+    except InputError as error:
+        changed = f"; have they changed: {', '.join(plugins)}?" if plugins else ""
+        raise InputError(f"study {written['name']}: {error}{changed}") from error
+    return Study(
         **written
         | {
             "budget": Budget(**written["budget"]),
@@ -55,30 +60,31 @@ def study_from(written: dict[str, Any]) -> Study:
             "goals": goals_from(written.get("goals", {})),
         }
     )
-    _check_plugins(study)
-    return study
 
 
-def _check_plugins(study: Study) -> None:
-    """Refuse what plug-ins, which may have changed since, don't have any more."""
-    registries: tuple[tuple[str, Mapping[str, Any], dict[str, Domains]], ...] = (
-        ("models", MODELS, study.models),
-        ("objectives", OBJECTIVES, study.objectives),
-    )
-    for kind, registry, own in registries:
-        for name, domains in own.items():
+def _check_registered(written: dict[str, Any]) -> None:
+    """See that what a study names is there, with the keys and values that it searches."""
+    named: list[tuple[str, Iterable[str], Mapping[str, Any]]] = [
+        ("problem", [written["problem"]], PROBLEMS),
+        ("score", written["scores"], SCORES),
+        ("model", written["models"], MODELS),
+        ("objective", written["objectives"], OBJECTIVES),
+    ]
+    for kind, names, registry in named:
+        for name in names:
             if name not in registry:
-                raise InputError(f"[{kind}.{name}]: {unknown(kind.removesuffix('s'), name, registry)}")
-            arguments = arguments_of(registry[name])
-            refuse_others(domains, list(arguments), f"[{kind}.{name}]")
+                raise InputError(unknown(kind, name, registry))
+    checked_arguments(PROBLEMS[written["problem"]], written["problem_arguments"])
+    for kind, names, registry in named[2:]:
+        for name in names:
+            arguments, domains = arguments_of(registry[name]), _read(written[f"{kind}s"][name])
+            refuse_others(domains, list(arguments), f"[{kind}s.{name}]")
             for key, domain in domains.items():
                 for value in domain.corners():
                     arguments[key].checked(value)
-    if study.problem not in PROBLEMS:
-        raise InputError(f"[problem] name: {unknown('problem', study.problem, PROBLEMS)}")
-    for name in study.scores:
-        if name not in SCORES:
-            raise InputError(f"scores: {unknown('score', name, SCORES)}")
+    for model in written["models"]:
+        if not set(serving(model)) & set(written["objectives"]):
+            raise InputError(f"[models.{model}]: none of its objectives can train it any more")
 
 
 def goals_json(goals: Goals) -> dict[str, Any]:

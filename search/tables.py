@@ -133,7 +133,7 @@ def _test(board: Leaderboard, winner: Entry, names: Sequence[str], width: int) -
 
 
 def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
-    return "[green]yes[/]" if winner.test[name] <= board.floors["test"][name].upper else "[red]no[/]"
+    return "[green]yes[/]" if winner.test.get(name, math.inf) <= board.floors["test"][name].upper else "[red]no[/]"
 
 
 def _real(board: Leaderboard, split: str, names: Sequence[str]) -> list[Line]:

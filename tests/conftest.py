@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,6 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path
 
     def copy(folder: Path) -> Path:
         shutil.copytree(ready, folder)
-        with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
-            artifacts = "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)"
-            database.execute(artifacts, (str(ready), str(folder)))
         return folder
 
     return copy

@@ -53,7 +53,7 @@ class Side:
     @property
     def data(self) -> str:
         """Name of its rows by their content."""
-        return str(self.contents.board.provenance["data_sha256"])
+        return str(self.contents.board.origin["data_sha256"])
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,7 @@ def _side(contents: Contents) -> Side:
     winner = contents.winner
     if winner is None:
         return Side(contents, "no winner", None, math.inf, None, None, "", {}, None)
-    values = winner.confirmed or winner.test or winner.scores | {"fit": winner.fit}
-    rows = "test, fresh networks" if winner.confirmed else "test" if winner.test else "validation"
+    rows, values = winner.figures()
     floors = contents.board.floors["test" if rows.startswith("test") else "validation"]
     return Side(
         contents,

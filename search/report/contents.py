@@ -14,7 +14,7 @@ from search.errors import InputError, unknown
 from search.events import Ended, Event, Reported, Started
 from search.exporting import opened
 from search.journal import JOURNAL, Journal
-from search.leaderboard import CONFIRMED, Entry, Leaderboard
+from search.leaderboard import Entry, Leaderboard
 from search.preparation import problem_of
 from search.recorded import Found
 from search.store import TUNE, Store
@@ -64,8 +64,8 @@ class Contents:
 
     @property
     def finalists(self) -> list[Entry]:
-        """Trials that fresh networks confirmed, best first."""
-        return sorted((each for each in self.board.entries if each.confirmed), key=lambda each: each.confirmed["fit"])
+        """Trials that were trained again with fresh seeds, best first."""
+        return sorted((each for each in self.board.entries if each.finalist), key=lambda each: each.confirmed_fit)
 
 
 def collected(store: Store, name: str) -> Contents:
@@ -99,7 +99,9 @@ def histories(events: Sequence[Event]) -> dict[int, History]:
     reported: dict[int, dict[int, Reported]] = {trial: {} for trial in started}
     ended = {event.trial: event for event in events if isinstance(event, Ended)}
     for event in events:
-        if isinstance(event, Reported):  # a trial that was cut off tells some of its epochs again
+        if (
+            isinstance(event, Reported) and event.trial in reported
+        ):  # a trial that was cut off tells some of its epochs again
             reported[event.trial][event.report.epoch] = event
     return {
         trial: History(
@@ -120,7 +122,7 @@ def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
     Raises:
         InputError: it is gone.
     """
-    return contents.store.fetch(entry.run_id, CONFIRMED if entry.confirmed else "checkpoint", folder)
+    return contents.store.fetch(entry.run_id, entry.kept, folder)
 
 
 def kept_generator(contents: Contents, entry: Entry) -> Generator | None:

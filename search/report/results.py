@@ -20,12 +20,16 @@ def summary(contents: Contents) -> list[str]:
     board, winner = contents.board, contents.winner
     if winner is None:
         return ["No trial was trained at full budget within the bounds, so there is no winner."]
-    split = "test" if winner.confirmed or winner.test else "validation"
-    values = winner.confirmed or winner.test or winner.scores | {"fit": winner.fit}
+    known, values = winner.figures()
+    split = known.partition(",")[0]
     said = f"The winner is trial {winner.trial}, {short_name(winner.configuration)}, with a fit of {values['fit']:.2f}"
-    if winner.confirmed:
-        low, high = winner.confirmed["low"], winner.confirmed["high"]
-        said += f" (95 % {low:.2f} to {high:.2f}) of fresh networks on test rows that nothing had looked at."
+    if winner.judged:
+        span = (
+            f" (95 % {winner.confirmed_text('low', 'high', between=' to ')})"
+            if {"low", "high"} <= values.keys()
+            else ""
+        )
+        said += f"{span} of fresh networks on test rows that nothing had looked at."
     elif winner.test:
         said += " on test rows. No fresh networks confirm it: it may be the luckiest of many."
     else:
@@ -35,12 +39,12 @@ def summary(contents: Contents) -> list[str]:
     lines = [said + " A fit of 1 is as good as another real sample."]
     floors = board.floors[split]
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
-    known = [name for name in floors if name in values]
+    judged = [name for name in floors if name in values]
     if beyond:
         lie = "lies" if len(beyond) == 1 else "lie"
-        lines.append(f"Of {len(known)} scores, {len(beyond)} {lie} beyond 95 % of real samples: {listed(beyond)}.")
+        lines.append(f"Of {len(judged)} scores, {len(beyond)} {lie} beyond 95 % of real samples: {listed(beyond)}.")
     else:
-        lines.append(f"All of its scores ({listed(known)}) lie within the 95 % of real samples.")
+        lines.append(f"All of its scores ({listed(judged)}) lie within the 95 % of real samples.")
     copula = board.references[split].get("gaussian copula", {}).get("fit")
     if copula is not None:
         low, high = values.get("low", values["fit"]), values.get("high", values["fit"])
@@ -61,9 +65,8 @@ def leaderboard(contents: Contents) -> Section:
         tables.append(_confirmed(finalists, board))
         figure = trials.intervals(finalists, board)
         alt = "; ".join(
-            f"trial {each.trial} {own['fit']:.2f}, {own['low']:.2f} to {own['high']:.2f}"
+            f"trial {each.trial} {each.confirmed_text('fit')}, {each.confirmed_text('low', 'high', between=' to ')}"
             for each in finalists
-            for own in [each.confirmed]
         )
         height = 90 + 30 * (len(finalists) + len(board.references["test"]))
         drawings.append(Drawing("Fit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
@@ -184,12 +187,12 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
                 f"trial {each.trial}",
                 short_name(each.configuration),
                 each.verdict,
-                f"{each.confirmed['fit']:.2f}",
-                f"{each.confirmed['low']:.2f} to {each.confirmed['high']:.2f}",
-                f"{each.confirmed['p_value']:.3f}",
-                f"{each.confirmed['optimism']:+.0%}",
+                each.confirmed_text("fit"),
+                each.confirmed_text("low", "high", between=" to "),
+                each.confirmed_text("p_value", form=".3f"),
+                each.confirmed_text("optimism", form="+.0%"),
                 f"{each.facts.get('parameters', float('nan')):.0f}",
-                *scores_shown(each.confirmed, each.confirmed["fit"], names)[1:],
+                *scores_shown(each.confirmed, each.confirmed_fit, names)[1:],
             ],
             "best" if each.verdict == "winner" else "",
         )

@@ -24,13 +24,13 @@ def samples(contents: Contents) -> Section | None:
     if contents.rows is None or contents.study is None or generator is None:
         why = contents.missing or (f"the checkpoint of trial {winner.trial} can't be read",)
         return Section("samples", [f"Left out: {line}." for line in why])
-    held = contents.rows.test if winner.confirmed else contents.rows.validation
+    held = contents.rows.test if winner.judged else contents.rows.validation
     real = held[:MOST_ROWS]
     made = generator.sample(len(held), contents.study.budget.seed).numpy()[:MOST_ROWS]
     if not np.isfinite(made).all():
         return Section("samples", [f"Left out: trial {winner.trial} makes rows that are not finite."])
     names, count = generator.columns, real.shape[1]
-    kind = "test" if winner.confirmed else "validation"
+    kind = "test" if winner.judged else "validation"
     found = [
         f"{len(made)} samples of trial {winner.trial}, {short_name(winner.configuration)}, "
         f"beside {len(real)} {kind} rows."

@@ -71,7 +71,7 @@ def progress(contents: Contents) -> list[tuple[int, float]]:
     ended = [each for each in contents.histories.values() if each.ended is not None]
     for history in sorted(ended, key=lambda each: each.ended or 0.0):
         total += history.epochs
-        if history.outcome == "finished" and history.reports[-1].report.fit < min(best, WORST):
+        if history.outcome == "finished" and history.reports and history.reports[-1].report.fit < min(best, WORST):
             best = history.reports[-1].report.fit
         if math.isfinite(best):
             points.append((total, best))
@@ -99,11 +99,11 @@ def best_so_far(contents: Contents) -> go.Figure:
 
 def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
     """Confirmed fits with their 95 % intervals, best at the top, beside references on the same test rows."""
-    shown = list(reversed(finalists))
-    fits = [each.confirmed["fit"] for each in shown]
+    shown = [each for each in reversed(finalists) if each.judged]
+    fits = [each.confirmed_fit for each in shown]
     figure = go.Figure()
     for name, scores in reversed(board.references["test"].items()):
-        if 0 < scores["fit"] < SHOWN:
+        if 0 < scores.get("fit", math.inf) < SHOWN:
             figure.add_scatter(
                 x=[scores["fit"]],
                 y=[plain(name)],

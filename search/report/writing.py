@@ -104,7 +104,7 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
 def _run(contents: Contents) -> Section:
     """What was run, where, how long, and how to run it again."""
     board, winner, tables = contents.board, contents.winner, []
-    provenance = board.provenance
+    provenance = board.origin
     own = contents.histories.values()
     nodes = sorted({each.node for history in own for each in history.reports if each.node})
     found = [f"{line[0].upper()}{line[1:]}." for line in contents.missing]
