@@ -122,7 +122,7 @@ def told(events: Sequence[Event]) -> list[Event]:
 def _line(line: bytes) -> dict[str, Any] | Event | None:
     """What a line says: the header or an event; None if it's no whole line of a journal."""
     try:
-        written = json.loads(line.decode()) if line.endswith(b"\n") else None
+        written: Any = json.loads(line.decode()) if line.endswith(b"\n") else None
         return dict(written["search"]) if "search" in written else _event(written)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
