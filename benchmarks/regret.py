@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from searchers import Alone, Genseek, PlainRay, furthest, lowest, simulate, with
 from search.front import front
 from search.goals import Standing
 from search.halving import Halving
-from search.rungs import Rungs
 
 FULL = 20  # budgets of a fully trained trial that a searcher may spend
 MOMENTS = (0.25, 0.5, 1.0)  # shares of the clock at which regret is read off
@@ -34,7 +34,7 @@ SYSTEMS: dict[str, tuple[Callable[[Learning, int], Any], Any]] = {
 }
 QUICK = 3  # seeds of a quick run
 WHOLE = {"random": "random", "nsga2": "NSGA-II", "tpe": "TPE"}
-HALVINGS = {"genseek, ASHA on fit": Halving, "genseek, ASHA on rank": Rungs}
+HALVINGS = {"genseek, ASHA on fit": Halving, "genseek, ASHA on rank": partial(Halving, goals=2)}
 PAIRS = (("fit", "parameters"), ("ad", "kendall"))
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -15,6 +15,7 @@ from learning import Learning
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from search.budget import Budget
 from search.configuration import Configuration
 from search.director import Director, Stopper
 from search.fusing import key_of
@@ -106,7 +107,9 @@ def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, b
 class Genseek:
     """genseek's own proposer, halving and director; each place is a trainer of one trial."""
 
-    def __init__(self, learning: Learning, seed: int, sampler: Any = "tpe", halving: type[Any] = Halving) -> None:
+    def __init__(
+        self, learning: Learning, seed: int, sampler: Any = "tpe", halving: Callable[[Budget], Stopper] = Halving
+    ) -> None:
         budget = replace(learning.study.budget, trials=MOST, epochs=learning.epochs[-1], grace=_grace(learning))
         points = [learning.configuration(flat).flat() for flat in learning.start(seed)]
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)

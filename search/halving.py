@@ -1,50 +1,83 @@
 """Asynchronous successive halving: which trials aren't worth more training.
 
-Source: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning. Ray Tune's own scheduler decides, trial
-by trial; time is counted in epochs, and the metric is `fit`, that of the best checkpoint.
+Source: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning, algorithm 2. With one goal a trial must
+reach the quantile of what came to its rung before it, as in Ray Tune's class. With several, the trials of a rung are
+sorted by non-dominated rank, and those of one rank by crowding distance, as in Schmucker et al. 2021, Multi-objective
+Asynchronous Successive Halving. Time is counted in epochs; a trial stands there with its best checkpoint.
 """
 
-from dataclasses import dataclass
-from typing import Any, final
+import bisect
+from typing import Protocol, final
 
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+import numpy as np
 
 from search.budget import Budget
+from search.front import Fronts
 from search.goals import Standing
 
 
-@dataclass(frozen=True)
-class _Named:
-    trial_id: str
+class _Rung(Protocol):
+    """The trials that came to an epoch at which some of them stop."""
+
+    def good(self, standing: Standing) -> bool:
+        """Take in one more trial; whether it's among the best 1 / reduction."""
 
 
 @final
 class Halving:
-    """Decides at each rung which trials stop."""
+    """Decides at each rung which trials stop: those that aren't among its best 1 / reduction.
 
-    def __init__(self, budget: Budget) -> None:
-        # The pick of a bracket uses numpy's global generator; with one bracket there is nothing to pick.
-        self._asha = ASHAScheduler(
-            time_attr="epoch",
-            metric="fit",
-            mode="min",
-            max_t=budget.epochs,
-            grace_period=min(budget.grace, budget.epochs),
-            reduction_factor=budget.reduction,
-            brackets=1,
-        )
+    Args:
+        budget: epochs, those of the first rung, and the reduction.
+        goals: how many there are; one is `fit`.
+    """
+
+    def __init__(self, budget: Budget, goals: int = 1) -> None:
         self._epochs = budget.epochs
-        self._known: dict[int, Any] = {}
+        self._rungs: dict[int, _Rung] = {}
+        self._noted: dict[int, set[int]] = {}
+        rung = min(budget.grace, budget.epochs)
+        while rung <= budget.epochs:
+            self._rungs[rung] = _Quantile(budget.reduction) if goals == 1 else _Ranked(budget.reduction)
+            self._noted[rung] = set()
+            rung *= budget.reduction
 
     def stops(self, number: int, epoch: int, standing: Standing) -> bool:
         """Whether a trial that stands there by this epoch ends here."""
-        controller: Any = None  # ASHA asks it for nothing
-        if number not in self._known:
-            self._known[number] = _Named(f"{number:05d}")
-            self._asha.on_trial_add(controller, self._known[number])
-        result = {"epoch": epoch, "fit": standing.fit}
-        if epoch >= self._epochs:
-            # Tune's class would stop it without noting it down; others are measured by it.
-            self._asha.on_trial_complete(controller, self._known[number], result)
-            return True
-        return self._asha.on_trial_result(controller, self._known[number], result) == TrialScheduler.STOP
+        # At the last rung that it has passed and was not noted at: a trial may come late, or tell a rung twice.
+        passed = (rung for rung in reversed(self._rungs) if epoch >= rung and number not in self._noted[rung])
+        rung = next(passed, None)
+        if rung is None:
+            return epoch >= self._epochs
+        self._noted[rung].add(number)
+        return not self._rungs[rung].good(standing) or epoch >= self._epochs
+
+
+@final
+class _Quantile:
+    """A rung of one goal."""
+
+    def __init__(self, reduction: int) -> None:
+        self._percent, self._fits = 100 / reduction, list[float]()
+
+    def good(self, standing: Standing) -> bool:
+        good = not self._fits or standing.fit <= np.percentile(self._fits, self._percent)
+        self._fits.append(standing.fit)
+        return bool(good)
+
+
+@final
+class _Ranked:
+    """A rung of several goals, where what breaks bounds is the last."""
+
+    def __init__(self, reduction: int) -> None:
+        self._reduction, self._fronts, self._violations = reduction, Fronts(), list[float]()
+
+    def good(self, standing: Standing) -> bool:
+        most = max(0.0, (len(self._fronts) + len(self._violations) - 1) / self._reduction)
+        if standing.violation == 0:
+            self._fronts.add(standing.values)
+            return self._fronts.newest_among(most)
+        before = len(self._fronts) + bisect.bisect_left(self._violations, standing.violation)
+        bisect.insort(self._violations, standing.violation)
+        return before <= most

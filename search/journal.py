@@ -1,11 +1,14 @@
 """The journal: a file of a line for each event, from which a search goes on after a crash.
 
 It is written in the driver before anything else hears of an event, so whatever the record, the trainers or the driver
-lose, it holds. The first line says what the search is; a line that a crash cut short counts as never written.
+lose, it holds. The first line says what the search is. What a crash or a power cut left at its end, half a line or a
+block that the disk never wrote, counts as never written.
 """
 
 import fcntl
 import json
+import os
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -25,18 +28,21 @@ JOURNAL = "journal.jsonl"
 class Journal:
     """Listener that appends each event to a file, which no other process may write meanwhile.
 
+    A crash of this process loses nothing of it. A power cut loses at most what was reported since the last trial began
+    or ended: what proposals and ends were decided by is on the disk before they are carried out.
+
     Args:
         path: of the file; its folder is made.
 
     Raises:
-        InputError: another process has it open, or it can't be written.
+        InputError: another process has it open, it can't be written, or a line of it is damaged that isn't at its end.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("a+", encoding="utf-8")
+            self._file: IO[bytes] = path.open("a+b")
         except OSError as error:
             raise InputError(f"{path}: can't write there ({error.strerror or error})") from error
         try:
@@ -45,51 +51,87 @@ class Journal:
             self._file.close()
             raise InputError(f"search {path.parent.name!r} is running in another process") from error
         self._file.seek(0)
-        whole = self._file.read()
-        self._file.truncate(len(whole[: whole.rfind("\n") + 1].encode()))
-        self._lines = whole.splitlines()[: whole.count("\n")]
+        lines = self._file.readlines()
+        self._lines = [_line(line) for line in lines]
+        while self._lines and self._lines[-1] is None:
+            self._lines.pop()
+        if None in self._lines:
+            self._file.close()
+            raise _damaged(path, self._lines.index(None) + 1)
+        self._file.truncate(sum(map(len, lines[: len(self._lines)])))
+        self._decided = False  # since it was last put on the disk
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self._settle()
         self._file.close()
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Trained | Delayed):
+        if isinstance(event, Trained):
+            if self._decided:  # a trainer's message ends with this: before it gets its orders
+                self._settle()
+        elif not isinstance(event, Delayed):
             self._append(_written(event))
+            self._decided |= isinstance(event, Started | Ended)
 
     def begin(self, header: dict[str, Any]) -> None:
         """Write what the search is; the last header counts."""
         self._append({"search": header})
+        self._settle()
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # a new file's name is the folder's
+        finally:
+            os.close(folder)
 
     def read(self) -> tuple[dict[str, Any], list[Event]]:
         """The header, empty if there is none, and all events, in order, that the file held when it was opened."""
         header: dict[str, Any] = {}
         events: list[Event] = []
         for line in self._lines:
-            written = json.loads(line)
-            if "search" in written:
-                header = written["search"]
-            else:
-                events.append(_event(written))
+            if isinstance(line, dict):
+                header = line
+            elif line is not None:
+                events.append(line)
         return header, events
 
     def _append(self, written: dict[str, Any]) -> None:
-        self._file.write(f"{json.dumps(written)}\n")
+        self._file.write(f"{json.dumps(written)}\n".encode())
         self._file.flush()
+
+    def _settle(self) -> None:
+        """Put what was written on the disk."""
+        os.fsync(self._file.fileno())
+        self._decided = False
 
 
 def begun(path: Path) -> bool:
     """Whether a journal says what its search is: a crash may come before."""
     with suppress(OSError), path.open("rb") as file:
-        return file.readline().endswith(b"\n")
+        return isinstance(_line(file.readline()), dict)
     return False
 
 
 def told(events: Sequence[Event]) -> list[Event]:
     """Events without those that an interruption ended: their trials go on."""
     return [event for event in events if not (isinstance(event, Ended) and event.outcome == "interrupted")]
+
+
+def _line(line: bytes) -> dict[str, Any] | Event | None:
+    """What a line says: the header or an event; None if it's no whole line of a journal."""
+    try:
+        written: Any = json.loads(line.decode()) if line.endswith(b"\n") else None
+        return dict(written["search"]) if "search" in written else _event(written)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _damaged(path: Path, number: int) -> InputError:
+    name = shlex.quote(str(path))
+    keep = f"head -n {number - 1} {name} > {name}.kept && mv {name}.kept {name}"
+    return InputError(f"{path}: line {number} is damaged; to go on from the lines before it: {keep}")
 
 
 def _written(event: Event) -> dict[str, Any]:

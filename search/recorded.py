@@ -15,6 +15,7 @@ from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
 from search.study_json import goals_from
 
 OUTCOME, RUNNING = "genseek.outcome", "running"  # tag of a trial's state, and what it is before it has ended
+MISSING = "genseek.missing"  # tag of a trial: what of it the store didn't take, though it answered
 WINNER = "genseek.winner"  # tag: of a search, its winner's run; of a trial, whether it is that
 DESCRIPTION = "mlflow.note.content"  # tag that MLflow's UI shows as a run's description
 VERDICT = "genseek.finalist"
@@ -78,7 +79,8 @@ def entry(run: Run) -> Entry:
 
 def whole(run: Run) -> bool:
     """Whether all of a trial is recorded: its run is ended last, when all else is written."""
-    return run.info.status != "RUNNING" and run.data.tags.get(OUTCOME) != "interrupted"
+    tags = run.data.tags
+    return run.info.status != "RUNNING" and tags.get(OUTCOME) != "interrupted" and not tags.get(MISSING)
 
 
 def trial_of(run: Run) -> int | None:

@@ -5,29 +5,44 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Mapping
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, final
 
 from search.axes import Axes, asymmetry
 from search.data_set import DataSet
 from search.events import Delayed, Ended, Event, Reported, Started, Trained
 from search.naming import short_name
-from search.recorded import OUTCOME, RUNNING
+from search.recorded import MISSING, OUTCOME, RUNNING
+from search.storage import Storage
 from search.store import Store
+from search.tracking import refused
+from search.verbosity import verbose
 
 Point = tuple[str, float, int, float]
+Piece = tuple[str, Any]  # of a run: "metric" and a point, or "parameter" or "tag" and a name and a value
 
 PERIOD = 2.0  # seconds between writes of what running trials reported
 CLOSING = 20.0  # seconds that a failing store is tried again when the search is over
+TRIES = 3  # to write what fails though the store answers, before it's set aside
+SHOWN = 3  # things that weren't recorded, in a line
+ALIVE = {"genseek.kind": "search"}  # tag that a search's run has anyway
+
+
+class _RetryError(Exception):
+    """What a store that answers didn't take, and may take when it's tried again."""
 
 
 @final
 class Recorder:
     """Listener that records every trial as a child run.
 
-    Events go into a queue. The thread keeps what a store didn't take and tries again, in order; `close` says what
-    could not be written. Of a search that goes on it hears everything again, and writes what is missing: MLflow keeps
-    a number that is written twice once.
+    Events go into a queue. The thread keeps what a store that is away didn't take, and tries again, in order. What a
+    store that answers doesn't take is set aside, and what comes after it is written. `close` says what is not recorded.
+    Of a search that goes on it hears everything again, and writes what is missing: MLflow keeps a number that is
+    written twice once.
 
     Args:
         store: where to write.
@@ -48,11 +63,13 @@ class Recorder:
         self._store, self._parent = store, parent
         self._known, self._axes, self._data = dict(known or {}), axes or Axes(), data
         self._queue: queue.SimpleQueue[Started | Reported | Ended | None] = queue.SimpleQueue()
-        self._events: list[Started | Reported | Ended] = []
+        self._events: deque[Started | Reported | Ended] = deque()
         self._points: dict[int, list[Point]] = {}
         self._params: dict[int, dict[str, Any]] = {}
         self._nodes: dict[int, list[str]] = {}
         self._begun: dict[int, float] = {}
+        self._tries: Counter[tuple[int, str]] = Counter()
+        self._aside: dict[str, dict[int, str]] = {}  # what was not recorded, of which trials, and why
         self.run_ids = {trial: run_id for trial, (run_id, _) in self._known.items()}
         self.error, self.waiting = "", ""  # the last error of the store; the same, while it doesn't take what is told
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -67,7 +84,19 @@ class Recorder:
         self._queue.put(None)
         self._thread.join()
         left = len({event.trial for event in self._events} | set(self._points))
-        return f"{left} trials are not fully recorded in {self._store.where()}: {self.error}" if left else ""
+        away = [f"{left} trials are not fully recorded in {self._store.where()}: {self.error}"] if left else []
+        return "; ".join([*away, *self._set_aside()])
+
+    def _set_aside(self) -> list[str]:
+        """What the store answered that it doesn't take, in one line, if anything."""
+        if not self._aside:
+            return []
+        lines = []
+        for what, trials in self._aside.items():
+            whose = f"trial {next(iter(trials))}" if len(trials) == 1 else f"{len(trials)} trials"
+            lines.append(f"{what} of {whose} ({next(iter(trials.values()))})")
+        more = f" and {len(lines) - SHOWN} other things" if len(lines) > SHOWN else ""
+        return [f"{self._store.where()} doesn't take {', '.join(lines[:SHOWN])}{more}"]
 
     def _write(self) -> None:
         closing: float | None = None
@@ -79,7 +108,8 @@ class Recorder:
                 self._flush()
                 self.waiting = ""
             except Exception as error:
-                self.error = self.waiting = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self.error = _said(error)
+                self.waiting = "" if isinstance(error, _RetryError) else self.error
                 time.sleep(1)
 
     def _take(self) -> bool:
@@ -96,53 +126,119 @@ class Recorder:
     def _flush(self) -> None:
         while self._events:
             event = self._events[0]
-            if isinstance(event, Started):
-                self._begin(event)
-            elif isinstance(event, Reported):
-                self._points.setdefault(event.trial, []).extend(points_of(event, self._begun[event.trial], self._axes))
-                larger = asymmetry(event.facts)
-                if larger is not None:
-                    self._params.setdefault(event.trial, {})["asymmetry"] = larger
-                self._nodes.setdefault(event.trial, []).append(event.node)
-            else:
-                self._end(event)
-            self._events.pop(0)
+            what = {Started: "the start", Reported: "a report", Ended: "the end"}[type(event)]
+            self._kept(event.trial, what, partial(self._hear, event))
+            self._events.popleft()
         for trial in list(self._points):
             self._log(trial)
 
+    def _kept(self, trial: int, what: str, write: Callable[[], Any]) -> bool:
+        """Write something of a trial; False if it's set aside, since the store answers and doesn't take it.
+
+        Raises:
+            Exception: the store is away, or may take it when it's tried again.
+        """
+        try:
+            write()
+            return True
+        except _RetryError:
+            raise
+        except Exception as error:
+            self._store.log(self._parent, tags=ALIVE)  # raises where it's the store that fails
+            self._tries[trial, what] += 1
+            if not refused(error) and what not in self._aside and self._tries[trial, what] < TRIES:
+                raise _RetryError(_said(error)) from error
+            self._aside.setdefault(what, {})[trial] = _said(error)
+            if verbose():
+                traceback.print_exception(error)
+            return False
+
+    def _hear(self, event: Started | Reported | Ended) -> None:
+        if isinstance(event, Started):
+            self._begin(event)
+        elif event.trial not in self._begun:
+            return  # it has no run, which is told
+        elif isinstance(event, Reported):
+            self._note(event)
+        else:
+            self._end(event)
+
     def _begin(self, event: Started) -> None:
         trial = event.trial
-        if trial in self._known:
-            self._store.reopen(self.run_ids[trial])
-            self._store.log(self.run_ids[trial], tags={OUTCOME: RUNNING})
-        elif trial not in self.run_ids:
-            # After a failure the run may be there all the same: a request can time out that the server has served.
-            run_id = self._store.trial_run(self._parent, trial) if self.error else None
-            name = f"{short_name(event.configuration)} #{trial}"
-            self.run_ids[trial] = run_id or self._store.begin_trial(self._parent, name, event)
-        if self._data is not None:
-            self._store.log_data(self.run_ids[trial], self._data)
+        if not self._kept(trial, "the run", lambda: self._open(event)):
+            return
+        if (data := self._data) is not None:
+            self._kept(trial, "the data set", lambda: self._store.log_data(self.run_ids[trial], data))
         self._begun[trial] = event.time
         self._params[trial] = self._axes.parameters(event.configuration) | {"seed": event.seed}
         numbers = self._axes.numbers(event.configuration)
         self._points[trial] = [(f"config/{key}", _rounded(value), 0, event.time) for key, value in numbers.items()]
 
+    def _open(self, event: Started) -> None:
+        """Make the run of a trial, or go on with it."""
+        trial = event.trial
+        if trial in self._known:
+            self._store.reopen(self.run_ids[trial])
+            self._store.log(self.run_ids[trial], tags={OUTCOME: RUNNING, MISSING: ""})
+        elif trial not in self.run_ids:
+            # After a failure the run may be there all the same: a request can time out that the server has served.
+            run_id = self._store.trial_run(self._parent, trial) if self.error else None
+            name = f"{short_name(event.configuration)} #{trial}"
+            self.run_ids[trial] = run_id or self._store.begin_trial(self._parent, name, event)
+
+    def _note(self, event: Reported) -> None:
+        """Keep in mind what a report says, to be written with others."""
+        points = points_of(event, self._begun[event.trial], self._axes)
+        larger = asymmetry(event.facts)
+        self._points.setdefault(event.trial, []).extend(points)
+        if larger is not None:
+            self._params.setdefault(event.trial, {})["asymmetry"] = larger
+        self._nodes.setdefault(event.trial, []).append(event.node)
+
     def _log(self, trial: int, tags: dict[str, str] | None = None) -> None:
         # Forgotten only once they are written; parameters go with the first metrics, which spares a call.
-        self._store.log(self.run_ids[trial], self._points.get(trial, ()), self._params.get(trial), tags)
+        points, params = self._points.get(trial, ()), self._params.get(trial, {})
+        pieces = [("metric", point) for point in points]
+        self._write_all(trial, [*pieces, *_named("parameter", params), *_named("tag", tags or {})])
         self._points.pop(trial, None)
         self._params.pop(trial, None)
 
+    def _write_all(self, trial: int, pieces: Sequence[Piece]) -> None:
+        """Write pieces of a trial's run at once; where the store refuses that, all that it takes of them."""
+        points, params, tags = (
+            [own for kind, own in pieces if kind == each] for each in ("metric", "parameter", "tag")
+        )
+        write = partial(self._store.log, self.run_ids[trial], points, dict(params), dict(tags))
+        if len(pieces) == 1:
+            self._kept(trial, f"{pieces[0][0]} {pieces[0][1][0]!r}", write)
+            return
+        try:
+            write()
+        except Exception as error:
+            self._store.log(self._parent, tags=ALIVE)
+            self._tries[trial, ""] += 1
+            if not refused(error) and self._tries[trial, ""] < TRIES:
+                raise _RetryError(_said(error)) from error
+            for some in (pieces[: len(pieces) // 2], pieces[len(pieces) // 2 :]):
+                self._write_all(trial, some)
+
     def _end(self, event: Ended) -> None:
+        trial = event.trial
         error = {"genseek.error": event.error[-4000:]} if event.error else {}
-        nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.get(event.trial, ()))))
-        self._log(event.trial, {OUTCOME: event.outcome, "genseek.node": nodes} | error)
+        nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.get(trial, ()))))
+        self._log(trial, {OUTCOME: event.outcome, "genseek.node": nodes} | error)
         if event.checkpoint is not None:
-            with event.checkpoint.fetched() as folder:
-                self._store.save(self.run_ids[event.trial], folder, "checkpoint")
-        self._store.end(self.run_ids[event.trial], event.outcome, event.time)
-        self._nodes.pop(event.trial, None)
-        self._begun.pop(event.trial, None)
+            self._kept(trial, "the checkpoint", partial(self._keep, trial, event.checkpoint))
+        missing = [what for what, trials in self._aside.items() if trial in trials]
+        if missing:
+            self._store.log(self.run_ids[trial], tags={MISSING: ", ".join(missing)[:4000]})
+        self._store.end(self.run_ids[trial], event.outcome, event.time)
+        self._nodes.pop(trial, None)
+        self._begun.pop(trial, None)
+
+    def _keep(self, trial: int, checkpoint: Storage) -> None:
+        with checkpoint.fetched() as folder:
+            self._store.save(self.run_ids[trial], folder, "checkpoint")
 
 
 def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
@@ -168,6 +264,14 @@ def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
         **{f"network/{name}": value for name, value in event.facts.items()},
     }
     return [(name, _rounded(value), report.epoch, event.time) for name, value in values.items() if math.isfinite(value)]
+
+
+def _named(kind: str, values: Mapping[str, Any]) -> Iterator[Piece]:
+    return ((kind, pair) for pair in values.items())
+
+
+def _said(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _rounded(value: float) -> float:

@@ -12,6 +12,14 @@ from search.errors import InputError, public
 
 CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
 
+REFUSALS = (
+    "INVALID_PARAMETER_VALUE",
+    "BAD_REQUEST",
+    "INVALID_STATE",
+    "RESOURCE_DOES_NOT_EXIST",
+    "RESOURCE_ALREADY_EXISTS",
+)
+
 
 @contextmanager
 def told(uri: str, cure: str = "") -> Iterator[None]:
@@ -34,6 +42,17 @@ def _reason(error: BaseException) -> str:
     if isinstance(inner, ConnectionError | TimeoutError | socket.gaierror):
         return inner.strerror or str(inner)
     return str(error).splitlines()[0]
+
+
+def refused(error: BaseException | None) -> bool:
+    """Whether a store that answers will never take what it didn't take, or what it was to take isn't there."""
+    while error is not None:
+        if isinstance(error, MlflowException):
+            return error.error_code in REFUSALS
+        if isinstance(error, FileNotFoundError | TypeError | ValueError | LookupError | AttributeError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def pages(fetch: Callable[[str | None], Any]) -> list[Any]:

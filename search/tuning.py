@@ -20,12 +20,11 @@ from ray.tune.search import Searcher
 from search.budget import Budget
 from search.cluster import cluster, slots
 from search.desk import new_desk
-from search.director import Director, Stopper
+from search.director import Director
 from search.errors import InputError
 from search.events import Event, Listener
 from search.halving import Halving
 from search.proposer import Proposer
-from search.rungs import Rungs
 from search.storage import Storage
 from search.survey import nodes
 from search.task import Task
@@ -174,9 +173,8 @@ def tune_trials(
     Raises:
         InputError: the cluster can't give what one trainer takes, or the study has changed.
     """
-    stopper: Stopper = Rungs(budget) if len(task.goals.rank) > 1 else Halving(budget)
-    storage = storage or Storage(str(folder.resolve()))
-    director = Director(proposer, budget, seeds, storage, ahead or budget.trials, listeners, stopper, task.goals)
+    storage, halving = storage or Storage(str(folder.resolve())), Halving(budget, len(task.goals.rank))
+    director = Director(proposer, budget, seeds, storage, ahead or budget.trials, listeners, halving, task.goals)
     director.recall(past)
     if director.done:
         return True

@@ -20,7 +20,7 @@ FIGURES = (
     "comparison",
 )
 HOMES = {
-    "ray": {"tuning.py", "halving.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
+    "ray": {"tuning.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
     "optuna": {"proposer.py", "report/importance.py"},
     "mlflow": {
         "store.py",

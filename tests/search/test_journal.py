@@ -1,6 +1,8 @@
 """The journal: every event comes back as it was, whatever moment the writer was killed at."""
 
 import math
+import os
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from search.configuration import Configuration, Training
 from search.errors import InputError
 from search.events import Ended, Event, Reported, Started, Trained
-from search.journal import Journal, told
+from search.journal import Journal, begun, told
 from search.storage import Storage
 from search.trial import Report
 
@@ -58,6 +60,71 @@ def test_a_line_cut_short_was_never_written(tmp_path: Path) -> None:
             journal(EVENTS[-1])
         with Journal(path) as journal:
             assert journal.read()[1] == [*EVENTS[: max(0, whole - 1)], EVENTS[-1]]
+
+
+TAILS = [
+    b"\0" * 4096,
+    b"\0" * 4096 + b"\n",
+    b'{"event": "Ended", "tri',
+    b"\xff\xfe\n",
+    b'{"event": "Ended"}\n',
+    b"7\n[]\nnull\n\n",
+]
+
+
+@pytest.mark.parametrize("tail", [*TAILS, b"".join(TAILS)])
+def test_whatever_a_power_cut_leaves_at_the_end_was_never_written(tail: bytes, tmp_path: Path) -> None:
+    filled(tmp_path / "j")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(tail)
+    with Journal(tmp_path / "j") as journal:
+        assert journal.read() == ({"study": 1}, EVENTS)
+        journal(EVENTS[-1])
+    with Journal(tmp_path / "j") as journal:
+        assert journal.read() == ({"study": 1}, [*EVENTS, EVENTS[-1]])
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_damaged_line_among_whole_ones_is_told_with_a_cure(tail: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "it's mine" / "journal.jsonl"
+    filled(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], tail, *lines[3:]]))
+    if not tail.endswith(b"\n"):
+        lines = [*lines[:3], *lines[4:]]  # it has swallowed the line behind it
+    with pytest.raises(InputError) as told_of:
+        Journal(path)
+    said, _, cure = str(told_of.value).partition("; to go on from the lines before it: ")
+    assert said == f"{path}: line 4 is damaged"
+    subprocess.run(["sh", "-c", cure], check=True)
+    with Journal(path) as journal:
+        assert journal.read() == ({"study": 1}, EVENTS[:2])
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"\0" * 100 + b"\n", b"{}\n", b'{"search": {"a": '])
+def test_a_search_without_a_whole_header_has_not_begun(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "j").write_bytes(content)
+    assert not begun(tmp_path / "j")
+    with Journal(tmp_path / "j") as journal:
+        assert journal.read() == ({}, [])
+        journal.begin({"study": 1})
+    assert begun(tmp_path / "j")
+
+
+def test_what_was_decided_is_on_the_disk_before_it_is_ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    with Journal(tmp_path / "j") as journal:
+        journal.begin({"study": 1})
+        begin = len(synced)
+        for event, puts in ((EVENTS[1], False), (EVENTS[0], True), (EVENTS[1], False), (EVENTS[2], True)):
+            journal(event)
+            before = len(synced)
+            journal(Trained("x", 1, 0.5, 1.0))  # the end of a message, whose orders go out now
+            assert (len(synced) > before) == puts
+            assert not puts or synced[-1] == (tmp_path / "j").stat().st_size
+    assert begin >= 2  # the file and its folder
+    assert synced[-1] == (tmp_path / "j").stat().st_size
 
 
 def test_the_last_header_counts(tmp_path: Path) -> None:

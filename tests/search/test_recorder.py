@@ -2,11 +2,14 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from search import Store, recorder
 from search.axes import Axes
@@ -325,3 +328,81 @@ def test_it_says_while_the_store_is_away(store_folder: Path) -> None:
         time.sleep(0.05)
     writer(Ended(0, "stopped", time.time()))
     assert writer.close() == ""
+
+
+def with_score(name: str) -> Report:
+    return replace(report(10, 1.0), scores={"ad": 1.0, name: 2.0}, epoch_scores={})
+
+
+@pytest.mark.parametrize("trouble", ["score", "checkpoint", "bug", "error of the server's"])
+def test_what_the_record_never_takes_is_set_aside_and_the_rest_is_there(
+    trouble: str, store_folder: Path, checkpoint: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(store_folder)
+    parent = store.begin("first", {}, {})
+    begin = Store.begin_trial
+
+    def begins(self: Store, parent: str, name: str, started: Started) -> str:
+        if started.trial == 1 and trouble == "bug":
+            raise TypeError("of genseek's own making")
+        if started.trial == 1 and trouble == "error of the server's":
+            raise MlflowException("it broke", INTERNAL_ERROR)
+        return begin(self, parent, name, started)
+
+    monkeypatch.setattr(Store, "begin_trial", begins)
+    monkeypatch.setattr(recorder.time, "sleep", lambda seconds: None)
+    events: list[Any] = []
+    for trial in range(4):
+        events.append(Started(trial, CONFIGURATION, trial, 1e9))
+        reported = with_score("a*b") if trouble == "score" and trial in (1, 2) else report(10, 1.0)
+        events.append(Reported(trial, reported, FACTS, 1e9 + 1))
+        gone = trouble == "checkpoint" and trial == 1
+        events.append(Ended(trial, "finished", 1e9 + 2, checkpoint.at("gone") if gone else checkpoint))
+    first = Recorder(store, parent)
+    for event in events:
+        first(event)
+    said = first.close()
+    monkeypatch.undo()
+    assert said.startswith(f"{store_folder} doesn't take ")
+    assert len(said.splitlines()) == 1
+    for words in {
+        "score": ["metric 'a*b' of 2 trials (", "Invalid"],
+        "checkpoint": ["the checkpoint of trial 1 (", "No such file"],
+        "bug": ["the run of trial 1 (of genseek's own making)"],
+        "error of the server's": ["the run of trial 1 (it broke)"],
+    }[trouble]:
+        assert words in said
+    client = MlflowClient(store.uri)
+    runs = {
+        int(run.data.tags["genseek.trial"]): run
+        for run in client.search_runs(store.experiments(), "tags.genseek.kind = 'trial'")
+    }
+    assert set(runs) == ({0, 1, 2, 3} if trouble in ("score", "checkpoint") else {0, 2, 3})
+    for run in runs.values():
+        assert (run.info.status, run.data.metrics["ad"], run.data.params["latent"]) == ("FINISHED", 1.0, "3")
+    missing = {trial for trial, (_, all_there) in store.trial_runs(parent).items() if not all_there}
+    assert missing == {"score": {1, 2}, "checkpoint": {1}}.get(trouble, set())
+
+    # Where the cause is gone, a search that goes on writes the rest.
+    checkpoint.at("gone").at("model.json").write(b"{}")
+    second = Recorder(store, parent, store.trial_runs(parent))
+    for event in events:
+        second(replace(event, report=report(10, 1.0)) if isinstance(event, Reported) else event)
+    assert second.close() == ""
+    assert [whole for _, whole in store.trial_runs(parent).values()] == [True] * 4
+    assert len(client.list_artifacts(second.run_ids[1])) == 1
+
+
+def test_a_line_names_three_things_and_counts_the_others(
+    store_folder: Path, checkpoint: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(store_folder)
+    writer = Recorder(store, store.begin("first", {}, {}))
+    writer(Started(0, CONFIGURATION, 0, 1e9))
+    for name in "*?#%":
+        writer(Reported(0, with_score(f"a{name}"), {}, 1e9))
+    writer(Ended(0, "stopped", 1e9))
+    said = writer.close()
+    for name in "*?#":
+        assert f"metric 'a{name}' of trial 0 (" in said
+    assert said.endswith(" and 1 other things")
