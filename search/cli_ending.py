@@ -6,25 +6,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
+from search.cli_output import Printer
 from search.errors import InputError
 
 
-def publish(console: Console, plan: Any) -> None:
+def publish(console: Printer, plan: Any) -> None:
     """Keep the report of a search, and register its winner; what goes wrong is a warning, since the search didn't."""
     from search.registry import register
     from search.report.writing import keep_report
 
     console.print()
     with _warned(console, "no report was written"):
-        console.print(f"report: {keep_report(plan.store, plan.name)}", soft_wrap=True, highlight=False)
+        console.say(f"report: {keep_report(plan.store, plan.name)}")
     with _warned(console, "the winner isn't registered"):
-        console.print(f"registered: {escape(register(plan).told())}", soft_wrap=True, highlight=False)
+        console.say(f"registered: {register(plan).told()}")
 
 
-def enclose_report(console: Console, store: Any, name: str, folder: Path) -> None:
+def enclose_report(console: Printer, store: Any, name: str, folder: Path) -> None:
     """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
     from search.report.writing import REPORT, keep_report
 
@@ -36,9 +34,9 @@ def enclose_report(console: Console, store: Any, name: str, folder: Path) -> Non
 
 
 @contextmanager
-def _warned(console: Console, what: str) -> Iterator[None]:
+def _warned(console: Printer, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"[yellow]warning:[/] {what}: {escape(said)}", soft_wrap=True, highlight=False)
+        console.warn(f"{what}: {said}")

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from search import cli_ending
-from search.cli_output import print_json, printer, store_of
+from search.cli_output import Printer, print_json, store_of
 from search.errors import InputError
+from search.escapes import command
 from search.options import By, Json, SearchName, StoreFolder, Tracking
 
 
@@ -22,7 +23,7 @@ def best(
     """Show the best trial of a search, or the Pareto front, among those trained at full budget."""
     from search.tables import show, show_front
 
-    board, console = store_of(store, tracking_uri).leaderboard(name), printer()
+    board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
     if pareto and len(board.goals.rank) < 2:
         raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
     winner = board.described(board.winner(by))
@@ -33,15 +34,15 @@ def best(
         show_front(console, board)
         return
     show(console, board, by)
-    console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
+    console.print()
+    console.say(f"best by {by}: trial {winner['trial']}, run {winner['run_id']}")
     if winner["confirmed"]:
         fit, low, high, optimism = (winner["confirmed"][key] for key in ("fit", "low", "high", "optimism"))
-        line = (
+        console.say(
             f"confirmed by fresh networks on test rows: fit {fit:.2f}, 95 % {low:.2f}-{high:.2f}, gap {optimism:+.0%}"
         )
-        console.print(line, highlight=False)
     for key, value in winner["configuration"].items():
-        console.print(f"  {key} = {value}", highlight=False)
+        console.say(f"  {key} = {value}")
 
 
 def export(
@@ -59,8 +60,9 @@ def export(
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     missing = write(opened, board, number, out)
-    cli_ending.enclose_report(printer(), opened, name, out)
-    line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
-    printer().print(line, soft_wrap=True, highlight=False)
+    console = Printer()
+    cli_ending.enclose_report(console, opened, name, out)
+    following = command("sample", out, "-n", 1000, "--out", "rows.csv")
+    console.say(f"trial {number} of {name} is in {out}; next: {following}")
     if missing:
-        printer().print(f"no program.pt2: {missing}", soft_wrap=True, highlight=False)
+        console.say(f"no program.pt2: {missing}")

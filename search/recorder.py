@@ -67,7 +67,8 @@ class Recorder:
         self._queue.put(None)
         self._thread.join()
         left = len({event.trial for event in self._events} | set(self._points))
-        return f"{left} trials are not fully recorded in {self._store.where()}: {self.error}" if left else ""
+        said = "trial is" if left == 1 else "trials are"
+        return f"{left} {said} not fully recorded in {self._store.where()}: {self.error}" if left else ""
 
     def _write(self) -> None:
         closing: float | None = None
