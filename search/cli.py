@@ -170,10 +170,13 @@ def ui(
 
     opened, console = Store(store or Path("genseek-store"), None, create=False), Printer()
     base, shown = f"http://127.0.0.1:{port}", [opened.search(name)] if name else opened.searches()[:1]
-    console.print(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}", soft_wrap=True)
-    for found in shown:
-        print_links(console, found.name, links(base, found))
-    raise typer.Exit(serve(opened, port))
+
+    def answers() -> None:
+        console.say(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}")
+        for found in shown:
+            print_links(console, found.name, links(base, found))
+
+    raise typer.Exit(serve(opened, port, answers))
 
 
 for _registered in app.registered_commands:

@@ -14,7 +14,7 @@ import typer
 
 from search.cli_output import Printer, json_alone, tell
 from search.errors import InputError, unknown
-from search.verbosity import choose, verbose
+from search.verbosity import choose, show_traceback, verbose
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the result only.")]
 Verbose = Annotated[
@@ -63,8 +63,7 @@ def call(app: typer.Typer) -> int:
         return app(standalone_mode=False) or 0
     except InputError as error:
         said = str(error)
-        if verbose():
-            traceback.print_exc()
+        show_traceback()
     except typer.TyperException as error:
         if not (said := _usage(error)):
             return 2

@@ -48,9 +48,9 @@ def interval(fits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float
 
 
 def advantage(better: ArrayLike, other: ArrayLike) -> float:
-    """One-sided p-value that fits `better` `[R]` have the smaller geometric mean than `other` `[S]` by chance.
+    """One-sided p-value of the lead of fits `better` `[R]` over `other` `[S]`, by their geometric means.
 
-    The share, among all ways to deal the R + S networks out to both, of those with at least this difference.
+    It's the share of relabelings, of all ways to deal the R + S networks out to both, with at least this lead.
     """
     first, second = np.log(np.asarray(better, float)), np.log(np.asarray(other, float))
     together = np.clip(np.concatenate([first, second]), -1e3, 1e3)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
+from search.escapes import command
 from search.folder import writable
 from search.journal import JOURNAL, Journal, begun
 from search.keys import LISTED
@@ -20,6 +21,7 @@ from search.study_json import study_from
 from search.task import Task
 
 FINALISTS = "finalists-"  # how folders of their training begin, below that of the search
+LONGEST = 80  # letters of a study's name in those of its searches
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
 
 
@@ -59,14 +61,14 @@ def plan_search(study: Study, store: Store, name: str | None = None, storage: st
     elif check_name(name) in taken:
         raise InputError(
             f"--name {name}: a search of that name exists already in {store.where()}; "
-            f"choose another, or go on with it: genseek resume {name}"
+            f"choose another, or go on with it: {command('resume', name, *store.options())}"
         )
     return _planned(study, store, name, _place(storage, store, name))
 
 
 def stem(study: Study) -> str:
     """What names of a study's searches begin with."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", study.name)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", study.name).strip("._-")[:LONGEST] or "search"
 
 
 def check_name(name: str) -> str:

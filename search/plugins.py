@@ -6,6 +6,7 @@ the registries itself. What isn't installed travels to the workers by value.
 
 import inspect
 import pickle
+import re
 import sys
 import sysconfig
 import traceback
@@ -34,6 +35,8 @@ REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
 }
 TAKEN = {"models": ("model", "objective", *arguments_of(Training)), "scores": (), "problems": ("name",)}
 TAKEN["objectives"] = TAKEN["models"]
+
+NAMED = re.compile(r"\w[\w.-]{,59}")  # names that MLflow, TOML and a command line take
 
 _origins: dict[tuple[str, str], str] = {}  # by kind and name: a file that was changed may replace what it gave before
 _files: dict[Path, tuple[str, ModuleType]] = {}
@@ -150,6 +153,8 @@ def _merge(kind: str, name: str, thing: Any, origin: str) -> None:
     where = f"{origin}: {kind.removesuffix('s')} {name!r}"
     if registry.get(name) is thing:
         return
+    if not isinstance(name, str) or not NAMED.fullmatch(name):
+        raise InputError(f"{where}: expected a name of at most 60 letters, digits, '_', '-' and '.'")
     fits = inspect.isclass(thing) and issubclass(thing, base)
     if not fits:
         raise InputError(f"{where} is {thing!r}, expected a subclass of {base.__module__}.{base.__qualname__}")

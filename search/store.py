@@ -4,6 +4,7 @@ By default it's an sqlite file in a folder of its own, in write-ahead mode; any 
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from search.axes import Axes
 from search.data_set import DataSet
 from search.embedded import analyse, make_database
 from search.errors import InputError, public, unknown
+from search.escapes import command, filtered
 from search.events import Started
 from search.experiments import experiment_of, experiments
 from search.folder import writable
@@ -26,6 +28,7 @@ from search.recorded import OUTCOME, RUNNING, Found, board, found, whole
 from search.tracking import CURE, pages, told
 from search.verbosity import hush
 
+FOLDER = "genseek-store"  # of a store, where none is named
 DATABASE, ARTIFACTS, TUNE = "mlflow.db", "artifacts", "ray"
 SUMMARY = "search.json"
 STATUS = {
@@ -207,7 +210,8 @@ class Store:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
             except InputError as error:
                 raise InputError(
-                    f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
+                    f"search {name!r} has not ended: it has no summary yet "
+                    f"(if it was cut off: {command('resume', name, *self.options())})"
                 ) from error
         return board(name, summary, children)
 
@@ -220,11 +224,20 @@ class Store:
         """The store, as a user knows it."""
         return str(self.folder) if self.embedded else public(self.uri)
 
+    def options(self) -> list[str]:
+        """Options by which a command finds this store, none where it does without them."""
+        words = []
+        if self.folder != Path(os.environ.get("GENSEEK_STORE") or FOLDER).resolve():
+            words += ["--store", str(self.folder)]
+        if not self.embedded and self.uri != os.environ.get("MLFLOW_TRACKING_URI"):
+            words += ["--tracking-uri", public(self.uri)]
+        return words
+
     def _searches(self, name: str | None = None) -> list[Run]:
-        if "'" in (name or ""):
-            return []  # a name that no search can have, and a filter that MLflow can't read
-        named = f" and tags.mlflow.runName = '{name}'" if name else ""
-        return self._runs(f"tags.genseek.kind = 'search'{named}")
+        named = "" if name is None else filtered(name)
+        if named is None:  # whatever a user has renamed a run to, or has mistyped
+            return [run for run in self._searches() if found(run).name == name]
+        return self._runs(f"tags.genseek.kind = 'search'{named and f' and tags.mlflow.runName = {named}'}")
 
     def _runs(self, filter_string: str) -> list[Run]:
         experiments = self.experiments()

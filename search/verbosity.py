@@ -1,6 +1,7 @@
 """How much this process says: `quiet`, `normal` or `verbose`."""
 
 import logging
+import traceback
 from typing import Literal
 
 Level = Literal["quiet", "normal", "verbose"]
@@ -21,6 +22,12 @@ def quiet() -> bool:
 def verbose() -> bool:
     """Whether what Ray, Optuna and MLflow say is wanted, and tracebacks."""
     return _level == "verbose"
+
+
+def show_traceback() -> None:
+    """Show, if all is wanted, the error that is being handled: it's told in few words, or not at all."""
+    if verbose():
+        traceback.print_exc()
 
 
 def hush(*loggers: str) -> None:

@@ -75,6 +75,7 @@ def _won(found: Comparison) -> Section:
                 showlegend=side is sides[0],
                 hovertemplate="Gaussian copula: fit %{x:.2f}<extra></extra>",
             )
+    figure.update_yaxes(type="category")  # names such as 2024 are no numbers
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     alt = "; ".join(f"{side.name} {side.fit:.2f}" for side in found.sides)
     drawing = Drawing(

@@ -102,12 +102,11 @@ def taus(rows: Array) -> Array:
 
 def tau_matrix(matrix: Array, names: Sequence[str], span: float = 1.0) -> go.Figure:
     """A matrix of tau, or of differences up to `span`."""
-    labels = [name for name in names]
     figure = go.Figure(
         go.Heatmap(
             z=matrix,
-            x=labels,
-            y=labels,
+            x=list(names),
+            y=list(names),
             zmin=-span,
             zmax=span,
             colorscale="RdBu",

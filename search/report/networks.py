@@ -1,7 +1,6 @@
 """Sections on networks: losses, weights by strength, and latent spaces."""
 
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from search.report import latent, training
 from search.report.contents import Contents, fetched, kept_generator
 from search.report.page import Drawing, Row, Section, Table
 from search.report.training import Weights
+from search.verbosity import show_traceback
 
 MOST_LOSSES = 6
 STRENGTHS = 5
@@ -145,10 +145,15 @@ def _strengths(contents: Contents, key: str) -> list[Entry]:
 
 def _weights(contents: Contents, entry: Entry) -> Weights | None:
     """Weights of a trial's network; None where it has none, or they can't be read."""
-    with tempfile.TemporaryDirectory() as folder, suppress(InputError, ValueError, OSError):
-        tensors = read_safetensors(fetched(contents, entry, Path(folder)) / WEIGHTS)
-        parts = [each.double().numpy().ravel() for name, each in tensors.items() if name.endswith(".weight")]
-        if parts:
-            chosen = entry.configuration.training
-            return Weights(entry.trial, chosen.l1, chosen.l2, np.concatenate(parts))
-    return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            tensors = read_safetensors(fetched(contents, entry, Path(folder)) / WEIGHTS)
+        except (InputError, ValueError, OSError):
+            show_traceback()
+            return None
+    parts = [each.double().numpy().ravel() for name, each in tensors.items() if name.endswith(".weight")]
+    known = [part[np.isfinite(part)] for part in parts]
+    if not sum(map(len, known)):
+        return None
+    chosen = entry.configuration.training
+    return Weights(entry.trial, chosen.l1, chosen.l2, np.concatenate(known))

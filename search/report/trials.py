@@ -125,6 +125,7 @@ def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
         marker={"size": 10, "color": [MADE if each.verdict == "winner" else REAL for each in shown]},
         hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
     )
+    figure.update_yaxes(type="category")
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     return styled(figure, "fit on test rows (1: as good as real rows)", legend=False, log="x")
 
