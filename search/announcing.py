@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from search.errors import InputError
+from search.escapes import command, markdown, markdown_table
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
 from search.recorded import DESCRIPTION, WINNER
@@ -45,31 +46,34 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     counts = Counter(entry.outcome for entry in board.entries)
     parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
     if winner is not None:
-        parts.insert(0, f"**Winner: {_linked(winner, page)}**, {short_name(winner.configuration)}.")
+        parts.insert(0, f"**Winner: {_linked(winner, page)}**, {markdown(short_name(winner.configuration))}.")
     finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_fit)
     if finalists:
-        heads = ("finalist", "generator", "size", "fit", "95 %", "gap", "")
-        parts += ["### Fresh networks on test rows", _table(heads, (_finalist(entry, page) for entry in finalists))]
+        first = ("finalist", "generator", "size", "fit", "95 %", "gap", "")
+        parts += ["### Fresh networks on test rows", _table(first, [_finalist(entry, page) for entry in finalists])]
     names = list(board.floors["validation"])
-    parts += ["### Best trials on validation rows", _table(("", "generator", "fit", *names), _rows(board, names, page))]
+    parts += [
+        "### Best trials on validation rows",
+        _table(("", "generator", "fit", *map(markdown, names)), _rows(board, names, page)),
+    ]
     honest = board.floors["validation"].get("overfit")
     parts.append(READING.format(overfit=f"{honest.median:.2f}" if honest else "its floor").replace("\n", " "))
-    commands = [f"genseek {verb}" for verb in (f"report {board.name}", f"export {board.name} --out DIR")]
-    return "\n\n".join([*parts, "\n".join(f"    {command}" for command in commands)])
+    commands = [command("report", board.name), command("export", board.name, "--out", "DIR")]
+    return "\n\n".join([*parts, "\n".join(f"    {line}" for line in commands)])
 
 
 def _rows(board: Leaderboard, names: Sequence[str], page: str) -> Iterable[Sequence[str]]:
     for entry in board.ranked()[:SHOWN]:
         why = shortfall(board, entry)
         label = _linked(entry, page) + (f" ({why})" if why else "")
-        yield label, short_name(entry.configuration), *scores_shown(entry.scores, entry.fit, names)
+        yield label, markdown(short_name(entry.configuration)), *scores_shown(entry.scores, entry.fit, names)
     yield from real_rows(board, "validation", names)
 
 
 def _finalist(entry: Entry, page: str) -> Sequence[str]:
     return (
         _linked(entry, page),
-        short_name(entry.configuration),
+        markdown(short_name(entry.configuration)),
         f"{entry.facts.get('parameters', 0):.0f}",
         entry.confirmed_text("fit"),
         entry.confirmed_text("low", "high"),
@@ -83,11 +87,4 @@ def _linked(entry: Entry, page: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    ruler = ["---:" if head not in ("", "generator", "finalist") else "---" for head in heads]
-    lines = [[_cell(cell) for cell in row] for row in [heads, *rows]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ruler, *lines[1:]])
-
-
-def _cell(text: str) -> str:
-    # A generator's name holds what Markdown could take for markup, and MLflow sets cells without any space between.
-    return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;") + "&nbsp;&nbsp;"
+    return markdown_table(heads, rows, words=2, gap="&nbsp;&nbsp;")  # MLflow sets cells without any space between

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from search.escapes import code, markdown, markdown_table
 from search.leaderboard import Entry, Leaderboard
 
 FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
@@ -14,14 +15,18 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str
     """The card in Markdown; `sampling` says how to sample from where the card lies."""
     described, provenance = board.described(entry), board.origin
     parts = [
-        f"# {entry.configuration.model} of {provenance['problem']}",
-        f"Trial {entry.trial} of the search `{board.name}`, found by genseek {provenance['versions']['genseek']}. "
+        f"# {markdown(entry.configuration.model)} of {markdown(provenance['problem'])}",
+        f"Trial {entry.trial} of the search {code(board.name)}, found by genseek {provenance['versions']['genseek']}. "
         "It draws rows that shall look like those below.",
         "## Trained on",
         _listed(_data(provenance, columns)),
         "## Architecture and training",
-        _listed([f"{name}: {_number(value)}" for name, value in entry.facts.items() if name not in TRAINED]),
-        _table(["key", "value"], [[key, str(value)] for key, value in described["configuration"].items()]),
+        _listed([f"{markdown(name)}: {_number(value)}" for name, value in entry.facts.items() if name not in TRAINED]),
+        markdown_table(
+            ["key", "value"],
+            [[markdown(key), markdown(str(value))] for key, value in described["configuration"].items()],
+            words=2,
+        ),
         "## Scores",
         "Lower is better. Floor and 95 % are quantiles of what one real sample scores against another.",
         *_scores("On validation rows, by which the search chose", described["scores"]),
@@ -51,7 +56,7 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
         )
     for name in (name for name in outside if name != "overfit"):
         found.append(
-            f"{name} {_number(own[name])} {where} is above the 95 % quantile of real rows, "
+            f"{markdown(name)} {_number(own[name])} {where} is above the 95 % quantile of real rows, "
             f"{_number(floors[name].upper)}: of 20 real samples, one scores as badly."
         )
     copula = board.references.get(split, {}).get(COPULA, {}).get("fit")
@@ -70,24 +75,28 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
 
 
 def _data(provenance: dict[str, Any], columns: Sequence[str]) -> list[str]:
-    arguments = ", ".join(f"{key} {value}" for key, value in provenance["problem_arguments"].items())
+    arguments = ", ".join(f"{key} {_said(value)}" for key, value in provenance["problem_arguments"].items())
     sizes = [f"{count} {split}" for split, count in provenance.get("rows", {}).items()]
     return [
-        f"problem: {provenance['problem']}" + (f" ({arguments})" if arguments else ""),
+        f"problem: {markdown(provenance['problem'])}" + (f" ({arguments})" if arguments else ""),
         *([f"rows: {', '.join(sizes)}"] if sizes else []),
-        f"columns: {', '.join(f'`{name}`' for name in columns)}",
+        f"columns: {', '.join(map(code, columns))}",
         f"sha256 of the rows: `{provenance['data_sha256']}`",
     ]
 
 
 def _scores(title: str, scores: dict[str, Any]) -> list[str]:
     rows = [
-        [name, *(_number(each[key]) for key in ("value", "floor", "upper")), "yes" if each["inside"] else "no"]
+        [
+            markdown(name),
+            *(_number(each[key]) for key in ("value", "floor", "upper")),
+            "yes" if each["inside"] else "no",
+        ]
         for name, each in scores.items()
         if name != "fit"
     ]
-    table = _table(["score", "value", "floor", "95 %", "inside"], [*rows, ["fit", _number(scores["fit"]), "1", "", ""]])
-    return [f"{title}:", table]
+    rows.append(["fit", _number(scores["fit"]), "1", "", ""])
+    return [f"{title}:", markdown_table(["score", "value", "floor", "95 %", "inside"], rows)]
 
 
 def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
@@ -113,10 +122,8 @@ def _listed(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = [heads, ["---"] * len(heads), *escaped]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _said(value: Any) -> str:
+    return code(value) if isinstance(value, str) else str(value)
 
 
 def _number(value: float) -> str:

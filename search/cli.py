@@ -1,17 +1,24 @@
 """The command line, `genseek`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_rows, cli_run, completion
 from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
-from search.cli_output import check_tracking, print_json, print_links, print_note, printer, store_of
+from search.cli_output import (
+    UNREAD,
+    Printer,
+    check_tracking,
+    flushed,
+    prepare,
+    print_json,
+    print_links,
+    print_note,
+    store_of,
+)
 from search.errors import InputError, unknown
 from search.options import (
     Address,
@@ -109,19 +116,18 @@ def check(
     if as_json:
         print_json(found)
         return
-    console = printer()
-    console.print(f"study {loaded.name}: keys, types and ranges are right")
-    console.print(
-        f"data: {len(made.columns)} columns, {len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
-    )
+    console = Printer()
+    console.say(f"study {loaded.name}: keys, types and ranges are right")
+    sizes = f"{len(rows.train)} + {len(rows.validation)} + {len(rows.test)} rows"
+    console.say(f"data: {len(made.columns)} columns, {sizes}")
     for note in made.notes:
         print_note(console, note)
-    console.print(f"pairs: {', '.join(pairs)}")
-    console.print(f"space: {count} corners built, and trained for one step each")
-    console.print(f"trainers: {trainers['gpu']} on GPUs, {trainers['cpu']} on cores")
-    console.print(f"store: {folder} can be written")
+    console.say(f"pairs: {', '.join(pairs)}")
+    console.say(f"space: {count} corners built, and trained for one step each")
+    console.say(f"trainers: {trainers['gpu']} on GPUs, {trainers['cpu']} on cores")
+    console.say(f"store: {folder} can be written")
     for line in warnings:
-        console.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
+        console.warn(line)
 
 
 @app.command("list", epilog="Example: genseek list searches --json")
@@ -140,6 +146,7 @@ def list_(
 ) -> None:
     """List problems, models, objectives, scores, studies, searches or registered winners."""
     from search.listings import LISTINGS
+    from search.tables import Line, grid, put
 
     if what == "searches":
         rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
@@ -154,14 +161,9 @@ def list_(
     if as_json:
         print_json(rows)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    everything = rows[0] if rows else [f"no {what}"]
+    everything, console = rows[0] if rows else [f"no {what}"], Printer()
     headings = [heading for heading in everything if heading not in ("run_id", "experiment", "winner")]
-    for heading in headings:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*[_cell(row[heading]) for heading in headings])
-    printer().print(table)
+    put(console, grid(headings, [Line([_cell(row[heading]) for heading in headings]) for row in rows], console.width))
 
 
 @app.command(epilog="Example: genseek ui returns_4d-1 --port 5001")
@@ -177,13 +179,16 @@ def ui(
     from search.store import Store
     from search.view import links
 
-    opened, console = Store(store or Path("genseek-store"), None, create=False), printer()
+    opened, console = Store(store or Path("genseek-store"), None, create=False), Printer()
     opened.prepare()
     base, shown = f"http://127.0.0.1:{port}", [opened.search(name)] if name else opened.searches()[:1]
-    console.print(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}", soft_wrap=True)
-    for found in shown:
-        print_links(console, found.name, links(base, found))
-    raise typer.Exit(serve(opened, port))
+
+    def answers() -> None:
+        console.say(f"MLflow UI on {opened.where()}, until Ctrl-C: {base}")
+        for found in shown:
+            print_links(console, found.name, links(base, found))
+
+    raise typer.Exit(serve(opened, port, answers))
 
 
 for _registered in app.registered_commands:
@@ -191,12 +196,20 @@ for _registered in app.registered_commands:
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line on standard error and exit code 2."""
+    """Run the command; a user's mistake is one line on standard error and exit code 2.
+
+    Where the reader of the output has gone the command ends in silence, as programs do that the signal ends.
+    """
+    prepare()
     try:
-        sys.exit(call(app))
+        code = call(app)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = UNREAD
+    except SystemExit as error:  # by Rich, of its own, on a broken pipe
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        code = UNREAD
+    sys.exit(flushed() or code)
 
 
 def _cell(value: Any) -> str:

@@ -5,11 +5,11 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from search import cli_run
-from search.cli_output import print_json, printer
+from search.cli_output import Printer, print_json
 from search.errors import InputError
+from search.escapes import command
 from search.options import Json, SearchName, StudyName
 
 LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
@@ -99,8 +99,8 @@ def stop(name: SearchName, address: Api = LOCAL) -> None:
 
     jobs = Jobs(address)
     job = jobs.stop(jobs.latest(name))
-    again = f"; it goes on with genseek resume {name} --address {address}" if job.status != "SUCCEEDED" else ""
-    printer().print(f"search {name}: {job.status.lower()}{again}", soft_wrap=True, highlight=False)
+    again = f"; it goes on with {command('resume', name, '--address', address)}" if job.status != "SUCCEEDED" else ""
+    Printer().say(f"search {name}: {job.status.lower()}{again}")
 
 
 def status(
@@ -110,28 +110,30 @@ def status(
 ) -> None:
     """List the searches that were submitted to a cluster, the newest first."""
     from search.jobs import Jobs
+    from search.tables import Line, grid, put
 
     jobs = Jobs(address)
     found = jobs.all() if name is None else [jobs.latest(name)]
     if as_json:
         print_json([vars(job) for job in found])
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("search", "status", "began", "job", "message"):
-        table.add_column(heading)
+    lines, console = [], Printer()
     for job in found:
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began))
         said = job.message.partition("\n")[0] if job.status == "FAILED" else ""
-        table.add_row(job.search, job.status.lower(), began, job.id, said)
-    printer().print(table if found else f"no search was submitted to {address}", soft_wrap=True, highlight=False)
+        lines.append(Line([job.search, job.status.lower(), began, job.id, said]))
+    if found:
+        put(console, grid(("search", "status", "began", "job", "message"), lines, console.width))
+    else:
+        console.say(f"no search was submitted to {address}")
 
 
 def _go_on(jobs: Any, job: Any, address: str, follow: bool = False) -> None:
     """Say how to get at a job, or show it."""
-    where = "" if address == LOCAL else f" --address {address}"
-    lines = [f"search [bold]{job.search}[/] runs in the cluster, whatever becomes of this machine"]
-    lines += [f"    genseek {verb} {job.search}{where}" for verb in ("attach", "status", "stop")]
-    printer().print("\n".join(lines), soft_wrap=True, highlight=False)
+    console = Printer()
+    console.say("search ", (job.search, "bold"), " runs in the cluster, whatever becomes of this machine")
+    for verb in ("attach", "status", "stop"):
+        console.say(f"    {command(verb, job.search, *_where(address))}")
     if follow:
         _follow(jobs, job, address)
 
@@ -140,10 +142,13 @@ def _follow(jobs: Any, job: Any, address: str) -> None:
     try:
         code = jobs.follow(job, lambda lines: print(lines, end="", flush=True))
     except KeyboardInterrupt:
-        where = "" if address == LOCAL else f" --address {address}"
-        printer().print(f"search {job.search} goes on: genseek attach {job.search}{where}", soft_wrap=True)
+        Printer().say(f"search {job.search} goes on: {command('attach', job.search, *_where(address))}")
         code = 0
     raise typer.Exit(code)
+
+
+def _where(address: str) -> list[str]:
+    return [] if address == LOCAL else ["--address", address]
 
 
 def _shared() -> list[inspect.Parameter]:

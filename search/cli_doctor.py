@@ -3,9 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from search.cli_output import print_json, printer
+from search.cli_output import Printer, print_json
 from search.options import Address, Json, StoreFolder, Tracking
 from search.verbosity import quiet
 
@@ -22,15 +21,14 @@ def doctor(
     """Say what is installed and reachable, and what is wrong with it; exit code 1 if something is."""
     from search.doctor import findings
 
-    found, console = [], printer(stderr=as_json)
+    found, console = [], Printer(stderr=as_json)
     for each in findings(store, tracking_uri, patience):
         found.append(each)
         if as_json or (quiet() and each.state == "ok"):
             continue
-        colour = COLOURS[each.state]
-        console.print(f"[{colour}]{each.state:7}[/] {each.what}: {escape(each.found)}", soft_wrap=True, highlight=False)
+        console.say((f"{each.state:7}", COLOURS[each.state]), f" {each.what}: {each.found}")
         if each.cure:
-            console.print(f"        {escape(each.cure)}", soft_wrap=True, highlight=False)
+            console.say(f"        {each.cure}")
     if as_json:
         print_json([vars(each) for each in found])
     if any(each.state == "error" for each in found):

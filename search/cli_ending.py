@@ -3,23 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
+from search.cli_output import Printer
 from search.errors import InputError
 from search.verbosity import decoration
 
 
-def publish(console: Console, plan: Any) -> None:
+def publish(console: Printer, plan: Any) -> None:
     """Keep the report of a search, and register its winner; what goes wrong is a warning, since the search didn't."""
     from search.registry import register
     from search.report.writing import keep_report
 
     console.print()
     with decoration("no report was written"):
-        console.print(f"report: {keep_report(plan.store, plan.name)}", soft_wrap=True, highlight=False)
+        console.say(f"report: {keep_report(plan.store, plan.name)}")
     with decoration("the winner isn't registered"):
-        console.print(f"registered: {escape(register(plan).told())}", soft_wrap=True, highlight=False)
+        console.say(f"registered: {register(plan).told()}")
 
 
 def enclose_report(store: Any, name: str, folder: Path) -> None:

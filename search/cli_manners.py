@@ -6,14 +6,15 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
 
-from search.cli_output import printer, tell, warnings_shown
+from search.cli_output import Printer, json_alone, tell, warnings_shown
 from search.errors import InputError, unknown
-from search.verbosity import choose, verbose
+from search.verbosity import choose, show_traceback, verbose
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the result only.")]
 Verbose = Annotated[
@@ -41,9 +42,10 @@ def mannered(command: Callable[..., Any]) -> Callable[..., Any]:
     def whole(*arguments: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
         set_level(quiet, verbose)
         try:
-            return command(*arguments, **options)
+            with json_alone() if options.get("as_json") else nullcontext():
+                return command(*arguments, **options)
         except KeyboardInterrupt:
-            printer(stderr=True).print("[yellow]interrupted[/]")
+            Printer(stderr=True).say(("interrupted", "yellow"))
             raise typer.Exit(ENDED) from None
 
     own = inspect.signature(command)
@@ -57,12 +59,12 @@ def call(app: typer.Typer) -> int:
     """Run the command line; its exit code, 2 for a user's mistake and 1 for one of genseek's own."""
     choose("normal")
     try:
+        _check_letters(sys.argv)
         with warnings_shown():
             return app(standalone_mode=False) or 0
     except InputError as error:
         said = str(error)
-        if verbose():
-            traceback.print_exc()
+        show_traceback()
     except typer.TyperException as error:
         if not (said := _usage(error)):
             return 2
@@ -75,6 +77,13 @@ def call(app: typer.Typer) -> int:
         return 1
     tell(said)
     return 2
+
+
+def _check_letters(words: Sequence[str]) -> None:
+    """Refuse what is no text, such as file names of old systems: neither MLflow nor JSON could keep it."""
+    for word in words:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InputError(f"{word}: not UTF-8; rename the file")
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -4,18 +4,48 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, final
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from search.escapes import visible
 from search.jsonable import json_text
 from search.verbosity import LOGGER, quiet, verbose
 
 WIDE = 120  # columns of a file or a pipe
+UNREAD = 141  # exit code where the reader of the output has gone, as shells have it of the signal
 LOG = "genseek.log"  # in the store's folder
+
+_answers: list[str] | None = None  # JSON that waits until standard output is free again
+
+
+@final
+class Printer(Console):
+    """A console that prints letter by letter, without markup, and in silence where nobody reads any more.
+
+    It's as wide as its terminal or COLUMNS, and elsewhere wide enough for the names in tables.
+    """
+
+    def __init__(self, stderr: bool = False, silent: bool = False) -> None:
+        narrow = (sys.stderr if stderr else sys.stdout).isatty() or os.environ.get("COLUMNS")
+        width = None if narrow else WIDE
+        super().__init__(stderr=stderr, quiet=silent, width=width, markup=False, emoji=False, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Let what is still to come go nowhere, and the command do its work."""
+        drop(sys.stderr if self.stderr else sys.stdout)
+
+    def say(self, *parts: str | tuple[str, str]) -> None:
+        """Print one line of text, and of text with its style, whatever it holds and however narrow the terminal is."""
+        shown = [(visible(each), "") if isinstance(each, str) else (visible(each[0]), each[1]) for each in parts]
+        self.print(Text.assemble(*shown), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning in one line."""
+        self.say(("warning:", "yellow"), f" {text}")
 
 
 class _Warnings(logging.Handler):
@@ -35,10 +65,10 @@ class _Warnings(logging.Handler):
                 said += f" (more in {self.folder / LOG})"
         except OSError:
             pass  # a store that can't be written
+        console = Printer(stderr=True, silent=quiet())
+        console.warn(said)
         if verbose():
-            printer(stderr=True).print(escape(whole), highlight=False)
-        elif not quiet():
-            printer(stderr=True).print(f"[yellow]warning:[/] {escape(said)}", soft_wrap=True, highlight=False)
+            console.print(whole, soft_wrap=True)
 
 
 _warnings = _Warnings()
@@ -59,23 +89,18 @@ def warnings_shown() -> Iterator[None]:
 
 def tell(error: str) -> None:
     """Print a mistake in one line on standard error."""
-    Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", escape(error), highlight=False)
+    with suppress(OSError):  # a terminal that was closed
+        Printer(stderr=True).say(("error:", "bold red"), f" {error}")
 
 
-def printer(stderr: bool = False, silent: bool = False) -> Console:
-    """Where a command prints: as wide as its terminal or COLUMNS, and elsewhere wide enough for the names in tables."""
-    narrow = (sys.stderr if stderr else sys.stdout).isatty() or os.environ.get("COLUMNS")
-    return Console(stderr=stderr, quiet=silent, width=None if narrow else WIDE)
-
-
-def results(as_json: bool) -> Console:
+def results(as_json: bool) -> Printer:
     """Where tables of results go: standard error if JSON has the other, and nowhere if JSON is all that is wanted."""
-    return printer(stderr=as_json, silent=as_json and quiet())
+    return Printer(stderr=as_json, silent=as_json and quiet())
 
 
-def aside(console: Console) -> Console:
+def aside(console: Console) -> Printer:
     """Where progress, warnings and hints go: where the results do, or nowhere if only these are wanted."""
-    return printer(console.stderr, silent=True) if quiet() else console
+    return Printer(console.stderr, silent=quiet() or console.quiet)
 
 
 def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
@@ -112,13 +137,76 @@ def check_tracking(tracking_uri: str | None) -> None:
         could_write(database.parent)  # a search makes it
 
 
-def print_links(console: Console, search: str, links: dict[str, str]) -> None:
+def print_links(console: Printer, search: str, links: dict[str, str]) -> None:
     """Print where MLflow's UI shows what of a search."""
-    console.print(f"search {search}:", highlight=False)
+    console.say(f"search {search}:")
     for what, address in links.items():
-        console.print(f"    {what}: {address}", soft_wrap=True, highlight=False, markup=False)
+        console.say(f"    {what}: {address}")
 
 
 def print_json(value: Any) -> None:
     """Print JSON on standard output; null for what it has no number for."""
-    print(json_text(value))
+    text = json_text(value)
+    if _answers is None:
+        print(text)
+    else:
+        _answers.append(text)
+
+
+@contextmanager
+def json_alone() -> Iterator[None]:
+    """Keep standard output for what `print_json` is told meanwhile; all else goes to standard error."""
+    global _answers
+    answers: list[str] = []
+    _answers = answers
+    try:
+        with prints_aside():
+            yield
+    finally:
+        _answers = None
+        for text in answers:
+            print(text)
+
+
+@contextmanager
+def prints_aside() -> Iterator[None]:
+    """Lead to standard error what is printed meanwhile, such as by plug-ins, in Python or below it."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def prepare() -> None:
+    """Let standard output and error take every letter, and be there even where a shell has closed them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def flushed() -> int:
+    """Write what is still held back; the exit code that says what can't be written, 0 if all can."""
+    code = 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            drop(stream)
+            code = UNREAD
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                tell(f"standard output: can't write there ({error.strerror})")
+                code = 2
+    return code
+
+
+def drop(stream: TextIO) -> None:
+    """Let nobody get what is still to come on a stream: its reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

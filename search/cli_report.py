@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli_output import print_json, printer, store_of
+from search.cli_output import Printer, print_json, store_of
 from search.errors import InputError
 from search.options import Json, SearchName, StoreFolder, Tracking
 
@@ -20,7 +20,7 @@ def report(
     from search.report.writing import write_report
 
     path = write_report(store_of(store, tracking_uri), name, out or Path(f"{name}.html"))
-    printer().print(f"the report of {name} is in {path}", soft_wrap=True, highlight=False)
+    Printer().say(f"the report of {name} is in {path}")
 
 
 def compare(
@@ -42,6 +42,7 @@ def compare(
     if as_json:
         print_json(found.described() | {"report": str(path)})
         return
-    console = printer()
+    console = Printer()
     show(console, found)
-    console.print(f"\nthe same with its figures is in {path}", soft_wrap=True, highlight=False)
+    console.print()
+    console.say(f"the same with its figures is in {path}")

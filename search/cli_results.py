@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from search import cli_ending
-from search.cli_output import print_json, printer, store_of
+from search.cli_output import Printer, print_json, store_of
 from search.errors import InputError
+from search.escapes import command
 from search.options import By, Json, SearchName, StoreFolder, Tracking
 
 
@@ -22,7 +23,7 @@ def best(
     """Show the best trial of a search, or the Pareto front, among those trained at full budget."""
     from search.tables import show, show_front
 
-    board, console = store_of(store, tracking_uri).leaderboard(name), printer()
+    board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
     if pareto and len(board.goals.rank) < 2:
         raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
     entry = board.winner(by)
@@ -34,14 +35,14 @@ def best(
         show_front(console, board)
         return
     show(console, board, by)
-    console.print(f"\nbest by {by}: trial {winner['trial']}, run {winner['run_id']}", highlight=False)
+    console.print()
+    console.say(f"best by {by}: trial {winner['trial']}, run {winner['run_id']}")
     if entry.finalist:
         fit, span = entry.confirmed_text("fit"), entry.confirmed_text("low", "high")
         gap = entry.confirmed_text("optimism", form="+.0%")
-        line = f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, gap {gap}"
-        console.print(line, highlight=False)
+        console.say(f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, gap {gap}")
     for key, value in winner["configuration"].items():
-        console.print(f"  {key} = {value}", highlight=False)
+        console.say(f"  {key} = {value}")
 
 
 def export(
@@ -60,7 +61,7 @@ def export(
     number = board.winner(by).trial if trial is None else trial
     missing = write(opened, board, number, out)
     cli_ending.enclose_report(opened, name, out)
-    line = f"trial {number} of {name} is in {out}; next: genseek sample {out} -n 1000 --out rows.csv"
-    printer().print(line, soft_wrap=True, highlight=False)
+    console, following = Printer(), command("sample", out, "-n", 1000, "--out", "rows.csv")
+    console.say(f"trial {number} of {name} is in {out}; next: {following}")
     if missing:
-        printer().print(f"no program.pt2: {missing}", soft_wrap=True, highlight=False)
+        console.say(f"no program.pt2: {missing}")

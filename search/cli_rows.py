@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from search.cli_output import aside, print_json, print_note, printer
+from search.cli_output import Printer, aside, print_json, print_note, prints_aside
 from search.errors import InputError
 from search.options import Columns, DropMissing, Json
 
@@ -27,8 +26,9 @@ def sample(
 
     from search.exporting import opened
 
-    generator = opened(folder, plugins or ())
-    table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
+    with prints_aside():
+        generator = opened(folder, plugins or ())
+        table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
     for name, whole in zip(generator.columns, generator.whole, strict=True):
         if whole and (table[name].abs() < 2**53).all():
             table[name] = table[name].astype("int64")
@@ -41,11 +41,13 @@ def sample(
             table.to_csv(out, index=False)
         else:
             raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+        place = "standard output" if out is None else f"--out {out}"
+        raise InputError(f"{place}: can't write there ({error.strerror or error})") from error
     if out is not None:
-        line = f"{rows} rows of {', '.join(generator.columns)} are in {out}"
-        printer().print(line, soft_wrap=True, highlight=False)
+        Printer().say(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
 
 
 def score(
@@ -59,6 +61,7 @@ def score(
 ) -> None:
     """Score generated rows against real ones, each score with its floor."""
     from search.scoring import score_tables
+    from search.tables import Line, grid, put
 
     scores = score_tables(
         real,
@@ -67,18 +70,17 @@ def score(
         seed,
         columns=columns or "",
         drop_missing=drop_missing,
-        tell=partial(print_note, aside(printer(stderr=True))),
+        tell=partial(print_note, aside(Printer(stderr=True))),
     )
     if as_json:
         print_json(scores)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("score", "value", "real, median", "real, 95 %", "inside"):
-        table.add_column(heading, justify="left" if heading == "score" else "right")
+    lines, console = [], Printer()
     for name, figures in scores.items():
         if name == "fit":
-            table.add_row(name, f"{figures:.3f}", "1.000", "", "")
+            lines.append(Line([name, f"{figures:.3f}", "1.000", "", ""]))
         else:
             numbers = [f"{figures[key]:.5g}" for key in ("value", "floor", "upper")]
-            table.add_row(name, *numbers, "yes" if figures["inside"] else "no")
-    printer().print(table)
+            lines.append(Line([name, *numbers, "yes" if figures["inside"] else "no"]))
+    headings = ("score", "value", "real, median", "real, 95 %", "inside")
+    put(console, grid(headings, lines, console.width, right=range(1, 5)))

@@ -1,16 +1,16 @@
 """The commands that train: `run` begins a search, `resume` goes on with it, and `confirm` tries its best again."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from search import cli_ending
-from search.cli_output import aside, print_json, print_links, print_note, printer, results, store_of, tell
+from search.cli_output import Printer, aside, print_json, print_links, print_note, results, store_of, tell
 from search.errors import InputError, public
+from search.escapes import command, counted
 from search.options import (
     Address,
     Columns,
@@ -127,7 +127,8 @@ def confirm(
     console, opened = results(as_json), store_of(store, tracking_uri)
     board = opened.leaderboard(name)
     if opened.search(name).status != "FINISHED":
-        raise InputError(f"search {name!r} has not finished; go on with it first: genseek resume {name}")
+        again = command("resume", name, *_where(store, tracking_uri, address))
+        raise InputError(f"search {name!r} has not finished; go on with it first: {again}")
     plan = plan_resume(opened, name, storage=storage)
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
@@ -137,23 +138,23 @@ def confirm(
         print_json([each.described() for each in finalists])
 
 
-def _search(plan: Any, where: str, as_json: bool) -> None:
+def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
     from search.cluster import cluster
 
     console, study, rows = results(as_json), plan.study, plan.task.rows
     beside = aside(console)
-    beside.print(
-        f"search [bold]{plan.name}[/]: {escape(study.data_name)}, {len(rows.train)} training, {len(rows.validation)} "
-        f"validation and {len(rows.test)} test rows, {study.budget.trials} trials of up to {study.budget.epochs} "
-        "epochs",
-        soft_wrap=True,
+    beside.say(
+        "search ",
+        (plan.name, "bold"),
+        f": {study.data_name}, {len(rows.train)} training, {len(rows.validation)} validation and {len(rows.test)} test "
+        f"rows, {counted(study.budget.trials, 'trial')} of up to {counted(study.budget.epochs, 'epoch')}",
     )
     for note in plan.problem.notes:
         print_note(beside, note)
     with cluster(study.budget, plan.storage) as warnings:
         for line in warnings:
-            beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
+            beside.warn(line)
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
@@ -161,18 +162,20 @@ def _search(plan: Any, where: str, as_json: bool) -> None:
     if as_json:
         board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))
-    here = where.partition(" --address")[0]
-    following = [f"export {plan.name} --out DIR{here}", *([f"ui {plan.name}{here}"] if plan.store.embedded else [])]
-    beside.print("\nnext:", *(f"genseek {words}" for words in following), sep="    ", soft_wrap=True)
+    here = where[: where.index("--address")] if "--address" in where else where
+    following = [command("export", plan.name, "--out", "DIR", *here)]
+    following += [command("ui", plan.name, *here)] if plan.store.embedded else []
+    beside.print()
+    beside.say("    ".join(["next:", *following]))
 
 
-def _where(store: Any, tracking_uri: str | None, address: str | None) -> str:
+def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[object]:
     """Options by which the same search goes on."""
     given = {"--store": store, "--tracking-uri": tracking_uri and public(tracking_uri), "--address": address}
-    return "".join(f" {option} {value}" for option, value in given.items() if value is not None)
+    return [word for option, value in given.items() if value is not None for word in (option, value)]
 
 
-def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
+def _searched(console: Printer, plan: Any, where: Sequence[object], as_json: bool) -> None:
     """Run a search to its end; what doesn't end with a winner and all of it recorded ends the command."""
     from search.display import LiveTable
     from search.running import run_search
@@ -182,13 +185,13 @@ def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
     with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
         result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
     for line in result.failures:
-        beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
+        beside.warn(line)
+    again = command("resume", plan.name, *where)
     if result.interrupted:
-        cut = "[yellow]interrupted[/]; what was trained so far is recorded, and goes on with"
-        _cut_off(console, f"{cut}: genseek resume {plan.name}{where}")
+        _cut_off(console, f"; what was trained so far is recorded, and goes on with: {again}")
     show(console, result.board)
     for line in result.unrecorded:
-        tell(f"not all is recorded: {line}; genseek resume {plan.name}{where} writes the rest")
+        tell(f"not all is recorded: {line}; {again} writes the rest")
     if result.interrupted or result.unrecorded:
         if as_json and result.board.eligible():
             print_json(result.board.described(result.board.winner()))
@@ -196,7 +199,7 @@ def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
     result.board.winner()  # tells why where there is none
 
 
-def _announced(console: Console, store: Any, name: str) -> list[Any]:
+def _announced(console: Printer, store: Any, name: str) -> list[Any]:
     """Listener that says where MLflow's UI shows a search, once it has begun; of an MLflow server, whose UI it has."""
     from search.view import links
 
@@ -212,7 +215,7 @@ def _announced(console: Console, store: Any, name: str) -> list[Any]:
     return [listen] if store.uri.startswith("http") else []
 
 
-def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, where: str = "") -> Any:
+def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, where: Sequence[object] = ()) -> Any:
     """Train the best again and show how they do; ends here if it is interrupted."""
     from search.confirming import candidates, confirm_search
     from search.display import LiveTable
@@ -223,14 +226,14 @@ def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, wher
     with LiveTable(beside, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
         finalists = confirm_search(plan, board, top, seeds, [live])
     if not finalists:
-        again = f"genseek confirm {plan.name} --top {top} --seeds {seeds}{where}"
-        _cut_off(console, f"[yellow]interrupted[/]; the finalists go on with: {again}")
+        again = command("confirm", plan.name, "--top", top, "--seeds", seeds, *where)
+        _cut_off(console, f"; the finalists go on with: {again}")
         raise typer.Exit(130)
     beside.print()
     show_finalists(console, plan.name, finalists, board.references["test"])
     return finalists
 
 
-def _cut_off(console: Console, line: str) -> None:
+def _cut_off(console: Printer, line: str) -> None:
     """Say how it goes on, whatever else is kept quiet."""
-    (printer(stderr=True) if console.quiet else console).print(line, soft_wrap=True, highlight=False)
+    (Printer(stderr=True) if console.quiet else console).say(("interrupted", "yellow"), line)

@@ -20,6 +20,7 @@ from search.announcing import announce
 from search.concluding import picture
 from search.draws import draws
 from search.errors import InputError
+from search.escapes import command
 from search.events import Listener
 from search.exporting import opened
 from search.finalist import Finalist
@@ -74,7 +75,8 @@ def confirm_search(
         if finalists:
             record(plan, board, finalists, time.time())
     except OSError as error:
-        raise InputError(f"storage {plan.storage.uri}: {error}; genseek confirm {plan.name} goes on") from error
+        again = command("confirm", plan.name, *plan.store.options())
+        raise InputError(f"storage {plan.storage.uri}: {error}; {again} goes on") from error
     return finalists
 
 

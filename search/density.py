@@ -11,12 +11,17 @@ Limits: TypeAlias = tuple[float, float]
 
 MOST_POINTS, GRID = 2000, 60
 LINE = 0.995  # columns whose correlation is larger lie on a line, and have no density to draw
+LARGEST = 1e300  # axes of a picture end here: their own arithmetic would overflow
+FINEST = 1e-6  # width of a picture's axis over its largest value, below which its ticks could not be told apart
 
 
 def limits(values: Array) -> Limits:
     """Where almost all of the real values lie, with a margin: a heavy tail would squeeze the rest into a corner."""
-    low, high = np.quantile(values, [0.002, 0.99 if values.min() >= 0 else 0.998])
-    margin = 0.08 * (high - low) or 1.0
+    known = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+    if not len(known):
+        return -1.0, 1.0
+    low, high = np.quantile(known, [0.002, 0.99 if known.min() >= 0 else 0.998])
+    margin = max(0.08 * (high - low), FINEST * max(abs(low), abs(high))) or 1.0
     return float(low - margin), float(high + margin)
 
 
@@ -25,15 +30,20 @@ def density(
 ) -> tuple[Array, Array, Array] | None:
     """Kernel estimate `[size, size]` from the first `most` points within limits, and its axes; None of a line or point.
 
-    Rows of the estimate run along y.
+    Rows of the estimate run along y. Its heights are per unit square of the limits, so that no unit is too large.
     """
     inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
-    points = np.stack([x[inside], y[inside]])[:, :most]
+    points = np.stack([_shares(x[inside], x_limits), _shares(y[inside], y_limits)])[:, :most]
     if points.shape[1] < 10:
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # a constant column has no correlation
         if not abs(np.asarray(np.corrcoef(points))[0, 1]) <= LINE:
             return None
-    across, up = np.linspace(*x_limits, size), np.linspace(*y_limits, size)
-    grid = np.stack(np.meshgrid(across, up)).reshape(2, -1)
-    return across, up, np.asarray(gaussian_kde(points)(grid)).reshape(size, size)
+    shares = np.linspace(0.0, 1.0, size)
+    grid = np.stack(np.meshgrid(shares, shares)).reshape(2, -1)
+    heights = np.asarray(gaussian_kde(points)(grid)).reshape(size, size)
+    return (np.linspace(*x_limits, size), np.linspace(*y_limits, size), heights) if heights.max() > 0 else None
+
+
+def _shares(values: Array, within: Limits) -> Array:
+    return (values - within[0]) / (within[1] - within[0])

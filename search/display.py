@@ -9,13 +9,13 @@ from typing import final
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from search.budget import Budget
+from search.escapes import counted, shortened, visible
 from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained
 from search.naming import short_name
-from search.tables import SHOWN, STYLES, fitting, scores_shown
+from search.tables import SHOWN, STYLES, Line, fitting, grid, scores_shown
 
 WIDEST = 26  # letters of a generator, for all to fit into 80
 SILENT = 30.0  # seconds after which a trainer no longer counts
@@ -26,10 +26,10 @@ class LiveTable:
     """Listener that shows progress, time left, and the best trials so far, while a `with` block runs."""
 
     def __init__(self, console: Console, name: str, budget: Budget, scores: Sequence[str]) -> None:
-        self._budget = budget
+        self._budget, self._console = budget, console
         self._shown = fitting(scores, console.width)
         self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("trials"),
@@ -63,8 +63,8 @@ class LiveTable:
             self._trainers[event.trainer] = event
         elif isinstance(event, Delayed):
             self._delayed = f"the store doesn't answer, results wait on disk: {event.error}" if event.error else ""
-            if self._delayed and not self._live.console.is_terminal:  # where there is no live table to stand in
-                self._live.console.print(self._delayed, style="yellow", markup=False, highlight=False)
+            if self._delayed and not self._console.is_terminal:  # where there is no live table to stand in
+                self._console.print(Text(visible(self._delayed), "yellow"), soft_wrap=True)
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._done += event.time >= self._began
@@ -76,30 +76,32 @@ class LiveTable:
 
     def view(self) -> Group:
         """What it shows now."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for heading in ("trial", "generator", "state", "epoch", "fit", *self._shown):
-            table.add_column(heading, justify="left" if heading in ("generator", "state") else "right", no_wrap=True)
-        table.columns[1].max_width = WIDEST
+        rows: list[Line] = []
         best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
         running = [r for r in best if r.trial not in self._ended]
         for reported in [*running, *[r for r in best if r.trial in self._ended]][:SHOWN]:
             report, configuration = reported.report, self._started[reported.trial].configuration
             state = self._ended.get(reported.trial, "running")
-            table.add_row(
+            cells: list[str | Text] = [
                 str(reported.trial),
-                short_name(configuration),
-                f"[{STYLES[state]}]{state}[/]",
+                shortened(short_name(configuration), WIDEST),
+                Text(state, STYLES[state]),
                 f"{report.epoch}/{self._budget.epochs}",
                 *scores_shown(report.scores, report.fit, self._shown),
-            )
-        delayed = [Text(self._delayed, style="yellow")] if self._delayed else []
+            ]
+            rows.append(Line(cells))
+        headings = ("trial", "generator", "state", "epoch", "fit", *self._shown)
+        right = [0, *range(3, len(headings))]
+        table = grid(headings, rows, self._console.width, cropped=1, right=right)
+        delayed = [Text(visible(self._delayed), style="yellow")] if self._delayed else []
         return Group(self._bar, Text(self._pace(), style="dim"), *delayed, table)
 
     def _pace(self) -> str:
         """Trials a minute, networks in training, and how much of their time trainers spend on these."""
-        heard = [trained for trained in self._trainers.values() if time.time() - trained.time < SILENT]
+        heard = [trained for trained in list(self._trainers.values()) if time.time() - trained.time < SILENT]
         if not heard:
             return "starting"
         rate = 60 * self._done / (time.time() - self._began)
         networks, busy = sum(trained.networks for trained in heard), fmean(trained.busy for trained in heard)
-        return f"{rate:.0f} trials a minute, {networks} networks in training on {len(heard)} trainers, {busy:.0%} busy"
+        training = f"{counted(networks, 'network')} in training on {counted(len(heard), 'trainer')}"
+        return f"{rate:.0f} trials a minute, {training}, {busy:.0%} busy"

@@ -17,6 +17,7 @@ from search import DEFAULTS
 from search.errors import InputError, public
 from search.folder import could_write
 from search.reaching import asked
+from search.verbosity import show_traceback
 
 PACKAGES = ("genseek", "torch", "ray", "optuna", "mlflow", "numpy", "pandas")
 SLOW = 30.0  # seconds to import them
@@ -73,6 +74,7 @@ def _packages() -> Iterator[Finding]:
         except PackageNotFoundError:
             yield Finding(name, "error", "isn't installed", f"pip install {name}")
         except Exception as error:  # whatever a broken installation raises
+            show_traceback()
             said = f"{found} can't be imported: {type(error).__name__}: {error}"
             yield Finding(name, "error", said, f"pip install --force-reinstall {name}")
     seconds = time.perf_counter() - began
@@ -226,6 +228,7 @@ def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> 
         try:
             said.append(answer())
         except Exception as error:  # whatever a broken store raises
+            show_traceback()
             said.append(error)
 
     # A thread that hangs is left behind: nothing waits for it when the command ends.

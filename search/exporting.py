@@ -19,9 +19,11 @@ from models.program import exported
 from search.card import card
 from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
+from search.escapes import markdown, pasted, shortened
 from search.leaderboard import Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
+from search.verbosity import show_traceback
 
 DRAWING = "-n 1000 --seed 0 --out rows.csv"
 SAMPLER = f"From the exported folder, with torch alone: `python sampler.py {DRAWING}`."
@@ -78,7 +80,7 @@ def export(
             if missing or not program:
                 script.unlink()
             if program:
-                sampling += f" There is no `program.pt2`: {missing}." if missing else f" {PROGRAM}"
+                sampling += f" There is no `program.pt2`: {markdown(missing)}." if missing else f" {PROGRAM}"
             columns = json.loads((out / DESCRIPTION).read_text())["columns"]
             (out / "card.md").write_text(card(board, entry, columns, sampling), encoding="utf-8")
         except OSError as error:
@@ -104,8 +106,8 @@ def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
     except Exception as error:  # a plug-in's code may raise anything
         if (folder / PLUGIN).exists() and not plugins:
             raise InputError(
-                f"{folder}: its model is a plug-in; run {folder / 'sampler.py'}, or trust its code with "
-                f"--plugins {folder / PLUGIN}"
+                f"{folder}: its model is a plug-in; trust its code with --plugins {pasted(folder / PLUGIN)}, or run it "
+                f"alone: python {pasted(folder / 'sampler.py')}"
             ) from error
         raise InputError(f"{folder}: not an exported generator ({_line(error)})") from error
 
@@ -123,7 +125,9 @@ def write_program(folder: Path) -> str:
         torch.export.save(program, folder / "program.pt2")
     except Exception as error:  # torch.export's own are of many kinds
         (folder / "program.pt2").unlink(missing_ok=True)
-        return f"torch.export can't trace it ({type(error).__name__})"
+        show_traceback()
+        said = next((line for line in str(error).splitlines() if line.strip()), "")
+        return shortened(f"torch.export can't trace it ({type(error).__name__}: {said.strip()}", 200) + ")"
     normal, uniform = (drawn.shape[1] for drawn in drawn_by(generator, 1, 0))
     described = {"columns": generator.columns, "whole": generator.whole, "normal": normal, "uniform": uniform}
     (folder / "program.json").write_text(json.dumps(described, indent=2) + "\n")

@@ -22,7 +22,8 @@ class Finalist:
         fits: of each fresh network on test rows; infinite where one could not be judged.
         scores: means over the networks.
         low, high: 95 % interval of the fit; infinite where it is unknown.
-        p_value: that the winner is better by chance alone; 1 for the winner.
+        p_value: share of relabelings of the networks, its own and the winner's, with at least the winner's lead; 1 for
+            the winner.
         parameters: of one network.
         verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no fit), or "".
         checkpoint: where the network is that judged best on validation rows.

@@ -54,10 +54,10 @@ def interval(fits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float
 
 
 def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
-    """One-sided p-value that fits `better` `[R]` have a smaller geometric mean than `other` `[S]`.
+    """One-sided p-value of the lead of fits `better` `[R]` over `other` `[S]`, by their geometric means.
 
-    The share, among all ways to deal the R + S networks out to both, of those with at least this difference; where
-    there are more than 20,000 ways, among so many random ones and the one seen. What could not be judged is the worst.
+    It's the share of relabelings, of all ways to deal the R + S networks out to both, with at least this lead; where
+    there are more than 20,000 ways, of so many random ones and the one seen. What could not be judged is the worst.
     """
     first, second = (np.asarray(fits, dtype=np.float64) for fits in (better, other))
     together = np.clip(np.log(np.fmax(np.concatenate([first, second]), np.finfo(np.float64).tiny)), -1e3, 1e3)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, final
 
 from search.errors import InputError, unknown
+from search.escapes import command
 from search.shipping import FILES
 from search.verbosity import verbose
 
@@ -76,16 +77,17 @@ class Jobs:
     ) -> Job:
         """Start `genseek` with these arguments in the cluster, in a copy of `folder` that is kept in the store."""
         if any(job.status not in ENDED for job in self.of(name)):
-            raise InputError(f"search {name!r} runs in the cluster already: genseek attach {name}")
+            attach = command("attach", name, "--address", self._address)
+            raise InputError(f"search {name!r} runs in the cluster already: {attach}")
         where, id = shlex.quote(store) if store else DEFAULT, f"{name}-{uuid.uuid4().hex[:8]}"
         there = f"{where}/submitted/{shlex.quote(id)}"
         recorded = ["--tracking-uri", tracking_uri] if tracking_uri else []
-        command = shlex.join(["genseek", *arguments, *recorded, "--address", "auto"])
+        driver = shlex.join(["genseek", *arguments, *recorded, "--address", "auto"])
         # Ray removes a job's own folder some day, and a search may go on later.
         kept = f"mkdir -p {there} && cp -r {FILES}/. {there} && cd {there} && " if folder else ""
         with self._told():
             self._client.submit_job(
-                entrypoint=f"{kept}exec {command} --store {where}",
+                entrypoint=f"{kept}exec {driver} --store {where}",
                 submission_id=id,
                 runtime_env={
                     **({"working_dir": str(folder)} if folder else {}),
@@ -161,7 +163,7 @@ class Jobs:
         """Tell in one line what a cluster doesn't do."""
         try:
             yield
-        except InputError:
+        except (InputError, BrokenPipeError):  # a mistake that is told already, or nobody reads what is shown
             raise
         except Exception as error:
             said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

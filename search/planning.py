@@ -15,6 +15,7 @@ from typing import final
 
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
+from search.escapes import command
 from search.journal import JOURNAL, Journal, begun
 from search.keys import LISTED
 from search.preparation import check, judge_of, problem_of, task_of
@@ -113,7 +114,7 @@ def plan_search(study: Study, store: Store, name: str | None = None, storage: st
 
 def stem(study: Study) -> str:
     """What names of a study's searches begin with."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", study.name).strip("-._")[:MOST_LETTERS] or "search"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", study.name).strip("-._")[:MOST_LETTERS] or "search"
 
 
 def check_name(name: str) -> str:
@@ -190,7 +191,7 @@ def _reserved(store: Store, names: Iterable[str]) -> tuple[str, Reservation]:
             held.release()
         why = (
             f"--name {name}: a search of that name exists already in {store.where()}; "
-            f"choose another, or go on with it: genseek resume {name}"
+            f"choose another, or go on with it: {command('resume', name, *store.options())}"
         )
     raise InputError(why)
 

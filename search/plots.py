@@ -1,71 +1,132 @@
 """Pictures: samples beside the target, and what encoder and decoder sizes have to do with fit."""
 
+import math
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from search.density import MOST_POINTS, density
 from search.density import limits as limits_of
+from search.escapes import shortened
 from search.leaderboard import Leaderboard
 
 Array: TypeAlias = NDArray[np.float64]
 
 REAL, MADE = "#3b6ea5", "#d1742f"
 MOST_COLUMNS = 5
+MOST_LETTERS = 28  # of a column's name
+PLACEHOLDERS = "Last Resort"  # a font of a box for every letter
+STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
-mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+
+def samples_beside(real: Array, made: Array, columns: Sequence[str], path: Path) -> None:
+    """Write a picture of held-out rows `real` `[n, d]` beside samples `made` `[m, d]`."""
+    with mpl.rc_context(STYLE):
+        beside(real, made, columns).savefig(path, dpi=110)
 
 
-def samples_beside(real: Array, made: Array, columns: tuple[str, ...], path: Path) -> None:
-    """Write a picture of held-out rows `real` `[n, d]` beside samples `made` `[m, d]`.
+def beside(real: Array, made: Array, columns: Sequence[str]) -> Figure:
+    """Draw held-out rows `real` `[n, d]` beside samples `made` `[m, d]`.
 
     One column: histograms over each other. Two: two scatter plots with density contours on the same axes. More: a
     matrix with histograms on the diagonal, real rows above it and samples below (the first five columns).
     """
     shown = min(real.shape[1], MOST_COLUMNS)
     limits = [limits_of(real[:, column]) for column in range(shown)]
+    names = labels(columns[:shown])
     if shown == 1:
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot()
         _histograms(axes, real[:, 0], made[:, 0], limits[0])
-        axes.set_xlabel(columns[0])
+        _name(axes, x=names[0])
         axes.legend(frameon=False)
     elif shown == 2:
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         for place, (title, rows, color) in enumerate((("held-out rows", real, REAL), ("samples", made, MADE)), start=1):
             axes = figure.add_subplot(1, 2, place)
             _scatter(axes, rows[:, 0], rows[:, 1], color, limits[0], limits[1])
-            axes.set(title=title, xlabel=columns[0], ylabel=columns[1])
+            axes.set_title(title)
+            _name(axes, x=names[0], y=names[1])
     else:
-        figure = _matrix(real, made, columns, limits)
-    figure.savefig(path, dpi=110)
+        figure = _matrix(real, made, names, limits)
+    if names[0] != shortened(columns[0], MOST_LETTERS):
+        numbered = f"{names[0]} to {names[-1]}: the columns" if shown > 1 else f"{names[0]}: the column"
+        figure.supxlabel(f"{numbered} in their order; no font here draws their names", fontsize=7)
+    return figure
+
+
+def labels(columns: Sequence[str]) -> list[str]:
+    """Names of columns as a picture has them: as they are where a font can draw all of them, else x1, x2 and so on.
+
+    Letters that join, or run from right to left, would be drawn apart and in the wrong order.
+    """
+    names = [shortened(name, MOST_LETTERS) for name in columns]
+    letters = set("".join(names))
+    plain = all(unicodedata.bidirectional(letter) not in ("R", "AL") for letter in letters)
+    plain &= not any(unicodedata.category(letter) in ("Mn", "Mc") for letter in letters)
+    if plain and _family(letters) is not None:
+        return names
+    return [f"x{number}" for number in range(1, len(names) + 1)]
 
 
 def asymmetry(board: Leaderboard, path: Path) -> bool:
     """Write a picture of fit against log2 of encoder over decoder parameters; False if no trial had both."""
     key = "log2_encoder_over_decoder"
     colors = {"finished": REAL, "stopped": "#b8b8b8"}
-    shown = [e for e in board.ranked() if key in e.facts and e.outcome in colors and 0 < e.fit < 1e3]
+    shown = [e for e in board.ranked() if math.isfinite(e.facts.get(key, math.nan)) and 0 < e.fit < 1e3]
+    shown = [entry for entry in shown if entry.outcome in colors]
     if not shown:
         return False
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot()
-    for outcome in dict.fromkeys(entry.outcome for entry in shown):
-        some, color = [entry for entry in shown if entry.outcome == outcome], colors[outcome]
-        axes.scatter([e.facts[key] for e in some], [e.fit for e in some], s=18, color=color, label=outcome)
-    axes.axvline(0, color="black", linewidth=0.5)
-    axes.set(xlabel="log2 (encoder / decoder parameters)", ylabel="fit (1 = as another real sample)", yscale="log")
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=110)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for outcome in dict.fromkeys(entry.outcome for entry in shown):
+            some, color = [entry for entry in shown if entry.outcome == outcome], colors[outcome]
+            axes.scatter([e.facts[key] for e in some], [e.fit for e in some], s=18, color=color, label=outcome)
+        axes.axvline(0, color="black", linewidth=0.5)
+        axes.set(xlabel="log2 (encoder / decoder parameters)", ylabel="fit (1 = as another real sample)", yscale="log")
+        axes.legend(frameon=False)
+        figure.savefig(path, dpi=110)
     return True
 
 
-def _matrix(real: Array, made: Array, columns: tuple[str, ...], limits: list[tuple[float, float]]) -> Figure:
+def _family(letters: set[str]) -> list[str] | None:
+    """Families of fonts that draw all letters between them: matplotlib's own, and one of this machine's if need be."""
+    families = mpl.rcParams["font.family"]
+    missing = _lacking(font_manager.findfont(font_manager.FontProperties(family=families)), letters)
+    if not missing:
+        return list(families)
+    for entry in font_manager.fontManager.ttflist:
+        if not entry.name.startswith(PLACEHOLDERS) and not _lacking(entry.fname, missing):
+            return [*families, entry.name]
+    return None
+
+
+def _lacking(path: str, letters: set[str]) -> set[str]:
+    """Letters that a font's file has no glyph for."""
+    try:
+        font = font_manager.get_font(path)
+    except (OSError, RuntimeError):  # of a format that can't be read
+        return letters
+    return {letter for letter in letters if not font.get_char_index(ord(letter))}
+
+
+def _name(axes: Axes, x: str = "", y: str = "") -> None:
+    """Name the axes letter by letter: in matplotlib's own labels a dollar begins a formula."""
+    families = _family(set(x + y))
+    axes.set_xlabel(x, parse_math=False, family=families)
+    axes.set_ylabel(y, parse_math=False, family=families)
+
+
+def _matrix(real: Array, made: Array, names: Sequence[str], limits: list[tuple[float, float]]) -> Figure:
     shown = len(limits)
     figure = Figure(figsize=(2.1 * shown + 0.5, 2.1 * shown + 0.5), layout="constrained")
     grid: Any = figure.subplots(shown, shown, squeeze=False)
@@ -77,10 +138,7 @@ def _matrix(real: Array, made: Array, columns: tuple[str, ...], limits: list[tup
             else:
                 rows, color = (real, REAL) if column > row else (made, MADE)
                 _scatter(axes, rows[:, column], rows[:, row], color, limits[column], limits[row])
-            if row == shown - 1:
-                axes.set_xlabel(columns[column])
-            if column == 0:
-                axes.set_ylabel(columns[row])
+            _name(axes, x=names[column] if row == shown - 1 else "", y="" if column else names[row])
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
     return figure
@@ -88,9 +146,14 @@ def _matrix(real: Array, made: Array, columns: tuple[str, ...], limits: list[tup
 
 def _histograms(axes: Axes, real: Array, made: Array, limits: tuple[float, float]) -> None:
     bins = np.linspace(*limits, 41).tolist()
-    axes.hist(real, bins=bins, density=True, color=REAL, alpha=0.45, label="held-out rows")
-    inside = made[(made >= limits[0]) & (made <= limits[1])]
-    axes.hist(inside, bins=bins, density=len(inside) > 0, histtype="step", color=MADE, label="samples")
+    styles: list[dict[str, Any]] = [
+        {"color": REAL, "alpha": 0.45, "label": "held-out rows"},
+        {"histtype": "step", "color": MADE, "label": "samples"},
+    ]
+    for values, style in zip((real, made), styles, strict=True):
+        inside = values[(values >= limits[0]) & (values <= limits[1])]
+        # Shares of a bin: densities of tiny units overflow.
+        axes.hist(inside, bins=bins, weights=np.full(len(inside), 1 / max(1, len(inside))), **style)
     axes.set_xlim(*limits)
     axes.set_yticks([])
 
@@ -98,7 +161,8 @@ def _histograms(axes: Axes, real: Array, made: Array, limits: tuple[float, float
 def _scatter(
     axes: Axes, x: Array, y: Array, color: str, x_limits: tuple[float, float], y_limits: tuple[float, float]
 ) -> None:
-    axes.scatter(x[:MOST_POINTS], y[:MOST_POINTS], s=3, color=color, alpha=0.35, linewidths=0)
+    inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
+    axes.scatter(x[inside][:MOST_POINTS], y[inside][:MOST_POINTS], s=3, color=color, alpha=0.35, linewidths=0)
     axes.set(xlim=x_limits, ylim=y_limits)
     estimate = density(x, y, x_limits, y_limits)
     if estimate is not None:

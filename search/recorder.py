@@ -84,7 +84,8 @@ class Recorder:
         self._queue.put(None)
         self._thread.join()
         left = len({event.trial for event in self._events} | set(self._points))
-        away = [f"{left} trials are not fully recorded in {self._store.where()}: {self.error}"] if left else []
+        said = "trial is" if left == 1 else "trials are"
+        away = [f"{left} {said} not fully recorded in {self._store.where()}: {self.error}"] if left else []
         return "; ".join([*away, *self._set_aside()])
 
     def _set_aside(self) -> list[str]:

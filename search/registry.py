@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from search.tracking import found_or_made
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
+LONGEST = 80  # letters of a registered model's name
 MOST_LETTERS = 5000  # of a version's description, in MLflow's databases; the card is whole beside the weights
 SERVED = (
     "`mlflow models serve -m models:/{name}/VERSION`, or `predict` of what `mlflow.pyfunc.load_model` returns: both "
@@ -121,12 +123,18 @@ def identity(plan: Plan) -> str:
 def _registered_name(client: MlflowClient, plan: Plan) -> str:
     """The problem's name, or its file's; where that is another problem's already, with some of its hash behind."""
     own = identity(plan)
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(plan.study.data_name).stem).strip("-") or plan.study.problem
+    plain = _plain(Path(plan.study.data_name).stem) or plan.study.problem
     for name in (plain, f"{plain}-{own[:8]}"):
         model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, plan, own))
         if model.tags.get(PROBLEM) == own:
             return name
     raise InputError(f"registered model {name} belongs to another problem")
+
+
+def _plain(text: str) -> str:
+    """Letters and digits of any language: MLflow, its addresses and filters would take others for signs."""
+    kept = [letter if unicodedata.category(letter)[0] in "LMN" or letter == "_" else "-" for letter in text]
+    return re.sub("-+", "-", unicodedata.normalize("NFC", "".join(kept))).strip("-")[:LONGEST]
 
 
 def _model(client: MlflowClient, name: str) -> Any:

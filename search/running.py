@@ -155,14 +155,14 @@ def _clear(plan: Plan) -> None:
 
 def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:
     """Listener that tells others when the store ceases and begins again to take what is recorded."""
-    told = ""
+    said = ""
 
     def listen(event: Event) -> None:
-        nonlocal told
-        if recorder.waiting != told:
-            told = recorder.waiting
+        nonlocal said
+        if recorder.waiting != said:
+            said = recorder.waiting
             for listener in listeners:
-                listener(Delayed(told, time.time()))
+                listener(Delayed(said, time.time()))
 
     return listen
 

@@ -6,15 +6,27 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import IO
 
 from search.embedded import ARTIFACTS
 from search.errors import InputError
 from search.store import Store
 from search.verbosity import verbose
 
+POLL = 0.2  # seconds between looks whether it answers
 
-def serve(store: Store, port: int) -> int:
+
+def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
     """MLflow's own server on the embedded store, until Ctrl-C or SIGTERM; its exit code.
+
+    Args:
+        store: to serve.
+        port: on the loopback address.
+        answers: called once the server answers.
 
     Raises:
         InputError: the port is taken, or the server ends by itself; with the last line that it said.
@@ -37,12 +49,34 @@ def serve(store: Store, port: int) -> int:
         whole = [*command, "--backend-store-uri", store.uri, *artifacts, *chatter]
         with subprocess.Popen(whole, env=environment, stdout=output, stderr=output) as server:
             try:
+                began = _answered(server, port)
+                if began:
+                    answers()
                 code = server.wait()
             except KeyboardInterrupt:
                 server.terminate()
                 return 0
-        said.seek(0)
-        lines = [line.strip() for line in said if line.strip()]
-        if code and lines:
-            raise InputError(f"--port {port}: MLflow's server has ended: {lines[-1]}")
+            except BaseException:  # such as of a reader of the links who has gone
+                server.terminate()
+                raise
+        if code or not began:
+            raise InputError(f"--port {port}: MLflow's server has ended: {_last(said) or f'exit code {code}'}")
         return code
+
+
+def _answered(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server answers; False if it ends before."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy others are reached by
+    while server.poll() is None:
+        try:
+            with direct.open(f"http://127.0.0.1:{port}/health", timeout=5):
+                return True
+        except (OSError, HTTPException):
+            time.sleep(POLL)
+    return False
+
+
+def _last(said: IO[str]) -> str:
+    """The last line of a server's output that isn't empty."""
+    said.seek(0)
+    return next((line.strip() for line in reversed(said.readlines()) if line.strip()), "")

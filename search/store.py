@@ -20,6 +20,7 @@ from search.axes import Axes
 from search.data_set import DataSet
 from search.embedded import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.errors import InputError, public, unknown
+from search.escapes import command
 from search.events import Started
 from search.experiments import every_experiment, experiment_of
 from search.folder import writable
@@ -31,6 +32,7 @@ from search.storage import Storage
 from search.tracking import CURE, pages, told
 from search.verbosity import decoration, hush
 
+FOLDER = "genseek-store"  # of a store, where none is named
 DATABASE, TUNE = "mlflow.db", "ray"
 SUMMARY = "search.json"
 STATUS = {
@@ -259,7 +261,8 @@ class Store:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
             except (InputError, ValueError) as error:
                 raise InputError(
-                    f"search {name!r} has not ended: it has no summary yet (if it was cut off: genseek resume {name})"
+                    f"search {name!r} has not ended: it has no summary yet "
+                    f"(if it was cut off: {command('resume', name, *self.options())})"
                 ) from error
         return board(name, summary, children)
 
@@ -271,6 +274,15 @@ class Store:
     def where(self) -> str:
         """The store, as a user knows it."""
         return str(self.folder) if self.embedded else public(self.uri)
+
+    def options(self) -> list[str]:
+        """Options by which a command finds this store, none where it does without them."""
+        words = []
+        if self.folder != Path(os.environ.get("GENSEEK_STORE") or FOLDER).resolve():
+            words += ["--store", str(self.folder)]
+        if not self.embedded and self.uri != os.environ.get("MLFLOW_TRACKING_URI"):
+            words += ["--tracking-uri", public(self.uri)]
+        return words
 
     def _connect(self) -> None:
         with told(self.uri, CURE if self.uri.startswith("http") else ""):

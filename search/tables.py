@@ -1,6 +1,7 @@
 """What a user sees at the end of a search: the leaderboard, finalists and fronts as tables."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -8,14 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.escapes import visible
 from search.finalist import Finalist
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
-NARROW = 4  # scores that even a narrow terminal shows
-LEAST = 12  # letters of a generator
+NARROW, NARROWEST = 4, 60  # scores that even a narrow terminal shows, and columns of a terminal that shows fewer
+LEAST, LABEL, WORD = 6, 9, 9  # letters of a generator, of a row's label, and of other words before they are broken
+FIGURE = re.compile(r"[-+]?\d[\d.,:/%e+-]*")
 STYLES: dict[str, str] = {
     "running": "cyan",
     "finished": "green",
@@ -29,14 +32,14 @@ STYLES: dict[str, str] = {
 class Line(NamedTuple):
     """A row of a table: its cells, and how it looks."""
 
-    cells: Sequence[str]
+    cells: Sequence[str | Text]
     style: str = ""
 
 
 def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
     """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
     names = fitting(list(board.floors["validation"]), console.width)
-    console.print(_ranking(board, by, names, console.width))
+    put(console, _ranking(board, by, names, console.width))
     counts = {outcome: sum(e.outcome == outcome for e in board.entries) for outcome in STYLES}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count), style="dim")
     if len(board.goals.rank) > 1 and board.eligible():
@@ -44,7 +47,7 @@ def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
         show_front(console, board)
     if board.eligible() and board.winner(by).test:
         console.print()
-        console.print(_test(board, board.winner(by), names, console.width))
+        put(console, _test(board, board.winner(by), names, console.width))
 
 
 def show_front(console: Console, board: Leaderboard) -> None:
@@ -54,7 +57,7 @@ def show_front(console: Console, board: Leaderboard) -> None:
         values = zip(names, board.standing(entry).values, strict=True)
         cells = [f"{value:{FORMATS.get(name, '.4f')}}" for name, value in values]
         rows.append(Line([f"trial {entry.trial}", short_name(entry.configuration), *cells]))
-    console.print(_table(f"{board.name}: Pareto front of {', '.join(names)}", names, rows, console.width))
+    put(console, _table(f"{board.name}: Pareto front of {', '.join(names)}", names, rows, console.width))
 
 
 def show_finalists(
@@ -72,10 +75,10 @@ def show_finalists(
     for reference, scores in references.items():
         rows.append(Line(["reference", reference, "", f"{scores['fit']:.2f}", "", "", "", ""], "blue"))
     headings = ("size", "fit", "95 %", "p", "gap", "")
-    console.print(_table(f"{name}: fresh networks on test rows", headings, rows, console.width))
+    put(console, _table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
-        "size: parameters; p: that the winner is better by chance; gap, the search's optimism: how much worse fresh "
-        "networks are on validation rows than the one that it found",
+        "size: parameters; p: share of relabelings of the networks with at least the winner's lead; gap, the search's "
+        "optimism: how much worse fresh networks are on validation rows than the one that it found",
         style="dim",
     )
 
@@ -107,7 +110,8 @@ def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[
 
 def fitting(names: Sequence[str], width: int) -> list[str]:
     """The first scores, as many as fit beside each other; the others are in MLflow and in `best --json`."""
-    return list(names)[: max(NARROW, (width - 40) // 10)]
+    least = NARROW if width >= NARROWEST else max(1, (width - 24) // 9)
+    return list(names)[: max(least, (width - 40) // 10)]
 
 
 def _ranking(board: Leaderboard, by: str, names: Sequence[str], width: int) -> Table:
@@ -132,8 +136,9 @@ def _test(board: Leaderboard, winner: Entry, names: Sequence[str], width: int) -
     return _table(title, ("fit", *names), [*rows, *_real(board, "test", names)], width)
 
 
-def _mark(winner: Entry, board: Leaderboard, name: str) -> str:
-    return "[green]yes[/]" if winner.test.get(name, math.inf) <= board.floors["test"][name].upper else "[red]no[/]"
+def _mark(winner: Entry, board: Leaderboard, name: str) -> Text:
+    inside = winner.test.get(name, math.inf) <= board.floors["test"][name].upper
+    return Text("yes", "green") if inside else Text("no", "red")
 
 
 def _real(board: Leaderboard, split: str, names: Sequence[str]) -> list[Line]:
@@ -142,16 +147,64 @@ def _real(board: Leaderboard, split: str, names: Sequence[str]) -> list[Line]:
 
 
 def _table(title: str, figures: Sequence[str], rows: Sequence[Line], width: int) -> Table:
-    """Columns of a label, a generator and figures; a long name of a generator gives way, and no figure does."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("generator", no_wrap=True)
-    for heading in figures:
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for cells, style in rows:
-        table.add_row(*cells, style=style)
-    lengths = [[Text.from_markup(cell).cell_len for cell in line.cells] for line in rows]
-    others = [max(cells) for place, cells in enumerate(zip(*lengths, strict=True)) if place != 1]
-    needed = sum(max(pair) + 2 for pair in zip(others, (0, *map(len, figures)), strict=True))
-    table.columns[1].max_width = max(LEAST, width - needed)
+    """Columns of a label, a generator and figures; a long name of a generator gives way first."""
+    return grid(("", "generator", *figures), rows, width, title, cropped=1, right=range(2, 2 + len(figures)))
+
+
+def put(console: Console, table: Table) -> None:
+    """Print a table; where even its figures are wider than the terminal, that breaks its lines."""
+    console.print(table, crop=False)
+
+
+def grid(
+    headings: Sequence[str],
+    rows: Sequence[Line],
+    width: int,
+    title: str = "",
+    cropped: int | None = None,
+    right: Sequence[int] = (),
+) -> Table:
+    """Return a table, as wide as what is in it or `width`, in which no figure is ever cut or broken.
+
+    Args:
+        headings: of the columns.
+        rows: their cells are shown letter by letter.
+        width: of the terminal.
+        title: above the table.
+        cropped: column that gives way first, with an ellipsis; the others wrap.
+        right: columns whose cells stand at the right, if their headings aren't empty.
+    """
+    table = Table(title=Text(title, "bold") if title else None, title_justify="left", box=None, pad_edge=False)
+    cells = [[each if isinstance(each, Text) else Text(visible(each)) for each in line.cells] for line in rows]
+    columns = [[Text(heading, "bold"), *(row[place] for row in cells)] for place, heading in enumerate(headings)]
+    full = [max(cell.cell_len for cell in column) for column in columns]
+    least = [_least(column) for column in columns]
+    least[0] = max(least[0], min(full[0], LABEL))
+    if cropped is not None:
+        least[cropped] = min(full[cropped], LEAST)
+    gaps = len(columns) - 1
+    table.collapse_padding = sum(least) + 2 * gaps > width
+    room = width - sum(least) - (1 if table.collapse_padding else 2) * gaps
+    if room < 0:
+        table.width = width - room
+    for place in sorted(range(len(columns)), key=lambda place: place == cropped):
+        granted = max(0, min(room, full[place] - least[place]))
+        least[place], room = least[place] + granted, room - granted
+    for place, column in enumerate(columns):
+        table.add_column(
+            column[0],
+            justify="right" if place in right and headings[place] else "left",
+            no_wrap=place == cropped,
+            overflow="ellipsis" if place == cropped else "fold",
+            width=least[place],
+        )
+    for line, shown in zip(rows, cells, strict=True):
+        table.add_row(*shown, style=line.style)
     return table
+
+
+def _least(column: Sequence[Text]) -> int:
+    """Letters that a column needs: of its longest figure, or of its words as far as these may be broken."""
+    words = [word for cell in column for word in cell.plain.split()]
+    figures = max((len(word) for word in words if FIGURE.fullmatch(word)), default=0)
+    return max(figures, min(WORD, max((Text(word).cell_len for word in words), default=0)))

@@ -4,6 +4,7 @@ Warnings go to the logger "genseek": the command line shows each in one line, an
 """
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -26,6 +27,12 @@ def quiet() -> bool:
 def verbose() -> bool:
     """Whether what Ray, Optuna and MLflow say is wanted, and tracebacks."""
     return _level == "verbose"
+
+
+def show_traceback() -> None:
+    """Show, if all is wanted, the error that is being handled: it's told in few words, or not at all."""
+    if verbose():
+        traceback.print_exc()
 
 
 def hush(*loggers: str) -> None:

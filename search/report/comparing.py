@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as TextTable
+from rich.text import Text
 
 from search.naming import short_name
 from search.report.contents import Contents, collected
@@ -15,7 +14,7 @@ from search.report.page import Row, Table
 from search.report.writing import lasted, seconds
 from search.store import Store
 from search.study_json import study_json
-from search.tables import scores_shown
+from search.tables import Line, grid, put, scores_shown
 
 SETTINGS = (
     "problem",
@@ -126,14 +125,11 @@ def show(console: Console, found: Comparison) -> None:
     rows = [[heading, *cells] for heading, cells in zip(table.headings[1:], list(across)[1:], strict=True)]
     different = differing(found)
     for caption, lines in ((table.caption, rows), (different.caption, [row.cells for row in different.rows])):
-        shown = TextTable(title=caption, title_justify="left", title_style="bold", box=None, header_style="bold")
-        for heading in ("", *(side.name for side in found.sides)):
-            shown.add_column(heading, overflow="fold")
-        for line in lines:
-            shown.add_row(*map(escape, line))
         if lines:
-            console.print(shown, "")
-    console.print(found.verdict(), markup=False, highlight=False)
+            headings = ("", *(side.name for side in found.sides))
+            put(console, grid(headings, [Line(line) for line in lines], console.width, caption))
+            console.print()
+    console.print(Text(found.verdict()))
 
 
 def _side(contents: Contents) -> Side:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from search.errors import InputError
 from search.report import trials
 from search.report.comparing import Comparison, differing, winners
-from search.report.page import Drawing, Page, Row, Section, Table, plain, write
+from search.report.page import Drawing, Page, Row, Section, Table, write
 from search.report.style import GREEN, GREY, SEVERAL, level, styled
 from search.tables import scores_shown
 
@@ -52,7 +52,7 @@ def _won(found: Comparison) -> Section:
         copula = side.contents.board.references["test"].get("gaussian copula", {}).get("fit")
         figure.add_scatter(
             x=[side.fit],
-            y=[plain(side.name)],
+            y=[side.name],
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -68,13 +68,14 @@ def _won(found: Comparison) -> Section:
         if copula is not None:
             figure.add_scatter(
                 x=[copula],
-                y=[plain(side.name)],
+                y=[side.name],
                 mode="markers",
                 marker={"size": 10, "color": GREY, "symbol": "diamond-open"},
                 name="Gaussian copula",
                 showlegend=side is sides[0],
                 hovertemplate="Gaussian copula: fit %{x:.2f}<extra></extra>",
             )
+    figure.update_yaxes(type="category")  # names such as 2024 are no numbers
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     alt = "; ".join(f"{side.name} {side.fit:.2f}" for side in found.sides)
     drawing = Drawing(
@@ -97,7 +98,7 @@ def _progress(found: Comparison) -> Section:
     for place, side in enumerate(found.sides):
         points = trials.progress(side.contents)
         if points:
-            figure.add_trace(trials.steps(points, plain(side.name), SEVERAL[place % len(SEVERAL)]))
+            figure.add_trace(trials.steps(points, side.name, SEVERAL[place % len(SEVERAL)]))
             said.append(f"{side.name} ends at {points[-1][1]:.2f} after {points[-1][0]:,} epochs")
     level(figure, 1.0, "real rows")
     figure = styled(figure, "epochs trained, all trials together", "best fit on validation rows", log="xy")

@@ -20,6 +20,7 @@ from search.recorded import Found
 from search.store import TUNE, Store
 from search.study import Study
 from search.study_json import study_from
+from search.verbosity import show_traceback
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def collected(store: Store, name: str) -> Contents:
             missing.append(f"the rows of problem {study.problem!r} are not what they were")
     except InputError as error:
         missing.append(str(error))
+        show_traceback()
     return Contents(store, known[name], board, histories(events), study, problem, rows, tuple(missing))
 
 
@@ -127,8 +129,11 @@ def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
 
 def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
     """Generator of that checkpoint; None where it, or the code of its model, is gone."""
-    with tempfile.TemporaryDirectory() as folder, suppress(InputError):
-        return opened(fetched(contents, entry, Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return opened(fetched(contents, entry, Path(folder)))
+        except InputError:
+            show_traceback()
     return None
 
 

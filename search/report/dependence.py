@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from objectives.scores.dominance import dominated
 from objectives.scores.tau_error import pair_tau
 from search.density import density, limits
-from search.report.page import plain
 from search.report.style import MADE, REAL, styled
 
 Array: TypeAlias = NDArray[np.float64]
@@ -56,7 +55,7 @@ def pair(real: Array, made: Array, names: Sequence[str]) -> go.Figure:
             )
     figure.update_xaxes(range=x_limits)
     figure.update_yaxes(range=y_limits)
-    return styled(figure, plain(names[0]), plain(names[1]))
+    return styled(figure, names[0], names[1])
 
 
 def histogram(real: Array, made: Array, name: str) -> go.Figure:
@@ -69,7 +68,7 @@ def histogram(real: Array, made: Array, name: str) -> go.Figure:
             x=values, xbins=bins, histnorm="probability density", opacity=0.5, marker={"color": color}, name=label
         )
     figure.update_layout(barmode="overlay")
-    return styled(figure, plain(name), "density")
+    return styled(figure, name, "density")
 
 
 def shares(rows: Array) -> Array:
@@ -103,12 +102,11 @@ def taus(rows: Array) -> Array:
 
 def tau_matrix(matrix: Array, names: Sequence[str], span: float = 1.0) -> go.Figure:
     """A matrix of tau, or of differences up to `span`."""
-    labels = [plain(name) for name in names]
     figure = go.Figure(
         go.Heatmap(
             z=matrix,
-            x=labels,
-            y=labels,
+            x=list(names),
+            y=list(names),
             zmin=-span,
             zmax=span,
             colorscale="RdBu",

@@ -1,7 +1,6 @@
 """Sections on networks: losses, weights by strength, and latent spaces."""
 
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ from search.leaderboard import Entry
 from search.naming import short_name
 from search.report import latent, training
 from search.report.contents import Contents, fetched, kept_generator
-from search.report.page import Drawing, Row, Section, Table, plain
+from search.report.page import Drawing, Row, Section, Table
 from search.report.training import Weights
+from search.verbosity import show_traceback
 
 MOST_LOSSES = 6
 STRENGTHS = 5
@@ -98,7 +98,7 @@ def latents(contents: Contents) -> Section | None:
         return None
     mixture = contents.problem if isinstance(contents.problem, Mixture3D) else None
     values = rows[:, 0] if mixture is None else mixture.labels(rows).astype(float)
-    color = "component" if mixture else plain(generator.columns[0])
+    color = "component" if mixture else generator.columns[0]
     if mixture is None:  # ranks, so that a heavy tail doesn't leave one colour to all others
         values, color = np.argsort(np.argsort(values)) / max(1, len(values) - 1), f"{color}, rank"
     dimensions, drawings = codes.shape[1], []
@@ -108,7 +108,7 @@ def latents(contents: Contents) -> Section | None:
         figure = latent.figure(points, values, ("t-SNE 1", "t-SNE 2"), color, mixture is not None)
         drawings.append(Drawing(f"t-SNE of {dimensions} latent dimensions", alt, figure, height=420))
     plane = codes[:, :2] if dimensions > 1 else np.stack([codes[:, 0], rows[:, 0]], 1)
-    names = ("latent 1", "latent 2" if dimensions > 1 else plain(generator.columns[0]))
+    names = ("latent 1", "latent 2" if dimensions > 1 else generator.columns[0])
     caption = "Codes themselves" if dimensions < 3 else "The first two latent dimensions"
     figure = latent.figure(plane, values, names, color, mixture is not None)
     drawings.append(Drawing(caption, f"{len(plane)} codes against {names[1]}", figure, height=420))
@@ -145,10 +145,15 @@ def _strengths(contents: Contents, key: str) -> list[Entry]:
 
 def _weights(contents: Contents, entry: Entry) -> Weights | None:
     """Weights of a trial's network; None where it has none, or they can't be read."""
-    with tempfile.TemporaryDirectory() as folder, suppress(InputError, ValueError, OSError):
-        tensors = read_safetensors(fetched(contents, entry, Path(folder)) / WEIGHTS)
-        parts = [each.double().numpy().ravel() for name, each in tensors.items() if name.endswith(".weight")]
-        if parts:
-            chosen = entry.configuration.training
-            return Weights(entry.trial, chosen.l1, chosen.l2, np.concatenate(parts))
-    return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            tensors = read_safetensors(fetched(contents, entry, Path(folder)) / WEIGHTS)
+        except (InputError, ValueError, OSError):
+            show_traceback()
+            return None
+    parts = [each.double().numpy().ravel() for name, each in tensors.items() if name.endswith(".weight")]
+    known = [part[np.isfinite(part)] for part in parts]
+    if not sum(map(len, known)):
+        return None
+    chosen = entry.configuration.training
+    return Weights(entry.trial, chosen.l1, chosen.l2, np.concatenate(known))

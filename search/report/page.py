@@ -1,15 +1,17 @@
 """A page of sections, tables and plotly figures, as one HTML file that asks the network for nothing."""
 
-import html
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from search.escapes import letters
 from search.report.words import LOOK, TITLES
 
 
@@ -24,9 +26,9 @@ class Drawing:
     height: int = 340
 
     @property
-    def json(self) -> Markup:
-        """JSON that may stand in a script element: plotly writes no letter into it by which a text could end it."""
-        return Markup(self.figure.to_json())
+    def shown(self) -> Any:
+        """What plotly draws, as JSON has it, each text letter by letter."""
+        return letters(json.loads(self.figure.to_json()))
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,3 @@ def write(page: Page, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(rendered(page), encoding="utf-8")
-
-
-def plain(text: str) -> str:
-    """Text that plotly shows letter by letter, and takes for no markup."""
-    return html.escape(text, quote=False)

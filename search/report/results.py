@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
+from search.escapes import counted
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
 from search.report import trials
@@ -82,7 +83,7 @@ def leaderboard(contents: Contents) -> Section:
     ends = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     return Section(
         "leaderboard",
-        [f"{len(board.entries)} trials: {ends}."],
+        [f"{counted(len(board.entries), 'trial')}: {ends}."],
         tables,
         drawings,
     )
@@ -111,7 +112,9 @@ def front(contents: Contents) -> Section | None:
         for entry in best
     ]
     drawings = [
-        Drawing(f"{y} against {x}", f"{len(best)} trials on the front of {x} and {y}", trials.front(board, x, y))
+        Drawing(
+            f"{y} against {x}", f"{counted(len(best), 'trial')} on the front of {x} and {y}", trials.front(board, x, y)
+        )
         for x, y in list(combinations(reversed(goals), 2))[:PLANES]
     ]
     return Section(
@@ -137,8 +140,8 @@ def budget(contents: Contents) -> Section | None:
         )
     unseen = sum(not trials.path(history) for history in contents.histories.values())
     if unseen:
-        found.append(f"{unseen} trials had no fit that can be drawn (infinite, or above {trials.SHOWN:g}).")
-    alt = f"Fit of {len(contents.histories)} trials against epochs"
+        found.append(f"{counted(unseen, 'trial')} had no fit that can be drawn (infinite, or above {trials.SHOWN:g}).")
+    alt = f"Fit of {counted(len(contents.histories), 'trial')} against epochs"
     drawings = [Drawing("Every trial", alt, trials.curves(contents), wide=True, height=420)]
     if points:
         words = f"Best fit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"

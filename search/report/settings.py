@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from search.axes import EQUAL
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
-from search.report.page import Row, Table, plain
+from search.report.page import Row, Table
 from search.report.style import OUTCOMES, SYMBOLS, level, styled
 from search.report.trials import SHOWN
 from search.tables import scores_shown
@@ -62,9 +62,7 @@ def figure(setting: Setting) -> go.Figure:
             drawn.add_scatter(
                 x=[setting.value(entry) for entry in some],
                 y=[entry.fit for entry in some],
-                text=[
-                    f"trial {each.trial}, {plain(short_name(each.configuration))}, epoch {each.epoch}" for each in some
-                ],
+                text=[f"trial {each.trial}, {short_name(each.configuration)}, epoch {each.epoch}" for each in some],
                 mode="markers",
                 marker={"color": color, "symbol": SYMBOLS[outcome], "size": 8},
                 name=outcome,

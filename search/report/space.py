@@ -3,7 +3,7 @@
 from search.leaderboard import Leaderboard
 from search.report import importance, settings
 from search.report.contents import Contents
-from search.report.page import Drawing, Row, Section, Table, plain
+from search.report.page import Drawing, Row, Section, Table
 from search.report.results import listed
 from search.report.style import styled
 
@@ -32,7 +32,7 @@ def mattered(contents: Contents) -> Section | None:
             Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height)
         )
         for key in list(shares)[:SLICES]:
-            figure = styled(importance.slice_figure(family, key), plain(key), "fit", log="y", legend=False)
+            figure = styled(importance.slice_figure(family, key), key, "fit", log="y", legend=False)
             figure.update_traces(marker={"showscale": False})
             alt = f"fit of {family.count} trials over {key}"
             drawings.append(Drawing(f"{family.family}: fit by {key}", alt, figure, height=280))

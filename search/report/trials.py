@@ -9,7 +9,6 @@ from search.goals import WORST
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
 from search.report.contents import Contents, History
-from search.report.page import plain
 from search.report.style import BLACK, GREEN, GREY, MADE, OUTCOMES, REAL, SYMBOLS, level, styled
 
 SHOWN = 1e3  # fits beyond say no more than that a trial went wrong
@@ -24,7 +23,7 @@ def curves(contents: Contents) -> go.Figure:
         for history in _of(contents, outcome):
             points = path(history)
             if points:
-                words = f"trial {history.trial}, {plain(short_name(history.configuration))}"
+                words = f"trial {history.trial}, {short_name(history.configuration)}"
                 x += [*[epoch for epoch, _ in points], None]
                 y += [*[fit for _, fit in points], None]
                 names += [words] * (len(points) + 1)
@@ -106,7 +105,7 @@ def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
         if 0 < scores.get("fit", math.inf) < SHOWN:
             figure.add_scatter(
                 x=[scores["fit"]],
-                y=[plain(name)],
+                y=[name],
                 mode="markers",
                 marker={"size": 9, "color": GREY, "symbol": "diamond"},
                 hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
@@ -126,6 +125,7 @@ def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
         marker={"size": 10, "color": [MADE if each.verdict == "winner" else REAL for each in shown]},
         hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
     )
+    figure.update_yaxes(type="category")
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     return styled(figure, "fit on test rows (1: as good as real rows)", legend=False, log="x")
 
@@ -141,14 +141,14 @@ def front(board: Leaderboard, x: str, y: str) -> go.Figure:
         figure.add_scatter(
             x=[_goal(entry, x) for entry in entries],
             y=[_goal(entry, y) for entry in entries],
-            text=[f"trial {entry.trial}, {plain(short_name(entry.configuration))}" for entry in entries],
+            text=[f"trial {entry.trial}, {short_name(entry.configuration)}" for entry in entries],
             mode="markers",
             marker={"color": color, "size": 9, "symbol": symbol},
             name=name,
             hovertemplate="%{text}<br>%{x}, %{y}<extra></extra>",
         )
     positive = all(_goal(entry, name) > 0 for entry in board.finished() for name in (x, y))
-    return styled(figure, plain(x), plain(y), log="xy" if positive else "")
+    return styled(figure, x, y, log="xy" if positive else "")
 
 
 def _goal(entry: Entry, name: str) -> float:

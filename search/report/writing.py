@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from search.errors import InputError
+from search.escapes import command
 from search.naming import short_name
 from search.report import networks, results, samples, space
 from search.report.contents import Contents, collected
@@ -62,7 +63,7 @@ def report(contents: Contents) -> Page:
     ]
     summary = results.summary(contents)
     if contents.found.status != "FINISHED":
-        summary.insert(0, f"This search has not finished; genseek resume {contents.board.name} goes on with it.")
+        summary.insert(0, f"This search has not finished; {command('resume', contents.board.name)} goes on with it.")
     data = contents.study.data_name if contents.study else contents.found.problem
     return Page(
         f"{contents.board.name}: a search on {data}",
@@ -129,13 +130,15 @@ def _run(contents: Contents) -> Section:
     tables.append(Table("Versions and data", ["", ""], rows, words=2))
     text = ""
     if contents.study is not None:
+        file = f"{contents.study.name}.toml"
         found.append(
-            f"To run it again, save what stands below as {contents.study.name}.toml and run: genseek run "
-            f"{contents.study.name}.toml. Rows, seeds and the space are the same then. Proposals of a sampler that "
-            "learns depend on the order in which trials end, so another run tries other configurations."
+            f"To run it again, save what stands below as {file} and run: {command('run', Path(file))}. Rows, seeds and "
+            "the space are the same then. Proposals of a sampler that learns depend on the order in which trials end, "
+            "so another run tries other configurations."
         )
         found.append(
-            f"To sample from the winner: genseek export {board.name} --out DIR, then genseek sample DIR -n 1000."
+            f"To sample from the winner: {command('export', board.name, '--out', 'DIR')}, then "
+            f"{command('sample', 'DIR', '-n', 1000)}."
         )
         text = study_toml(contents.study)
     return Section(

@@ -36,7 +36,7 @@ def some(now: float) -> list[Event]:
 def test_trials_progress_and_pace() -> None:
     said = shown(True, *some(time.time()))
     assert "1/4" in said
-    assert "7 networks in training on 1 trainers, 50% busy" in said
+    assert "7 networks in training on 1 trainer, 50% busy" in said
     for words in ("0 vae running 3/9 2.50 1.25 -", "1 pushforward finished 9/9 1.50 0.75 0.1250"):
         assert any(" ".join(line.split()) == words for line in said.splitlines())
 

@@ -20,7 +20,7 @@ from objectives import PROBLEMS, SCORES
 from search import completion
 from search.cli import app
 from search.cli_manners import call, mannered
-from search.cli_output import printer
+from search.cli_output import Printer
 from search.listings import LISTINGS
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
@@ -133,10 +133,10 @@ def test_a_file_is_wider_than_a_terminal_of_80_columns(monkeypatch: pytest.Monke
     for place, width in ((os.ttyname(inner), 80), (os.devnull, 120)):
         with Path(place).open("w") as output:
             monkeypatch.setattr(sys, "stderr", output)
-            assert printer(stderr=True).width == width
+            assert Printer(stderr=True).width == width
             with monkeypatch.context() as asked:
                 asked.setenv("COLUMNS", "64")
-                assert printer(stderr=True).width == 64
+                assert Printer(stderr=True).width == 64
     os.close(outer)
     os.close(inner)
 

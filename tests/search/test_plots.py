@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from search.configuration import Configuration
+from search.escapes import shortened
 from search.leaderboard import Entry, Leaderboard
-from search.plots import Array, asymmetry, samples_beside
+from search.plots import Array, asymmetry, beside, labels, samples_beside
 
 RANDOM = np.random.default_rng(0)
 
@@ -34,7 +35,7 @@ def test_any_number_of_columns(columns: int, height: int, width: int, tmp_path: 
     assert (orange > 0.05).mean() > 0.002  # samples
 
 
-@pytest.mark.parametrize("kind", ["a point", "a line", "far away", "infinite", "missing", "few"])
+@pytest.mark.parametrize("kind", ["a point", "a line", "far away", "infinite", "missing", "few", "overflowing", "none"])
 def test_degenerate_samples(kind: str, tmp_path: Path) -> None:
     real = RANDOM.normal(size=(200, 3))
     made = {
@@ -44,6 +45,8 @@ def test_degenerate_samples(kind: str, tmp_path: Path) -> None:
         "infinite": np.full((100, 3), np.inf),
         "missing": np.full((100, 3), np.nan),
         "few": real[:2],
+        "overflowing": np.full((100, 3), 1.7e308) * RANDOM.choice([-1, 1], size=(100, 3)),
+        "none": real[:0],
     }[kind]
     assert drawn(tmp_path, real, made).std() > 0.01
 
@@ -52,6 +55,43 @@ def test_degenerate_rows(tmp_path: Path) -> None:
     made = RANDOM.normal(size=(100, 2))
     assert drawn(tmp_path, np.ones((100, 2)), made).std() > 0.01
     assert drawn(tmp_path, np.repeat(RANDOM.normal(size=(100, 1)), 3, axis=1), np.ones((100, 3))).std() > 0.01
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("middle", "spread"), [(1e20, 0.0), (1e9, 1e-7), (0.0, 1e-150), (0.0, 1e150), (0.0, 1e-300), (0.0, 1e300)]
+)
+def test_rows_of_any_scale(columns: int, middle: float, spread: float, tmp_path: Path) -> None:
+    real = middle + spread * np.clip(RANDOM.normal(size=(60, columns)), -3, 3)
+    assert drawn(tmp_path, real, real[::-1]).std() > 0.01
+
+
+NAMES = (
+    *("Gross $ (%) / Net $", "$\\alpha$", "$\\frac{", "a_b^c {d}", "\\", "two\nlines\t\x07", " ", ""),
+    *("W" * 300, "Höhe € ½", "Ωμέγα"),
+)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_names_are_drawn_as_they_are_written(columns: int, tmp_path: Path) -> None:
+    real = RANDOM.normal(size=(8, columns))
+    for first in range(0, len(NAMES), columns):
+        names = [NAMES[(first + place) % len(NAMES)] for place in range(columns)]
+        samples_beside(real, real, names, tmp_path / "samples.png")
+        drawn = [text for axes in beside(real, real, names).axes for text in (axes.xaxis.label, axes.yaxis.label)]
+        assert {text.get_text() for text in drawn} - {""} == {shortened(name, 28) for name in names} - {""}
+        assert not any(text.get_parse_math() for text in drawn)
+
+
+def test_names_that_no_font_has_are_numbered(tmp_path: Path) -> None:
+    for names in (["收益率", "b"], ["עברית", "b"], ["عائد", "b"], ["हिन्दी", "b"], ["\U000e0001", "b"]):
+        figure = beside(np.eye(2), np.eye(2), names)
+        assert [figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()] in (["x1", "x2"], names)
+        numbered = "x1 to x2: the columns in their order; no font here draws their names"
+        assert figure.get_supxlabel() == ("" if figure.axes[0].get_xlabel() == names[0] else numbered)
+        samples_beside(np.eye(2), np.eye(2), names, tmp_path / "samples.png")
+    assert labels(["עברית", "b"]) == ["x1", "x2"]  # which has glyphs, and would be drawn backwards
+    assert labels(["two\nlines", "W" * 300]) == ["two\\nlines", "W" * 27 + "…"]
 
 
 def board(*outcomes: Any, facts: Any = "log2_encoder_over_decoder") -> Leaderboard:

@@ -111,7 +111,9 @@ def test_what_a_study_shows_can_be_searched_exported_and_sampled(
     (out / "plugin.py").write_text((out / "plugin.py").read_text() + f"\nopen({str(ran)!r}, 'w').close()\n")
     code, printed, err = genseek("sample", out, "-n", 20, "--seed", 3)
     assert (code, printed, err.count("\n")) == (2, "", 1)
-    assert f"its model is a plug-in; run {out}/sampler.py, or trust its code with --plugins {out}/plugin.py" in err
+    assert (
+        f"its model is a plug-in; trust its code with --plugins {out}/plugin.py, or run it alone: python {out}" in err
+    )
     assert not ran.exists()
     code, printed, err = genseek("sample", out, "-n", 20, "--seed", 3, "--plugins", out / "plugin.py")
     assert (code, err) == (0, "")
