@@ -109,4 +109,4 @@ def _interpolated(table: Tensor, shares: Tensor, last: Tensor) -> Tensor:
     position = shares * last
     low = position.long().minimum(last - 1)
     lower, upper = table.gather(1, low), table.gather(1, low + 1)
-    return lower + (position - low) * (upper - lower)
+    return torch.minimum(lower + (position - low) * (upper - lower), upper)

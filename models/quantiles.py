@@ -47,4 +47,5 @@ def quantiles(table: Tensor, scores: Tensor) -> Tensor:
     position = (shares * n - 0.5).clamp(0, n - 1).reshape(-1, table.shape[1])
     low = position.nan_to_num().long().clamp_max(n - 2)
     lower, upper = table.gather(0, low), table.gather(0, low + 1)
-    return (lower + (position - low) * (upper - lower)).reshape(scores.shape)
+    # Rounding must not lead beyond the upper of the two, which may be the largest of all.
+    return torch.minimum(lower + (position - low) * (upper - lower), upper).reshape(scores.shape)

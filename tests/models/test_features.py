@@ -239,3 +239,11 @@ def test_rounding_errors_end_at_the_least_and_largest_value(offset: float) -> No
 def test_the_decimals_of_a_column(values: list[float], decimals: int | None) -> None:
     rows = torch.tensor(values, dtype=torch.float64).unsqueeze(1)
     assert Standard(rows).power.item() == (0 if decimals is None else 10.0**decimals)
+
+
+def test_quantiles_never_lead_beyond_the_largest_value_by_rounding() -> None:
+    for seed in range(50):
+        rows = torch.randn(60, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 10.0**-seed
+        features = QuantileNormal(rows)
+        far = torch.tensor([[-9.0], [9.0]], dtype=torch.float64).expand(-1, 5)
+        assert torch.equal(features.inverse(far), torch.stack([rows.amin(0), rows.amax(0)]))
