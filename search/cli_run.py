@@ -231,6 +231,8 @@ def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, wher
         raise typer.Exit(130)
     beside.print()
     show_finalists(console, plan.name, finalists, board.references["test"])
+    if not any(each.verdict == "winner" for each in finalists):
+        beside.warn("fresh networks of every finalist diverged, so none is confirmed; the winner is the search's own")
     return finalists
 
 

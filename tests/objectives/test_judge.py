@@ -256,3 +256,36 @@ def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, fit: f
     for positive in (0.0, np.nan, np.inf):
         nothing = floor | {"odd": Floor(1.0, 2.0, positive, 400, 300)}
         assert "odd" not in Judge(reference, nothing, {**some, "odd": Odd}).ranking
+
+
+COSTLY = ("energy", "sliced_wasserstein", "wasserstein", "modes", "clusters")
+HALF_TIED = {
+    "half zeros": lambda n, dice: np.where(dice.random((n, 3)) < 0.5, 0.0, dice.lognormal(size=(n, 3))),
+    "counts": lambda n, dice: dice.poisson((1, 3, 30), (n, 3)).astype(float),
+}
+
+
+@pytest.mark.parametrize("name", HALF_TIED)
+@pytest.mark.parametrize("scores", [STANDARD, pytest.param(("ad", *COSTLY), marks=pytest.mark.slow)])
+def test_every_score_finds_real_rows_at_its_floor_where_half_of_all_values_are_tied(
+    name: str, scores: tuple[str, ...]
+) -> None:
+    draw, n = HALF_TIED[name], 150
+
+    def pair(first: int, second: int, dice: np.random.Generator) -> tuple[Array, Array]:
+        return draw(first, dice), draw(second, dice)
+
+    chosen = {each: SCORES[each] for each in scores}
+    train = draw(n, np.random.default_rng(7))
+    found = floors(pair, n, n, chosen, Reference.of(train, train).ruler, 0, repeats=100)
+    inside, ranks_before = [], []
+    for seed in range(40):
+        dice = np.random.default_rng([seed, 3])
+        train, held, fresh = (draw(n, dice) for _ in range(3))
+        own = Judge(Reference.of(train, held), found, {each: chosen[each] for each in found})
+        honest, smeared = own(fresh[np.newaxis]), own(fresh[np.newaxis] + dice.uniform(-0.5, 0.5, fresh.shape))
+        inside.append(list(honest.inside.values()))
+        ranks_before.append(honest.fit < smeared.fit)
+    assert set(found) == set(scores)
+    assert (np.mean(inside, axis=0) >= 0.7).all(), dict(zip(found, np.mean(inside, axis=0), strict=True))
+    assert np.mean(ranks_before) > 0.95
