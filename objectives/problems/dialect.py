@@ -164,6 +164,7 @@ def _named(
     assert top is not None  # without lines of names there is a row
     comment = next((each for each in reversed(records) if _comment(text, each) and each.end <= top.begin), None)
     if comment and len(fields := _fields(text, comment, separator)) == width and not all(map(_numeral, fields)):
+        notes.append(f"names read from line {comment.line}, which begins with #")
         return [comment], first, fields
     if _is_names(top, below, numeric):
         notes.append(f"line {top.line} ({_shown(top.fields)}) holds numbers unlike those below: taken for column names")

@@ -18,6 +18,9 @@ POINT = re.compile(
 COMMA = re.compile(
     rf"{SIGN}(?:(?:\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+|[1-9]\d{{0,2}}(?:[{BLANK}]\d{{3}})+)(?:,\d*)?|,\d+){POWER}"
 )
+PLAIN = {
+    mark: str.maketrans({mark: ".", other: None, "\u2212": "-"} | dict.fromkeys(BLANK)) for mark, other in (".,", ",.")
+}
 WORDS = r"(?i:true|false|[+-]?inf(?:inity)?)"
 CURRENCY, PERCENT = "[$\u20ac\u00a3\u00a5\u20b9]", "[%\u2030]"
 NUMERAL = re.compile(
@@ -66,7 +69,7 @@ def plain(columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: lis
             "thousands without a mark"
         )
     marks |= dict.fromkeys(doubtful, next(iter(sure), "."))
-    found = {place: [_plain(cell, mark) for cell in columns[place]] for place, mark in marks.items()}
+    found = {place: [cell.translate(PLAIN[mark]) for cell in columns[place]] for place, mark in marks.items()}
     for words, mark, sign in (
         ("decimal commas", ",", ","),
         ("thousands in groups", ".", f"[,{BLANK}]"),
@@ -78,13 +81,6 @@ def plain(columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: lis
 
 def _all(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
     return all(map(pattern.fullmatch, cells))
-
-
-def _plain(cell: str, mark: str) -> str:
-    digits = cell.replace("\u2212", "-").replace("," if mark == "." else ".", "")
-    for blank in BLANK:
-        digits = digits.replace(blank, "")
-    return digits.replace(mark, ".")
 
 
 def _note(

@@ -183,7 +183,7 @@ def _numerals(column: "pd.Series[Any]") -> bool:
 
 
 def _stripped(column: "pd.Series[Any]") -> list[str]:
-    return [str(cell).strip() for cell in column[column.notna()]]
+    return [str(cell).strip() for cell in column[column.notna()].tolist()]
 
 
 def _converted(

@@ -120,7 +120,8 @@ def test_comments(read: Callable[..., Content]) -> None:
     found = read("# made by hand\n" + written(ROWS).replace("c\n", "c\n# units: none, none, none\n"))
     assert found.columns == ("a", "b", "c") and len(found.rows) == 60
     assert found.notes == ("the line above line 2 left out", "a line that begins with # left out")
-    assert read("# a,b,c\n" + written(ROWS, head="")).columns == ("a", "b", "c")  # numpy.savetxt
+    found = read("# a,b,c\n" + written(ROWS, head=""))  # numpy.savetxt
+    assert found.columns == ("a", "b", "c") and found.notes == ("names read from line 1, which begins with #",)
     assert read("#a,b,c\n" + written(ROWS, head="")).columns == ("#a", "b", "c")
 
 
