@@ -5,6 +5,7 @@ Source: Bishop 2006, Pattern Recognition and Machine Learning, equations 2.121 a
 Notation: rows [pack, batch, features] of features; when fitting, [1, n, features].
 """
 
+import warnings
 from typing import Literal, final, get_args
 
 import torch
@@ -141,23 +142,27 @@ class GMM(Model):
         Raises:
             ValueError: there are fewer rows than components.
         """
-        from sklearn.mixture import GaussianMixture  # a checkpoint samples without it
+        from sklearn.exceptions import ConvergenceWarning  # a checkpoint samples without it
+        from sklearn.mixture import GaussianMixture
 
         most, kind = self.components[0], self.covariance[0]
         if most > rows.shape[1]:
             raise ValueError(f"components must be at most the {rows.shape[1]} training rows, got {most}")
         x = rows[0].double().cpu().numpy()
-        fits = [
-            GaussianMixture(
-                components,
-                covariance_type=kind,
-                reg_covar=RIDGE,
-                n_init=STARTS,
-                max_iter=ITERATIONS,
-                random_state=seed % 2**32,
-            ).fit(x)
-            for components in (range(1, most + 1) if self.select[0] == "bic" else [most])
-        ]
+        with warnings.catch_warnings():
+            # Of rows that come again and again, and of starts that didn't settle: the best of all counts.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fits = [
+                GaussianMixture(
+                    components,
+                    covariance_type=kind,
+                    reg_covar=RIDGE,
+                    n_init=STARTS,
+                    max_iter=ITERATIONS,
+                    random_state=seed % 2**32,
+                ).fit(x)
+                for components in (range(1, most + 1) if self.select[0] == "bic" else [most])
+            ]
         best = min(fits, key=lambda fit: float(fit.bic(x)))
         weights, means, found = map(torch.from_numpy, (best.weights_, best.means_, best.covariances_))
         unit = torch.eye(means.shape[1], dtype=means.dtype)

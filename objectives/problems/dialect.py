@@ -164,13 +164,15 @@ def _named(
     assert top is not None  # without lines of names there is a row
     comment = next((each for each in reversed(records) if _comment(text, each) and each.end <= top.begin), None)
     if comment and len(fields := _fields(text, comment, separator)) == width and not all(map(_numeral, fields)):
+        notes.append(f"names read from line {comment.line}, which begins with #")
         return [comment], first, fields
     if _is_names(top, below, numeric):
         notes.append(f"line {top.line} ({_shown(top.fields)}) holds numbers unlike those below: taken for column names")
         return [top], first + 1, top.fields
     named = "column named x1" if width == 1 else f"columns named x1 to x{width}"
     notes.append(f"line {top.line} ({_shown(top.fields)}) holds numbers like those below: taken for a row, {named}")
-    return [], first, [f"x{place + 1}" for place in range(width)]
+    used = [any(row[place] for row in [top.fields, *below] if len(row) == width) for place in range(width)]
+    return [], first, [f"x{place + 1}" if used[place] else "" for place in range(width)]
 
 
 def _separated(text: str, start: int, told: str) -> tuple[str, list[Record]]:
@@ -297,7 +299,8 @@ def _names(lines: Sequence[Record], width: int, body: Sequence[list[str]], notes
     named = levels.pop()[0] if not any(levels[-1][1:]) else ""  # pandas names an index in a line of its own
     for upper in levels[:-1]:
         for place in range(1, len(upper)):
-            upper[place] = upper[place] or upper[place - 1]
+            if levels[-1][place]:  # a cell that spans several columns has a name in the first
+                upper[place] = upper[place] or upper[place - 1]
     names = [" ".join(filter(None, parts)) for parts in zip(*levels, strict=True)]
     if named:
         names[0] = named

@@ -18,6 +18,9 @@ POINT = re.compile(
 COMMA = re.compile(
     rf"{SIGN}(?:(?:\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+|[1-9]\d{{0,2}}(?:[{BLANK}]\d{{3}})+)(?:,\d*)?|,\d+){POWER}"
 )
+PLAIN = {
+    mark: str.maketrans({mark: ".", other: None, "\u2212": "-"} | dict.fromkeys(BLANK)) for mark, other in (".,", ",.")
+}
 WORDS = r"(?i:true|false|[+-]?inf(?:inity)?)"
 CURRENCY, PERCENT = "[$\u20ac\u00a3\u00a5\u20b9]", "[%\u2030]"
 NUMERAL = re.compile(
@@ -37,11 +40,14 @@ def value_of(cell: str) -> float:
         return nan
 
 
-def plain(columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: list[str]) -> dict[int, list[str]]:
+def plain(
+    columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: list[str], grouped: bool = False
+) -> dict[int, list[str]]:
     """Numbers as Python writes them, of the columns of cells that hold numbers alone; the others are left out.
 
-    Cells tell whether their decimal mark is a comma ('1,5', '1.234,5') or a point ('1.5', '1,234.5'). Of '1,234' the
-    other columns tell.
+    Cells tell whether their decimal mark is a comma ('1,5', '1.234,5') or a point ('1.5', '1,234.5'); of '1,234' and
+    '1.234' the other columns do. Where none does, points are decimal, unless thousands may be `grouped` by them and
+    the column has numbers without any.
 
     Raises:
         ValueError: they don't.
@@ -65,8 +71,17 @@ def plain(columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: lis
             f"column {names[place]}: {doubtful[place]!r} may be {decimal} or {whole}; write decimals with a point, and "
             "thousands without a mark"
         )
+    if doubtful and grouped and not sure:
+        for place, cell in doubtful.items():
+            if sum("." in cell for cell in columns[place]) < len(columns[place]):  # 923 beside 1.234
+                raise ValueError(
+                    f"column {names[place]}: {cell!r} may be {cell} or {cell.replace('.', '')}; write thousands "
+                    "without a mark, or three decimals in all cells"
+                )
+        cell = next(iter(doubtful.values()))
+        notes.append(f"decimal points: {cell} is not read as {cell.replace('.', '')}")
     marks |= dict.fromkeys(doubtful, next(iter(sure), "."))
-    found = {place: [_plain(cell, mark) for cell in columns[place]] for place, mark in marks.items()}
+    found = {place: [cell.translate(PLAIN[mark]) for cell in columns[place]] for place, mark in marks.items()}
     for words, mark, sign in (
         ("decimal commas", ",", ","),
         ("thousands in groups", ".", f"[,{BLANK}]"),
@@ -78,13 +93,6 @@ def plain(columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: lis
 
 def _all(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
     return all(map(pattern.fullmatch, cells))
-
-
-def _plain(cell: str, mark: str) -> str:
-    digits = cell.replace("\u2212", "-").replace("," if mark == "." else ".", "")
-    for blank in BLANK:
-        digits = digits.replace(blank, "")
-    return digits.replace(mark, ".")
 
 
 def _note(

@@ -95,9 +95,10 @@ def _csv(path: Path) -> _Sheet:
     names, frame = list(found.names), _parsed(found)
     columns = [frame[place] for place in range(len(names))]
     read: dict[int, list[str]] = {}
-    if any(_numerals(column) for column in columns if _is_text(column)):
+    grouped = found.separator != ","
+    if grouped or any(_numerals(column) for column in columns if _is_text(column)):
         written = _parsed(found, dtype=str)
-        read = _converted(names, columns, {place: written[place] for place in range(len(names))}, notes)
+        read = _converted(names, columns, {place: written[place] for place in range(len(names))}, notes, grouped)
 
     def texts(place: int) -> Sequence[str] | None:
         cells = _parsed(found, dtype=str, usecols=[place])[place]
@@ -183,15 +184,19 @@ def _numerals(column: "pd.Series[Any]") -> bool:
 
 
 def _stripped(column: "pd.Series[Any]") -> list[str]:
-    return [str(cell).strip() for cell in column[column.notna()]]
+    return [str(cell).strip() for cell in column[column.notna()].tolist()]
 
 
 def _converted(
-    names: list[str], columns: "list[pd.Series[Any]]", written: "dict[int, pd.Series[Any]]", notes: list[str]
+    names: list[str],
+    columns: "list[pd.Series[Any]]",
+    written: "dict[int, pd.Series[Any]]",
+    notes: list[str],
+    grouped: bool = False,
 ) -> dict[int, list[str]]:
     """Put numbers in the place of columns that hold them as text; their cells as Python writes them."""
     cells = {place: found for place, column in written.items() if (found := _stripped(column))}
-    read = plain(cells, names, notes)
+    read = plain(cells, names, notes, grouped)
     for place, digits in read.items():
         if digits != cells[place] or _is_text(columns[place]):
             values = np.full(len(columns[place]), np.nan)

@@ -101,6 +101,16 @@ def test_what_may_be_thousands_or_decimals_is_refused(refused: Callable[..., str
     assert line == ("column a: '1,100' may be 1.100 or 1100; write decimals with a point, and thousands without a mark")
 
 
+def test_points_that_may_group_thousands(refused: Callable[..., str], read: Callable[..., Content]) -> None:
+    rows = [[f"{cell:,}".replace(",", ".") for cell in row] for row in np.arange(800, 980).reshape(60, 3) ** 2 // 300]
+    assert refused(written([["997", *row[1:]] for row in rows[40:]] + rows, ";")) == (
+        "column a: '2.133' may be 2.133 or 2133; write thousands without a mark, or three decimals in all cells"
+    )
+    assert read(written(rows)).rows[0, 0] == 2.133
+    found = read(written(rows, ";"))
+    assert found.rows[0, 0] == 2.133 and "decimal points: 2.133 is not read as 2133" in found.notes
+
+
 def test_excels_line_of_the_separator(read: Callable[..., Content]) -> None:
     for first in ("sep=;\n", '"sep=;"\r\n'):
         np.testing.assert_array_equal(read(first + written(ROWS, ";", ",")).rows, ROWS)
@@ -120,7 +130,8 @@ def test_comments(read: Callable[..., Content]) -> None:
     found = read("# made by hand\n" + written(ROWS).replace("c\n", "c\n# units: none, none, none\n"))
     assert found.columns == ("a", "b", "c") and len(found.rows) == 60
     assert found.notes == ("the line above line 2 left out", "a line that begins with # left out")
-    assert read("# a,b,c\n" + written(ROWS, head="")).columns == ("a", "b", "c")  # numpy.savetxt
+    found = read("# a,b,c\n" + written(ROWS, head=""))  # numpy.savetxt
+    assert found.columns == ("a", "b", "c") and found.notes == ("names read from line 1, which begins with #",)
     assert read("#a,b,c\n" + written(ROWS, head="")).columns == ("#a", "b", "c")
 
 
@@ -359,3 +370,63 @@ def test_parquet_types(tmp_path: Path) -> None:
     assert read_table(data).columns == ("x a", "x b", "y a")
     frame.astype("float32").assign(n=np.arange(60, dtype="uint8")).to_parquet(data)
     assert read_table(data).columns == ("a", "b", "c", "n")
+
+
+def drawn(generator: np.random.Generator) -> tuple[bytes, list[list[float]], bool]:
+    """A file in a dialect of chance, the numbers in it, and whether missing values are among them."""
+    width, count = int(generator.integers(1, 6)), int(generator.integers(55, 90))
+    kinds = [lambda: np.round(generator.normal(0, 1000, count), int(generator.integers(1, 7)))]
+    kinds += [lambda: generator.integers(-5000, 90000, count), lambda: generator.integers(0, 2, count)]
+    rows = np.column_stack([kinds[generator.integers(3)]() for _ in range(width)]).astype(float)
+    separator = str(generator.choice([",", ";", "\t", "|", " "])) if width > 1 else ","
+    decimal = "," if separator != "," and generator.random() < 0.5 else "."
+    fractions = (rows % 1 != 0).any()  # without which nobody can tell 1.234 from 1234
+    group = (
+        ""
+        if not fractions
+        else str(generator.choice(["", "", "." if decimal == "," else "" if separator == "," else ","]))
+    )
+    cells = [[f"{cell:,.6f}".rstrip("0").rstrip(".").replace(",", "_") for cell in row] for row in rows]
+    cells = [[cell.replace(".", decimal).replace("_", group) for cell in row] for row in cells]
+    if missing := generator.random() < 0.3 and width > 1 and separator != " ":
+        for row in generator.choice(count, 3, replace=False):
+            cells[row][generator.integers(width)] = str(generator.choice(["", "NA", "nan"]))
+    if generator.random() < 0.3:
+        cells = [[f'"{cell}"' for cell in row] for row in cells]
+    names = [f"n{place}" for place in range(width)]
+    head = [[], [names], [names], [names, [f"u{place}" for place in range(width)]]][generator.integers(4)]
+    lines = [*head, *cells]
+    if generator.random() < 0.2 and head and separator != " ":
+        lines = [
+            [""] * (place < len(head)) + [str(place - len(head))] * (place >= len(head)) + line
+            for place, line in enumerate(lines)
+        ]
+    if generator.random() < 0.2 and separator != " ":
+        lines = [[*line, ""] for line in lines]
+    text = [separator.join(line) for line in lines]
+    if generator.random() < 0.2 and head and width > 1:
+        text = ["A title of this table", "", *text]
+    if generator.random() < 0.1:
+        text.insert(len(text) // 2, "# a remark")
+    end, encoding = str(generator.choice(["\n", "\r\n"])), str(generator.choice(["utf-8", "utf-8-sig", "utf-16"]))
+    return (end.join(text) + end).encode(encoding), rows.tolist(), missing
+
+
+def test_a_dialect_of_chance_is_read_right_or_refused_but_never_read_wrong(tmp_path: Path) -> None:
+    read = 0
+    for seed in range(100):
+        content, rows, missing = drawn(np.random.default_rng(seed))
+        (tmp_path / "data.csv").write_bytes(content)
+        try:
+            found = read_table(str(tmp_path / "data.csv"), drop_missing=missing)
+        except ValueError as error:
+            assert "\n" not in str(error) and not any(word in str(error).lower() for word in READERS), seed
+            continue
+        read += 1
+        if missing:
+            assert len(found.rows) == len(rows) - found.dropped and all(row in rows for row in found.rows.tolist()), (
+                seed
+            )
+        else:
+            assert found.rows.tolist() == rows, seed
+    assert read > 90

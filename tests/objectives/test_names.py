@@ -57,6 +57,8 @@ def drawn(generator: random.Random) -> list[str]:
         letters = "".join(generator.choices(LETTERS, k=generator.randint(1, 12)))
         names.append(generator.choice(WORDS) if generator.random() < 0.3 else letters)
     generator.shuffle(names)
+    if names[0].startswith("# "):  # a comment, as numpy.savetxt writes the names
+        names[0] = "#"
     return list({name: None for name in {clean(name): name for name in names if clean(name)}.values()})
 
 
