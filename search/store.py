@@ -28,7 +28,7 @@ from search.jsonable import json_text
 from search.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
 from search.storage import Storage
-from search.tracking import CURE, pages, told
+from search.tracking import CURE, pages, quoted, told
 from search.verbosity import hush
 
 DATABASE, TUNE = "mlflow.db", "ray"
@@ -317,4 +317,4 @@ def _shortened(value: str) -> str:
 
 
 def _children(parent: str) -> str:
-    return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
+    return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = {quoted(parent)}"
