@@ -4,7 +4,9 @@ import json
 import platform
 import shutil
 import tempfile
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -20,7 +22,8 @@ from search.card import card
 from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
 from search.escapes import markdown, pasted, shortened
-from search.leaderboard import Leaderboard
+from search.jsonable import json_text
+from search.leaderboard import Entry, Leaderboard
 from search.plugins import merge_installed, merge_module
 from search.store import Store
 from search.verbosity import show_traceback
@@ -52,40 +55,76 @@ def export(
         raise InputError(f"--out {out}: exists already and isn't an empty folder")
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = store.fetch(entry.run_id, entry.kept, Path(folder))
-        described, kept = board.described(entry), [WEIGHTS, DESCRIPTION]
-        if json.loads((checkpoint / DESCRIPTION).read_text()).get("plugin"):
-            kept.append(PLUGIN)
-            if not (checkpoint / PLUGIN).exists():
-                raise InputError(
-                    f"trial {trial}: the code of its model {entry.configuration.model!r}, defined in a program, isn't "
-                    "known; define it in a module of its own, which the program imports or the study names"
-                )
-        parts = {
-            "scores.json": {key: described[key] for key in ("scores", "test", "confirmed")},
-            "provenance.json": board.provenance
-            | {key: described[key] for key in ("search", "trial", "configuration", "epoch", "best_epoch", "run_id")}
-            | {"store": store.where(), "exported_with": versions()},
-        }
+        made = Path(folder) / "made"
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            for name in kept:
-                shutil.copyfile(checkpoint / name, out / name)
-            for name, content in parts.items():
-                (out / name).write_text(json.dumps(content, indent=2) + "\n")
-            with as_file(files(models)) as package:
-                shutil.copytree(package, out / "models", ignore=shutil.ignore_patterns("__pycache__"))
-            (out / "models" / "sampler.py").rename(out / "sampler.py")
-            script = (out / "models" / "sample_program.py").rename(out / "sample_program.py")
-            missing = write_program(out) if program else ""
-            if missing or not program:
-                script.unlink()
-            if program:
-                sampling += f" There is no `program.pt2`: {markdown(missing)}." if missing else f" {PROGRAM}"
-            columns = json.loads((out / DESCRIPTION).read_text())["columns"]
-            (out / "card.md").write_text(card(board, entry, columns, sampling), encoding="utf-8")
+            made.mkdir()
+            missing = _write(made, checkpoint, store, board, entry, program, sampling)
+            _place(made, out)
+        except FileNotFoundError as error:
+            gone = Path(str(error.filename)).name
+            raise InputError(f"trial {trial} of {board.name!r}: {gone} of its checkpoint is gone") from error
+        except json.JSONDecodeError as error:
+            raise InputError(f"trial {trial} of {board.name!r}: its checkpoint is damaged ({error})") from error
         except OSError as error:
-            raise InputError(f"--out {out}: can't write there ({error.strerror})") from error
+            raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
         return missing
+
+
+def _write(
+    out: Path, checkpoint: Path, store: Store, board: Leaderboard, entry: Entry, program: bool, sampling: str
+) -> str:
+    """Write the export of an entry into a folder; why there is no program, as `export` returns it."""
+    described, kept = board.described(entry), [WEIGHTS, DESCRIPTION]
+    description = json.loads((checkpoint / DESCRIPTION).read_text())
+    if description.get("plugin"):
+        kept.append(PLUGIN)
+        if not (checkpoint / PLUGIN).exists():
+            raise InputError(
+                f"trial {entry.trial}: the code of its model {entry.configuration.model!r}, defined in a program, "
+                "isn't known; define it in a module of its own, which the program imports or the study names"
+            )
+    parts = {
+        "scores.json": {key: described[key] for key in ("scores", "test", "confirmed")},
+        "provenance.json": board.provenance
+        | {key: described[key] for key in ("search", "trial", "configuration", "epoch", "best_epoch", "run_id")}
+        | {"store": store.where(), "exported_with": versions()},
+    }
+    for name in kept:
+        shutil.copyfile(checkpoint / name, out / name)
+    for name, content in parts.items():
+        (out / name).write_text(json_text(content) + "\n")
+    with as_file(files(models)) as package:
+        shutil.copytree(package, out / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    (out / "models" / "sampler.py").rename(out / "sampler.py")
+    script = (out / "models" / "sample_program.py").rename(out / "sample_program.py")
+    missing = write_program(out) if program else ""
+    if missing or not program:
+        script.unlink()
+    if program:
+        sampling += f" There is no `program.pt2`: {markdown(missing)}." if missing else f" {PROGRAM}"
+    (out / "card.md").write_text(card(board, entry, description["columns"], sampling), encoding="utf-8")
+    return missing
+
+
+def _place(made: Path, out: Path) -> None:
+    """Copy a folder to a new place, or into one that is empty; what fails, or is cut off, leaves neither half of it.
+
+    Raises:
+        OSError: it can't be written; not a `FileNotFoundError`.
+    """
+    there = out.exists()  # it may be a mount, or where the user stands, so it stays
+    place = out if there else out.absolute().with_name(f".{uuid.uuid4().hex}")
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(made, place, dirs_exist_ok=True)
+        if not there:
+            place.rename(out)
+    except BaseException:
+        for path in place.iterdir() if there else [place]:
+            shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):
+                path.unlink()
+        raise
 
 
 def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
@@ -130,7 +169,7 @@ def write_program(folder: Path) -> str:
         return shortened(f"torch.export can't trace it ({type(error).__name__}: {said.strip()}", 200) + ")"
     normal, uniform = (drawn.shape[1] for drawn in drawn_by(generator, 1, 0))
     described = {"columns": generator.columns, "whole": generator.whole, "normal": normal, "uniform": uniform}
-    (folder / "program.json").write_text(json.dumps(described, indent=2) + "\n")
+    (folder / "program.json").write_text(json_text(described) + "\n")
     return ""
 
 

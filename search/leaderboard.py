@@ -13,7 +13,6 @@ from search.front import front
 from search.goals import WORST, Goals, Standing
 
 CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
-
 UNKNOWN = {"problem": "unknown", "problem_arguments": {}, "data_sha256": "unknown", "versions": {"genseek": "unknown"}}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import tempfile
 import unicodedata
@@ -28,7 +29,7 @@ from search.packaging import package
 from search.planning import Plan
 from search.schema import arguments_of
 from search.store import Store
-from search.tracking import found_or_made
+from search.tracking import found_or_made, pages, quoted
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
@@ -80,7 +81,7 @@ def register(plan: Plan) -> Registered:
         client = _client(plan.store)
         name = _registered_name(client, plan)
         winner = f"{entry.run_id} {'' if fit is None else f'{fit:.6g}'}".strip()
-        versions = client.search_model_versions(f"name = '{name}'")
+        versions = _versions(client, name)
         version = next((each for each in versions if each.tags.get(WINNER) == winner), None)
         if version is not None and JUDGED in version.tags:
             return _registered(client.get_model_version(name, version.version))
@@ -139,7 +140,7 @@ def _plain(text: str) -> str:
 
 def _model(client: MlflowClient, name: str) -> Any:
     """Registered model of this name, if there is one."""
-    return next(iter(client.search_registered_models(f"name = '{name}'")), None)
+    return next(iter(client.search_registered_models(f"name = {quoted(name)}")), None)
 
 
 def _new_model(client: MlflowClient, name: str, plan: Plan, own: str) -> None:
@@ -177,22 +178,48 @@ def _new_version(
 
 def _judged(client: MlflowClient, version: ModelVersion, fit: float | None) -> Registered:
     """Give the version its alias, and tell the champion that it beats."""
-    name, number = version.name, version.version
-    aliases = client.get_registered_model(name).aliases
-    standing = client.get_model_version(name, aliases[CHAMPION]) if CHAMPION in aliases else None
-    against = None
-    if standing is not None and FIT in standing.tags:
-        against = (int(standing.version), float(standing.tags[FIT]))
-    wins = fit is not None and (standing is None or (against is not None and fit < against[1]))
+    name, number = version.name, str(version.version)
+    settled = {str(each.version) for each in _versions(client, name) if JUDGED in each.tags}
+    standing, beaten = _champion(client, name), None
+    while fit is not None:
+        # Another search that ends now may have set the alias since it was read, or may be about to.
+        rivals = [each for each in _versions(client, name) if str(each.version) not in settled]
+        best = min([*rivals, *([standing] if standing else [])], key=lambda each: (_fit(each), int(each.version)))
+        if standing is not None and str(standing.version) == str(best.version):
+            break
+        beaten = standing or beaten
+        client.set_registered_model_alias(name, CHAMPION, str(best.version))
+        standing = _champion(client, name)
+    wins = standing is not None and str(standing.version) == number
     alias = CHAMPION if wins else CHALLENGER
-    client.set_registered_model_alias(name, alias, number)
-    if wins and aliases.get(CHALLENGER) == number:
+    against = beaten if wins else standing
+    if not wins:
+        client.set_registered_model_alias(name, CHALLENGER, number)
+    elif str(client.get_registered_model(name).aliases.get(CHALLENGER)) == number:
         client.delete_registered_model_alias(name, CHALLENGER)
-    if wins and against is not None:
-        lost = f"version {number}: fit {fit:.6g} against {against[1]:.6g}"
-        client.set_model_version_tag(name, str(against[0]), "genseek.lost_to", lost)
+    if wins and beaten is not None and fit is not None:
+        its = f"{_fit(beaten):.6g}" if FIT in beaten.tags else "none that is confirmed"
+        client.set_model_version_tag(
+            name, str(beaten.version), "genseek.lost_to", f"version {number}: fit {fit:.6g} against {its}"
+        )
     client.set_model_version_tag(name, number, JUDGED, alias)
-    return _registered(client.get_model_version(name, number), alias, against)
+    known = (int(against.version), _fit(against)) if against is not None and FIT in against.tags else None
+    return _registered(client.get_model_version(name, number), alias, known)
+
+
+def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
+    return pages(lambda token: client.search_model_versions(f"name = {quoted(name)}", page_token=token))
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    """The version under the alias, if there is one."""
+    number = str(client.get_registered_model(name).aliases.get(CHAMPION))
+    return next((each for each in _versions(client, name) if str(each.version) == number), None)
+
+
+def _fit(version: ModelVersion) -> float:
+    """Confirmed fit of a version; infinite where it has none, so that any beats it."""
+    return float(version.tags.get(FIT, math.inf))
 
 
 def _registered(version: Any, alias: str = "", against: tuple[int, float] | None = None) -> Registered:

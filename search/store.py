@@ -29,7 +29,7 @@ from search.jsonable import json_text
 from search.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
 from search.storage import Storage
-from search.tracking import CURE, pages, told
+from search.tracking import CURE, pages, quoted, told
 from search.verbosity import decoration, hush
 
 FOLDER = "genseek-store"  # of a store, where none is named
@@ -329,4 +329,4 @@ def _shortened(value: str) -> str:
 
 
 def _children(parent: str) -> str:
-    return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = '{parent}'"
+    return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = {quoted(parent)}"

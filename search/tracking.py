@@ -55,6 +55,18 @@ def refused(error: BaseException | None) -> bool:
     return False
 
 
+def quoted(text: str) -> str:
+    """Text as MLflow's filters take it: they know no way to write a quote within its own kind.
+
+    Raises:
+        InputError: it has quotes of both kinds.
+    """
+    marks = [mark for mark in ("'", '"') if mark not in text]
+    if not marks:
+        raise InputError(f"{text!r}: expected a name with one kind of quotes at most")
+    return f"{marks[0]}{text}{marks[0]}"
+
+
 def pages(fetch: Callable[[str | None], Any]) -> list[Any]:
     """All that a call finds which tells a page at a time, with the token of the next one."""
     entries: list[Any] = []

@@ -33,6 +33,7 @@ HOMES = {
         "packaging.py",
         "predictor.py",
     },
+    "sqlalchemy": {"embedded.py"},
     "matplotlib": {"plots.py"},
     "plotly": {f"report/{name}.py" for name in FIGURES},
     "jinja2": {"report/page.py"},

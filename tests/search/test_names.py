@@ -40,6 +40,7 @@ def killed(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_plans_of_one_instant_have_names_of_their_own(tiny_study: Path, store_folder: Path) -> None:
     study, plans = load_study(str(tiny_study)), []
     start = threading.Barrier(4)
@@ -72,6 +73,7 @@ def test_a_name_is_held_by_the_process_that_plans(tiny_study: Path, store_folder
     assert plan_search(study, Store(store_folder)).name == "tiny-1"  # what was killed holds nothing
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_dropped_leaves_nothing(tiny_study: Path, store_folder: Path) -> None:
     study, store = load_study(str(tiny_study)), Store(store_folder)
     plan = plan_search(study, store, "mine")

@@ -3,9 +3,15 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
+import sys
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -21,9 +27,23 @@ from search import InputError, Store
 from search.embedded import relocate
 from search.registry import register
 
-NAMES = (
-    *("plain", "a b", " blanks ", "50%", "%41%2F", "what?x=1", "#1", "it's", 'say "so"', "a&b;c", "dots..", "[x]"),
-    *("数据", "Höhe €", "a\\b", "x" * 200, "new\nline", "{x}", "~", "-v", "file:x", "$HOME"),
+NAMES = (" plain ", "50%41", "what?x=1#2", 'it\'s "so"', "数据 €")
+MORE = (
+    "plain",
+    "a b",
+    "%2F",
+    "?",
+    "#1",
+    "a&b;c",
+    "dots..",
+    "[x]",
+    "a\\b",
+    "x" * 200,
+    "new\nline",
+    "{x}",
+    "~",
+    "-v",
+    "file:x",
 )
 
 
@@ -54,7 +74,7 @@ def moved(finished: Any, tmp_path: Path) -> Callable[[str], Path]:
     return move
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
 def test_a_moved_store_is_read_under_any_name(
     name: str, moved: Callable[[str], Path], tmp_path: Path, genseek: Any, finished: Any
 ) -> None:
@@ -194,6 +214,13 @@ def read_only(request: pytest.FixtureRequest, finished: Any, tmp_path: Path) -> 
     subprocess.run(["umount", "--lazy", seen], check=True)
 
 
+def test_the_best_in_a_store_that_cannot_be_written(read_only: Path, genseek: Any, finished: Any) -> None:
+    code, out, err = genseek("best", "first", "--store", read_only, "--json")
+    assert code == 0, err
+    assert json.loads(out)["trial"] == finished.result.board.winner().trial
+
+
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_is_read(read_only: Path, tmp_path: Path, genseek: Any, finished: Any) -> None:
     there = ("--store", read_only)
     code, out, err = genseek("best", "first", *there, "--json")
@@ -221,6 +248,7 @@ def test_a_store_that_cannot_be_written_is_read(read_only: Path, tmp_path: Path,
     assert f"store {read_only}: can't write there (Read-only file system)" in err
 
 
+@pytest.mark.slow
 def test_reading_writes_nothing(finished: Any, tmp_path: Path, genseek: Any) -> None:
     place = tmp_path / "store"
     shutil.copytree(finished.folder, place)
@@ -242,6 +270,7 @@ def test_reading_writes_nothing(finished: Any, tmp_path: Path, genseek: Any) -> 
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
+@pytest.mark.slow
 def test_check_makes_nothing(tmp_path: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch, tiny_study: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for options in (
@@ -285,3 +314,95 @@ def test_what_a_copy_lacks_is_not_taken_from_the_original(finished: Any, tmp_pat
     shutil.copytree(finished.folder, place, ignore=shutil.ignore_patterns("artifacts"))
     with pytest.raises(InputError, match="has not ended: it has no summary yet"):
         Store(place).leaderboard("first")
+
+
+ODD = "a 50%41 store? #1 'x' é"
+
+
+@pytest.mark.slow
+def test_a_search_in_a_store_that_is_moved(
+    ray_cluster: None, tiny_study: Path, new_store: Callable[[Path], Path], tmp_path: Path, genseek: Any
+) -> None:
+    one, two = new_store(tmp_path / ODD), tmp_path / "two %"
+
+    def run(*words: object) -> str:
+        code, out, err = genseek(*words)
+        assert code == 0, err
+        assert "warning" not in out + err
+        return str(out)
+
+    options = ("--trials", 3, "--epochs", 2)
+    run("run", tiny_study, "--name", "base", "--store", one, *options)
+    one.rename(two)
+    before = json.loads(run("best", "base", "--store", two, "--json"))
+    run("export", "base", "--store", two, "--out", tmp_path / "winner")
+    run("report", "base", "--store", two, "--out", tmp_path / "page.html")
+    run("resume", "base", "--store", two, "--trials", "+1")
+    run("confirm", "base", "--store", two, "--top", 1, "--seeds", 2)
+    run("run", tiny_study, "--name", "after", "--store", two, "--from", "base", *options)
+    assert run("list", "registered", "--store", two).count("gaussian_2d") == 2
+    after = json.loads(run("best", "base", "--store", two, "--json"))
+    assert (before["run_id"], after["confirmed"] is None) == (before["run_id"], False)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["two %", "winner"]
+    assert len(Store(two).leaderboard("base").entries) == 4
+    assert Store(two).elsewhere() == []
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_goes_on_where_its_store_is_now(
+    ray_cluster: None, new_store: Callable[[Path], Path], tmp_path: Path, genseek: Any, tiny_study: Path
+) -> None:
+    one, two = new_store(tmp_path / "one"), tmp_path / "two"
+    script = "from search.cli import main; main()"
+    words = ["run", str(tiny_study), "--name", "cut", "--store", str(one), "--trials", "16", "--fuse", "off"]
+    search = subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    journal = one / "ray" / "cut" / "journal.jsonl"
+    until = time.monotonic() + 120
+    while not (journal.exists() and journal.read_text().count('"finished"') >= 2):
+        assert search.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(search.pid, signal.SIGKILL)
+    search.wait()
+    one.rename(two)
+    code, _, err = genseek("resume", "cut", "--store", two)
+    assert code == 0, err
+    assert not one.exists()
+    board = Store(two).leaderboard("cut")
+    assert len(board.entries) == 16
+    for entry in board.finished():
+        assert (two / "artifacts" / entry.run_id / "artifacts" / "checkpoint" / "weights.safetensors").exists()
+    assert genseek("export", "cut", "--store", two, "--out", tmp_path / "winner")[0] == 0
+
+
+@pytest.mark.slow
+def test_the_ui_shows_the_files_of_a_moved_store(moved: Callable[[str], Path]) -> None:
+    place = moved(ODD)
+    run_id = Store(place).search("first").run_id
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = "from search.cli import main; main()"
+    server = subprocess.Popen([sys.executable, "-c", script, "ui", "--store", str(place), "--port", str(port)])
+    address = f"http://127.0.0.1:{port}/get-artifact?path=search.json&run_uuid={run_id}"
+    try:
+        until = time.monotonic() + 120
+        while True:
+            assert server.poll() is None
+            try:
+                with urllib.request.urlopen(address, timeout=5) as answer:
+                    shown = answer.read()
+                break
+            except urllib.error.URLError:
+                assert time.monotonic() < until
+                time.sleep(0.5)
+    finally:
+        server.terminate()
+        server.wait(30)
+    assert shown == (place / "artifacts" / run_id / "artifacts" / "search.json").read_bytes()
+    assert [path.name for path in place.parent.iterdir()] == [ODD]

@@ -2,10 +2,7 @@
 
 import json
 import shutil
-import sqlite3
 import time
-import uuid
-from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,18 +46,8 @@ class Searched:
 def searched(finished: Any, tmp_path: Path) -> Searched:
     from search import Store
 
-    # MLflow remembers for the life of a process where a run's files are, so the copy's runs have ids of their own.
     folder = tmp_path / "store"
-    with closing(sqlite3.connect(finished.folder / "mlflow.db")) as database:
-        dumped = "\n".join(database.iterdump()).replace(finished.folder.as_posix(), folder.as_posix())
-        ids = {old: uuid.uuid4().hex for (old,) in database.execute("SELECT run_uuid FROM runs")}
-    shutil.copytree(finished.folder / "artifacts", folder / "artifacts")
-    for old, new in ids.items():
-        dumped = dumped.replace(old, new)
-        with suppress(FileNotFoundError):  # a run without files has no folder
-            (folder / "artifacts" / old).rename(folder / "artifacts" / new)
-    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
-        database.executescript(dumped)
+    shutil.copytree(finished.folder, folder)
     return Searched(replace(finished.plan, store=Store(folder)))
 
 
@@ -137,12 +124,50 @@ def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkey
         register(searched.plan)
 
 
-def test_a_users_own_champion_stays(searched: Searched) -> None:
+def test_a_champion_without_a_confirmed_fit_can_be_beaten(searched: Searched) -> None:
     (one, _) = searched.trials()
     register(searched.plan)
-    searched.client.set_registered_model_alias("gaussian_2d", "champion", "1")  # it has no confirmed fit
+    searched.client.set_registered_model_alias("gaussian_2d", "champion", "1")  # by hand
     searched.confirm(one, 0.5)
-    assert register(searched.plan).alias == "challenger"
+    assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 0.50)"
+    beaten = searched.client.get_model_version("gaussian_2d", "1")
+    assert beaten.tags["genseek.lost_to"] == "version 2: fit 0.5 against none that is confirmed"
+
+
+def test_a_champion_chosen_by_hand_stays_until_it_is_beaten(searched: Searched) -> None:
+    one, other = searched.trials()
+    for trial, fit in ((one, 1.5), (other, 1.7)):
+        searched.confirm(trial, fit)
+        register(searched.plan)
+    searched.client.set_registered_model_alias("gaussian_2d", "champion", "2")
+    searched.confirm(one, 1.8)
+    assert register(searched.plan).told() == "gaussian_2d version 3, challenger (fit 1.80 against 1.70 of version 2)"
+    searched.confirm(one, 1.6)
+    assert register(searched.plan).told() == "gaussian_2d version 4, champion (fit 1.60 against 1.70 of version 2)"
+
+
+@pytest.mark.parametrize("better_is_late", [True, False])
+def test_of_two_searches_that_end_together_the_better_is_champion(
+    better_is_late: bool, searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = searched.trials()
+    searched.confirm(one, 3.0)
+    register(searched.plan)
+    searched.confirm(one, 1.5 if better_is_late else 1.2)
+    set_alias, begun = MlflowClient.set_registered_model_alias, []
+
+    def late(self: MlflowClient, name: str, alias: str, version: str) -> None:
+        if not begun and alias == "champion":  # all of the other search's registration comes in between
+            begun.append(version)
+            searched.confirm(other, 1.2 if better_is_late else 1.5)
+            begun.append(register(searched.plan).alias)
+        set_alias(self, name, alias, version)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", late)
+    register(searched.plan)
+    assert begun[0] == "2"
+    champion = searched.client.get_model_version_by_alias("gaussian_2d", "champion")
+    assert champion.tags["genseek.confirmed_fit"] == "1.2"
 
 
 def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from search.events import Ended, Started, Trained
 from search.group import Group
 from search.leaderboard import Leaderboard
 from search.naming import short_name
+from search.storage import Storage
 from search.study_file import load_study, parse_study
 from search.trial import Trial
 
@@ -216,10 +217,14 @@ def test_a_name_is_of_plain_letters(name: str, finished: Any) -> None:
 def test_a_disk_that_fills_up_loses_the_record_and_not_the_result(
     ray_cluster: None, store_folder: Path, tiny_study: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*arguments: Any) -> None:
-        raise OSError(28, "No space left on device")
+    write = Storage.write
 
-    monkeypatch.setattr(MlflowClient, "log_artifact", full)
+    def full(self: Storage, content: bytes) -> None:
+        if "artifacts" in Path(self.uri).parts:  # where the store keeps files of runs
+            raise OSError(28, "No space left on device")
+        write(self, content)
+
+    monkeypatch.setattr(Storage, "write", full)
     options = ("--trials", 2, "--epochs", 2, "--name", "full", "--store", store_folder)
     code, out, err = genseek("run", tiny_study, *options, "--json")
     assert code == 2

@@ -244,3 +244,56 @@ def test_a_password_is_not_told(tmp_path: Path) -> None:
         Store(tmp_path, "postgresql://me:hunter2@127.0.0.1:1/runs")
     assert "hunter2" not in str(raised.value)
     assert "postgresql://me:***@127.0.0.1:1/runs" in str(raised.value)
+
+
+NAMES = (
+    "it's",
+    'say "so"',
+    'it\'s "so"',
+    "50%",
+    "a`b",
+    "a\\b",
+    "a_b",
+    "数据",
+    "a\nb",
+    "x" * 300,
+    "' or 1 = 1",
+    "-1",
+    ".",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_filters_of_mlflow_would_misread(name: str, store_folder: Path, genseek: Any) -> None:
+    store = Store(store_folder)
+    run_id = store.begin("first", {}, {}, name)
+    assert MlflowClient(store.uri).get_experiment(store.search("first").experiment).name == f"genseek/{name}"
+    assert store.search("first").run_id == run_id
+    for command in ("best", "resume", "export"):
+        more = ("--out", store_folder / "out") if command == "export" else ()
+        code, out, err = genseek(command, "--store", store_folder, *more, "--", name)
+        assert code == 2
+        assert "unknown search" in err
+        assert "bug" not in out + err
+    experiment, tags = store.search("first").experiment, {"genseek.kind": "search"}
+    other = MlflowClient(store.uri).create_run(experiment, run_name=name, tags=tags).info.run_id  # as others may
+    assert {found.name: found.run_id for found in store.searches()} == {"first": run_id, name: other}
+    assert store.search(name).run_id == other
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not {"'", '"'} <= set(name) and name != "."])
+def test_registered_models_of_any_name_are_found(name: str, store_folder: Path) -> None:
+    from search.tracking import quoted
+
+    client = MlflowClient(Store(store_folder).uri)
+    for each in ("other", "axb", name):
+        client.create_registered_model(each)
+    (found,) = client.search_registered_models(f"name = {quoted(name)}")
+    assert found.name == name
+
+
+def test_a_name_that_no_filter_can_hold_is_told() -> None:
+    from search.tracking import quoted
+
+    with pytest.raises(InputError, match="expected a name with one kind of quotes at most"):
+        quoted('it\'s "so"')
