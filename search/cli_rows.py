@@ -1,8 +1,9 @@
 """The commands about rows in files: `sample` draws them, `score` judges them."""
 
+import csv
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,13 +29,17 @@ def sample(
     with prints_aside():
         generator = opened(folder, plugins or ())
         table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
+    # Where names are quoted anyway readers take a carriage return for no end of a line.
+    quoting: Literal[0, 2] = (
+        csv.QUOTE_NONNUMERIC if any("\r" in name for name in generator.columns) else csv.QUOTE_MINIMAL
+    )
     try:
         if out is None:
-            table.to_csv(sys.stdout, index=False)
+            sys.stdout.buffer.write(table.to_csv(index=False, quoting=quoting).encode())
         elif out.suffix.lower() == ".parquet":
             table.to_parquet(out, index=False)
         elif out.suffix.lower() == ".csv":
-            table.to_csv(out, index=False)
+            table.to_csv(out, index=False, quoting=quoting)
         else:
             raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
     except BrokenPipeError:

@@ -12,6 +12,7 @@ from models.features import FEATURES
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from search.budget import Device
+from search.cluster import check_places
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.draws import draws
@@ -163,6 +164,7 @@ def _batch(study: Study) -> int:
 def _check_resources(study: Study) -> None:
     if os.environ.get("RAY_ADDRESS"):
         return  # the cluster is asked when the search starts
+    check_places()
     cores, gpus, budget = os.cpu_count() or 1, torch.cuda.device_count(), study.budget
     if budget.cpus > cores:
         raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {cores} cores")
