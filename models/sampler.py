@@ -9,7 +9,6 @@ import importlib
 import io
 import os
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 from models import MODELS
@@ -24,13 +23,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="CSV file to write (default: standard output)")
     arguments = parser.parse_args()
     folder = Path(__file__).parent
-    with redirect_stdout(sys.stderr):  # whatever a plug-in prints
-        plugged = importlib.import_module("plugin").MODELS if (folder / "plugin.py").exists() else {}
-        generator = load(folder, MODELS | plugged)
-        rows = generator.sample(arguments.n, arguments.seed).tolist()
+    own = os.dup(1)
+    os.dup2(2, 1)  # whatever a plug-in prints
+    plugged = importlib.import_module("plugin").MODELS if (folder / "plugin.py").exists() else {}
+    generator = load(folder, MODELS | plugged)
+    rows = generator.sample(arguments.n, arguments.seed).tolist()
     # Where names are quoted anyway readers take a carriage return for no end of a line.
     quoted = "\r" in "".join(generator.columns)
-    raw = arguments.out.open("wb") if arguments.out else sys.stdout.buffer
+    raw = arguments.out.open("wb") if arguments.out else os.fdopen(own, "wb")
     with io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
         writer.writerow(generator.columns)
@@ -41,5 +41,4 @@ if __name__ == "__main__":
     try:
         main()
     except BrokenPipeError:  # nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)

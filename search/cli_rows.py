@@ -1,13 +1,12 @@
 """The commands about rows in files: `sample` draws them, `score` judges them."""
 
 import csv
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from search.cli_output import Printer, print_json, prints_aside
+from search.cli_output import Printer, print_json, prints_aside, write
 from search.errors import InputError
 from search.options import Json
 
@@ -35,7 +34,7 @@ def sample(
     )
     try:
         if out is None:
-            sys.stdout.buffer.write(table.to_csv(index=False, quoting=quoting).encode())
+            write(table.to_csv(index=False, quoting=quoting))
         elif out.suffix.lower() == ".parquet":
             table.to_parquet(out, index=False)
         elif out.suffix.lower() == ".csv":
@@ -45,8 +44,7 @@ def sample(
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = "standard output" if out is None else f"--out {out}"
-        raise InputError(f"{place}: can't write there ({error.strerror or error})") from error
+        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
     if out is not None:
         Printer().say(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
 

@@ -147,9 +147,7 @@ def test_check_knows_the_names(genseek: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["收益率.csv", "it's $5 [a] & <b>.csv"])
-def test_a_whole_search(
-    file: str, genseek: Any, ray_cluster: None, store_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_whole_search(file: str, genseek: Any, ray_cluster: None, store_folder: Path, tmp_path: Path) -> None:
     names = [name for name in KNOWN if len(name) < 300][:: 3 if file.isascii() else 2]
     rows = np.random.default_rng(0).normal(size=(120, len(names)))
     data, store = tmp_path / file, store_folder.rename(tmp_path / "my $store; (1)")
@@ -158,7 +156,7 @@ def test_a_whole_search(
     code, out, err = genseek(
         *("run", "table", "--data", data, "--trials", 2, "--epochs", 2, "--finalists", 0, "--name", "odd", *where)
     )
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, ""), err
     assert f"search odd: {file}, " in out
     page = (store / "reports" / "odd.html").read_text(encoding="utf-8")
     assert f"odd: a search on {file}" in Text(page).texts
@@ -177,4 +175,3 @@ def test_a_whole_search(
     mlflow.set_registry_uri(uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{registered}/1")
     assert list(loaded.predict(pd.DataFrame({"rows": [3]})).columns) == names
-    assert capfd.readouterr().err == ""
