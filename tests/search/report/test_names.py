@@ -147,7 +147,9 @@ def test_check_knows_the_names(genseek: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["收益率.csv", "it's $5 [a] & <b>.csv"])
-def test_a_whole_search(file: str, genseek: Any, ray_cluster: None, store_folder: Path, tmp_path: Path) -> None:
+def test_a_whole_search(
+    file: str, genseek: Any, ray_cluster: None, store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = [name for name in KNOWN if len(name) < 300][:: 3 if file.isascii() else 2]
     rows = np.random.default_rng(0).normal(size=(120, len(names)))
     data, store = tmp_path / file, store_folder.rename(tmp_path / "my $store; (1)")
@@ -171,7 +173,7 @@ def test_a_whole_search(file: str, genseek: Any, ray_cluster: None, store_folder
     assert list(pd.read_csv(tmp_path / "made.csv").columns) == names
     assert set(score_tables(str(data), str(tmp_path / "made.csv"))) >= {"ad", "fit"}
     uri = Store(store).uri
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{registered}/1")
     assert list(loaded.predict(pd.DataFrame({"rows": [3]})).columns) == names
