@@ -7,7 +7,9 @@ python sample_program.py -n 1000 --seed 0 --out rows.csv
 
 import argparse
 import csv
+import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +31,8 @@ def main() -> None:
     uniform = torch.rand(arguments.n, described["uniform"], generator=generator)
     with torch.no_grad():
         rows = program(normal, uniform).tolist()
-    with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
+    raw = arguments.out.open("wb") if arguments.out else sys.stdout.buffer
+    with io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(described["columns"])
         for row in rows:
@@ -38,4 +41,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)

@@ -6,6 +6,8 @@ python sampler.py -n 1000 --seed 0 --out rows.csv
 import argparse
 import csv
 import importlib
+import io
+import os
 import sys
 from pathlib import Path
 
@@ -21,14 +23,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="CSV file to write (default: standard output)")
     arguments = parser.parse_args()
     folder = Path(__file__).parent
+    own = os.dup(1)
+    os.dup2(2, 1)  # whatever a plug-in prints
     plugged = importlib.import_module("plugin").MODELS if (folder / "plugin.py").exists() else {}
     generator = load(folder, MODELS | plugged)
     rows = written(generator.sample(arguments.n, arguments.seed), generator.whole)
-    with arguments.out.open("w", newline="") if arguments.out else sys.stdout as file:
+    raw = arguments.out.open("wb") if arguments.out else os.fdopen(own, "wb")
+    with io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(generator.columns)
         writer.writerows(rows)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # nobody reads any more
+        sys.exit(141)

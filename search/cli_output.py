@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, final
 
@@ -20,6 +20,7 @@ UNREAD = 141  # exit code where the reader of the output has gone, as shells hav
 LOG = "genseek.log"  # in the store's folder
 
 _answers: list[str] | None = None  # JSON that waits until standard output is free again
+_lost = ""  # why not all could be written on standard output
 
 
 @final
@@ -33,6 +34,13 @@ class Printer(Console):
         narrow = (sys.stderr if stderr else sys.stdout).isatty() or os.environ.get("COLUMNS")
         width = None if narrow else WIDE
         super().__init__(stderr=stderr, quiet=silent, width=width, markup=False, emoji=False, highlight=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, as Rich does; what can't be written goes nowhere, and the command does its work."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            lose(sys.stderr if self.stderr else sys.stdout, error)
 
     def on_broken_pipe(self) -> None:
         """Let what is still to come go nowhere, and the command do its work."""
@@ -89,8 +97,7 @@ def warnings_shown() -> Iterator[None]:
 
 def tell(error: str) -> None:
     """Print a mistake in one line on standard error."""
-    with suppress(OSError):  # a terminal that was closed
-        Printer(stderr=True).say(("error:", "bold red"), f" {error}")
+    Printer(stderr=True).say(("error:", "bold red"), f" {error}")
 
 
 def results(as_json: bool) -> Printer:
@@ -148,7 +155,7 @@ def print_json(value: Any) -> None:
     """Print JSON on standard output; null for what it has no number for."""
     text = json_text(value)
     if _answers is None:
-        print(text)
+        write(f"{text}\n")
     else:
         _answers.append(text)
 
@@ -165,7 +172,7 @@ def json_alone() -> Iterator[None]:
     finally:
         _answers = None
         for text in answers:
-            print(text)
+            write(f"{text}\n")
 
 
 @contextmanager
@@ -184,6 +191,8 @@ def prints_aside() -> Iterator[None]:
 
 def prepare() -> None:
     """Let standard output and error take every letter, and be there even where a shell has closed them."""
+    global _lost
+    _lost = ""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
@@ -196,13 +205,38 @@ def flushed() -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError as error:
+        except BrokenPipeError:
             drop(stream)
             code = UNREAD
-            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
-                tell(f"standard output: can't write there ({error.strerror})")
-                code = 2
-    return code
+        except OSError as error:
+            lose(stream, error)
+    if _lost:
+        tell(f"standard output: can't write there ({_lost})")
+    return 2 if _lost else code
+
+
+def write(text: str) -> None:
+    """Write on standard output, in UTF-8 as files are, whatever the terminal's letters.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        lose(sys.stdout, error)
+
+
+def lose(stream: TextIO, error: OSError) -> None:
+    """Let nobody get what is still to come on a stream, such as of a full disk; told at the end."""
+    global _lost
+    drop(stream)
+    if stream is sys.stdout:
+        _lost = error.strerror or str(error)
 
 
 def drop(stream: TextIO) -> None:

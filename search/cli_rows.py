@@ -1,13 +1,12 @@
 """The commands about rows in files: `sample` draws them, `score` judges them."""
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from search.cli_output import Printer, aside, print_json, print_note, prints_aside
+from search.cli_output import Printer, aside, print_json, print_note, prints_aside, write
 from search.errors import InputError
 from search.options import Columns, DropMissing, Json
 
@@ -34,7 +33,7 @@ def sample(
             table[name] = table[name].astype("int64")
     try:
         if out is None:
-            table.to_csv(sys.stdout, index=False)
+            write(table.to_csv(index=False))
         elif out.suffix.lower() == ".parquet":
             table.to_parquet(out, index=False)
         elif out.suffix.lower() == ".csv":
@@ -44,8 +43,7 @@ def sample(
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = "standard output" if out is None else f"--out {out}"
-        raise InputError(f"{place}: can't write there ({error.strerror or error})") from error
+        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
     if out is not None:
         Printer().say(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from search.verbosity import hush, verbose
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection
 OBJECTS = 2**28  # bytes of shared memory of a cluster of this machine
+LONGEST = 107  # bytes of the path of a socket
+SOCKET = "/ray/session_2000-01-01_00-00-00_000000_/sockets/plasma_store"  # of Ray, and its process
 REFUSED = "InvalidAuthToken"
 TOKEN = "the token is not the head's: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token to what it has"
 JOINING = "is this machine one of its nodes (ray start --address HEAD:6379)?"
@@ -67,6 +70,38 @@ def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
         return slots(budget), warnings
 
 
+def check_places() -> None:
+    """Refuse folders in which a Ray of this machine alone can't live, before it dies of them.
+
+    Raises:
+        InputError: the home folder can't be written, or the paths of sockets would be too long.
+    """
+    if os.environ.get("RAY_ADDRESS") or ray.is_initialized():
+        return
+    for name in ("RAY_TMPDIR", "TMPDIR"):
+        if not os.environ.get(name, "none"):
+            del os.environ[name]  # empty, which Ray would take for a folder
+    variable = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    place = os.environ.get(variable, "/tmp")
+    longest = len(os.fsencode(f"{place}{SOCKET}{os.getpid()}"))
+    if longest > LONGEST:
+        cure = "export RAY_TMPDIR=/tmp"
+        raise InputError(
+            f"{variable} {place}: Ray's sockets would have paths of {longest} bytes, and {LONGEST} are the most; {cure}"
+        )
+    if os.environ.get("RAY_AUTH_MODE", "token") != "token" or "RAY_AUTH_TOKEN" in os.environ:
+        return
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # of a user that the system doesn't know
+        home = "not set"
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise InputError(
+            f"HOME {home}: no folder that can be written, and Ray keeps its token there; export HOME=$(mktemp -d)"
+        )
+    os.environ.setdefault("HOME", home)
+
+
 def joined(address: str) -> int:
     """Nodes of the cluster at an address, which this process joins to count them.
 
@@ -102,7 +137,7 @@ def _start(address: str) -> None:
     # Without an address Ray would join what runs on this machine.
     local: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
     host, _, port = address.rpartition(":")
-    with _muted():
+    with _muted(), _undisturbed():
         try:
             if host and port.isdecimal():  # Ray would try for minutes
                 socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
@@ -132,6 +167,16 @@ def _muted() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let processes that are started meanwhile live on when the terminal closes: who leads them ends them."""
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 def _check_room(budget: Budget) -> None:

@@ -15,6 +15,7 @@ from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
 from search.budget import Device
+from search.cluster import check_places
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.draws import draws
@@ -204,6 +205,7 @@ def _batch(study: Study) -> int:
 def _check_resources(study: Study) -> None:
     if os.environ.get("RAY_ADDRESS"):
         return  # the cluster is asked when the search starts
+    check_places()
     cores, gpus, budget = os.cpu_count() or 1, torch.cuda.device_count(), study.budget
     if budget.cpus > cores:
         raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {cores} cores")

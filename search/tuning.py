@@ -123,7 +123,7 @@ def _error_of(trial: Any) -> str:
 
 
 class _Interrupt(tune.Stopper):
-    """Ends it all when every trial has ended, or Ctrl-C (or SIGTERM) was noticed; a second one ends the process."""
+    """Ends it all when every trial has ended, or Ctrl-C, SIGTERM or SIGHUP was noticed; a second ends the process."""
 
     def __init__(self) -> None:
         self.noticed = False
@@ -224,7 +224,8 @@ def _resources(config: dict[str, Any], budget: Budget) -> tune.PlacementGroupFac
 @contextmanager
 def _signals(interrupt: _Interrupt) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
-    numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # as nohup has it
+    numbers = (signal.SIGINT, signal.SIGTERM, *hangup) if main else ()
     old = {number: signal.signal(number, interrupt.notice) for number in numbers}
     try:
         yield

@@ -8,7 +8,7 @@ import pytest
 
 from search import cluster as clusters
 from search.budget import Budget
-from search.cluster import cluster, room, slots
+from search.cluster import check_places, cluster, room, slots
 from search.errors import InputError
 from search.storage import Storage
 
@@ -117,3 +117,41 @@ def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.Mon
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(InputError, match=r"^--address 127.0.0.1:1: can't join .*refused"), cluster(Budget()):
         pass
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cluster is there."""
+    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    for name in ("RAY_ADDRESS", "RAY_TMPDIR", "TMPDIR", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_home_that_ray_can_not_write(alone: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for home in ("/nonexistent", "/proc/none", str(tmp_path / "none")):
+        monkeypatch.setenv("HOME", home)
+        with pytest.raises(InputError, match=rf"^HOME {home}: .*; export HOME=\$\(mktemp -d\)$"):
+            check_places()
+    monkeypatch.setattr(Path, "home", _unknown)
+    monkeypatch.delenv("HOME")
+    with pytest.raises(InputError, match=r"^HOME not set: no folder"):
+        check_places()
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    check_places()
+
+
+def _unknown() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_a_folder_whose_sockets_have_long_paths(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = 107 - len("/ray/session_2000-01-01_00-00-00_000000_/sockets/plasma_store") - len(str(os.getpid()))
+    monkeypatch.setenv("TMPDIR", "/" + "x" * (longest - 1))
+    check_places()
+    for name in ("TMPDIR", "RAY_TMPDIR"):
+        monkeypatch.setenv(name, "/" + "é" * (longest // 2 + 1))
+        with pytest.raises(InputError, match=rf"^{name} /é+: Ray's sockets .* 1\d\d bytes.*; export RAY_TMPDIR=/tmp$"):
+            check_places()
+        monkeypatch.setenv(name, "")
+        check_places()
+        assert name not in os.environ

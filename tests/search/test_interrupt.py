@@ -83,11 +83,18 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("whole_group", "epochs", "query"),
-    [(False, 4, FINISHED), (True, 100_000, REPORTED)],
-    ids=["the process, some trials done", "the terminal's group, none done"],
+    ("number", "whole_group", "epochs", "query"),
+    [
+        (signal.SIGINT, False, 4, FINISHED),
+        (signal.SIGINT, True, 100_000, REPORTED),
+        (signal.SIGHUP, False, 4, FINISHED),
+        (signal.SIGHUP, True, 100_000, REPORTED),
+    ],
+    ids=["the process, some trials done", "the terminal's group, none done", "hangup", "hangup of the group"],
 )
-def test_ctrl_c(whole_group: bool, epochs: int, query: str, store_folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c(
+    number: signal.Signals, whole_group: bool, epochs: int, query: str, store_folder: Path, tmp_path: Path
+) -> None:
     study, log = tmp_path / "cut.toml", tmp_path / "log"
     study.write_text(STUDY.format(epochs=epochs))
     process = started(study, store_folder, log)
@@ -96,7 +103,7 @@ def test_ctrl_c(whole_group: bool, epochs: int, query: str, store_folder: Path, 
         assert process.poll() is None, log.read_text()
         below = descendants(process.pid)
         assert len(below) > 2  # Ray's servers and workers
-        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+        (os.killpg if whole_group else os.kill)(process.pid, number)
         code = process.wait(60)
         wait_for(lambda: not any(alive(pid) for pid in below), 20)
     finally:

@@ -17,7 +17,7 @@ from search.events import Ended, Reported, Started
 from search.finalist import Finalist
 from search.goals import WORST, Goals
 from search.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
-from search.tables import show, show_finalists
+from search.tables import _ranking, fitting, put, show, show_finalists
 from search.trial import Report
 
 FLOORS = {
@@ -193,3 +193,30 @@ def test_a_long_name_gives_way_to_the_figures(finished: Any) -> None:
     assert f"{best.scores['overfit']:.3f}" in said[80]
     assert re.search(r"trial 3  vae 3x128>2<1x32 sig.*…  9000  1.00  1.12-2.12  0.500  \+0%  winner", said[80])
     assert "vae 3x128>2<1x32 sigma 0.25 beta 0.5" in said[110]
+
+
+def figures(text: str) -> list[str]:
+    """All numbers of a text, as they stand in its cells."""
+    return sorted(re.findall(r"(?<=\s)[-+]?\d+[\d.%-]*(?=\s)", f"{text}\n"))
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 70, 80])
+def test_no_figure_is_cut_on_a_narrow_terminal(width: int, finished: Any) -> None:
+    board = finished.result.board
+    kept: Any = None
+    configuration = board.winner().configuration
+    finalists = [
+        Finalist(3, configuration, 1.0, (1.0,), (12.0,), {}, 11.12, 12.12, 0.5, 123456, verdict, kept, "")
+        for verdict in ("winner", "breaks a bound")
+    ]
+    names = fitting(list(board.floors["validation"]), width)
+    shown = {}
+    for columns in (width, 400):
+        console = Console(width=columns, file=io.StringIO(), color_system=None)
+        put(console, _ranking(board, "fit", names, columns))
+        show_finalists(console, "first", finalists, board.references["test"])
+        assert isinstance(console.file, io.StringIO)
+        shown[columns] = console.file.getvalue().partition("size: parameters")[0]
+    assert width < 60 or max(map(len, shown[width].splitlines())) <= width
+    assert width < 60 or len(names) >= 4
+    assert figures(shown[width]) == figures(re.sub(r"\S*[x>]\S*|sigma \S+|lambda \S+", "", shown[400]))

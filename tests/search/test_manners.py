@@ -20,8 +20,11 @@ from objectives import PROBLEMS, SCORES
 from search import completion
 from search.cli import app
 from search.cli_manners import call, mannered
-from search.cli_output import Printer
+from search.cli_output import Printer, json_alone, print_json
 from search.listings import LISTINGS
+from search.preparation import check as check_study
+from search.preparation import problem_of, task_of
+from search.study_file import load_study
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
 UNSET = ("MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI")
@@ -196,6 +199,147 @@ def test_a_search_needs_no_network_and_calls_nobody(tmp_path: Path, new_store: C
     assert {host for host in hosts if not host.startswith("127.")} - resolvers <= {"169.254.169.254"}
     asked = [line for line in lines if QUESTION in line]
     assert [line for line in asked if r"metadata\6google\10internal" not in line] == []
+
+
+def ended(*words: object, stdout: Any) -> tuple[int, str]:
+    """Exit code and standard error of a command in a process of its own."""
+    done = subprocess.run([SCRIPT, *map(str, words)], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120)
+    return done.returncode, done.stderr
+
+
+def unread() -> int:
+    """End of a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("list", "models"), ("list", "models", "--json"), ("run", "--help"), ("--version",), ()]
+)
+def test_nobody_reads(words: tuple[str, ...]) -> None:
+    writer = unread()
+    assert ended(*words, stdout=writer) in ((141, ""), (0, ""))
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("best first --store STORE", "best first --store STORE --json", "list searches --store STORE"),
+        *("report first --store STORE --out OUT/r.html", "export first --store STORE --out OUT/x"),
+        *("sample WINNER -n 20000", "sample WINNER -n 3 --out OUT/rows.csv", "check gaussian_2d --store OUT/store"),
+        *("score OUT/a.csv OUT/a.csv", "score OUT/a.csv OUT/a.csv --json"),
+    ],
+)
+def test_nobody_reads_what_a_command_prints(
+    words: str, finished: Any, winner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genseek: Any
+) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n" + "".join(f"{x},{x * x % 7}\n" for x in range(60)))
+    for name, path in (("STORE", finished.folder), ("OUT", tmp_path), ("WINNER", winner)):
+        words = words.replace(name, str(path))
+    with os.fdopen(unread(), "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        code, _, err = genseek(*words.split())
+    assert (code, err) in ((141, ""), (0, ""))
+    if "--out" in words:
+        assert list(tmp_path.glob("[rx]*"))  # the work is done all the same
+
+
+def test_a_disk_that_is_full_is_told(winner: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        code, err = ended("list", "models", stdout=full)
+        assert (code, err) == (2, "error: standard output: can't write there (No space left on device)\n")
+        code, err = ended("sample", winner, "-n", 20000, stdout=full)
+        assert (code, err) == (2, "error: standard output: can't write there (No space left on device)\n")
+
+
+@pytest.fixture(scope="session")
+def winner(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The winner of the finished search, exported; for reading only."""
+    from search import Store, export
+
+    out = tmp_path_factory.mktemp("winner") / "winner"
+    board = Store(finished.folder).leaderboard("first")
+    export(Store(finished.folder), board, board.winner().trial, out, program=False)
+    return out
+
+
+@pytest.mark.slow
+def test_a_sampler_alone_is_read_by_head(winner: Path) -> None:
+    for line in (f"{SCRIPT} sample {winner} -n 100000", f"{sys.executable} {winner}/sampler.py -n 100000"):
+        done = subprocess.run(
+            ["bash", "-c", f"{line} | head -1"], capture_output=True, text=True, timeout=120, check=True
+        )
+        assert (done.stdout, done.stderr) == ("x1,x2\n", "")
+
+
+LOUD = """
+import os
+from torch import nn
+from models.adapter import pushforward_of
+
+print("imported")
+os.system("echo imported below")
+
+
+class Loud(nn.Module):
+    def __init__(self, inputs: int, outputs: int, *, width: int = 8) -> None:
+        super().__init__()
+        print("constructed")
+        self.layer = nn.Linear(inputs, outputs)
+
+    def forward(self, x):
+        print("called")
+        os.write(1, b"called below")
+        return self.layer(x)
+
+
+MODELS = {"loud": pushforward_of(Loud)}
+"""
+
+
+def loud(folder: Path) -> Path:
+    """A study of a model that prints whatever it does."""
+    (folder / "loud.py").write_text(LOUD)
+    study = 'trials = 2\nepochs = 2\ngrace = 2\nfinalists = 2\nplugins = ["loud.py"]\n[problem]\nname = "gaussian_2d"\n'
+    (folder / "loud.toml").write_text(
+        f"{study}train = 100\nvalidation = 60\ntest = 60\n[models.loud]\n[objectives.mmd]\n"
+    )
+    return folder / "loud.toml"
+
+
+def test_json_alone_is_on_standard_output(tmp_path: Path, clean_registries: None, capfd: Any) -> None:
+    with json_alone():
+        study = load_study(str(loud(tmp_path)))
+        check_study(study, task_of(study, problem_of(study)))
+        print_json({"a": [1.5, float("nan")]})
+    out, err = capfd.readouterr()
+    assert json.loads(out) == {"a": [1.5, None]}
+    assert {"imported", "imported below", "constructed"} <= set(err.splitlines())
+    assert "called below" in err
+
+
+@pytest.mark.slow
+def test_no_print_of_a_plug_in_comes_between(tmp_path: Path, store_folder: Path) -> None:
+    study, where = loud(tmp_path), ("--store", str(store_folder))
+    kinds: list[tuple[str, ...]] = [
+        ("check", str(study), "--json"),
+        ("run", str(study), "--name", "loud", "--json", "--verbose"),
+        ("confirm", "loud", "--json", "--seeds", "2"),
+    ]
+    for words in kinds:
+        done = subprocess.run([SCRIPT, *words, *where], capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)
+        assert "constructed" in done.stderr
+    out = tmp_path / "out"
+    assert ended("export", "loud", "--out", out, *where, stdout=subprocess.DEVNULL)[0] == 0
+    command = [SCRIPT, "sample", out, "-n", "3", "--plugins", out / "plugin.py"]
+    for line in (command, [sys.executable, out / "sampler.py", "-n", "3"]):
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
+        assert [len(row.split(",")) for row in done.stdout.splitlines()] == [2, 2, 2, 2], done.stdout
+        assert "constructed" in done.stderr
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(finished: Any, genseek: Any) -> None:
