@@ -25,6 +25,7 @@ import models
 from models import MODELS, Shape
 from models.features import FEATURES
 from models.generator import Generator
+from objectives.problems.names import clean
 from search import Store, score_tables
 from search.card import card
 from search.escapes import visible
@@ -44,13 +45,12 @@ LETTERS = string.printable + "éßøΩЖ收益率成交量אבגعائد€½�
 
 
 def drawn(seed: int, count: int) -> tuple[str, ...]:
-    """Some of the known names, and random ones."""
+    """Some of the known names, and random ones, as they are once a table was read."""
     chance = random.Random(seed)
-    names = chance.sample((*KNOWN, *ODD), count // 2)
+    names = [clean(name) for name in chance.sample((*KNOWN, *ODD), count // 2)]
     while len(names) < count:
-        name = "".join(chance.choices(LETTERS, k=chance.choice((1, 2, 5, 20, 300))))
-        names += [name] if name not in names else []
-    return tuple(names)
+        names.append(clean("".join(chance.choices(LETTERS, k=chance.choice((1, 2, 5, 20, 300))))))
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def exported(folder: Path, columns: tuple[str, ...]) -> Path:
