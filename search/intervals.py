@@ -27,6 +27,7 @@ def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int
     """
     generator = np.random.default_rng([seed, 7])
     pack = samples.reshape(-1, 1, *samples.shape[2:])
+    judge = judge.ranked()
     fits = []
     for _ in range(repeats):
         again = judge.on(rows[generator.integers(len(rows), size=len(rows))])

@@ -1,4 +1,4 @@
-"""Finds out how a CSV file is written before it is parsed: its encoding, its separator, its names and its first row.
+"""Finds out how a text of numbers is written before it is parsed: its separator, its names and its first row.
 
 What leaves no doubt is decided, and said in a note; what does is refused in one line that says what to change.
 """
@@ -21,23 +21,8 @@ SAMPLE = 2**20  # letters, of which at most so many records are looked at
 RECORDS = 400
 MOST_HEADERS = 4
 EMPTY = "empty, expected a line of column names and rows of numbers"
-NO_TEXT = "no text, expected a CSV file; save it as UTF-8"
 CLUES = 10  # rows without which it isn't told whether a first line of numbers is one of them
 RARE = 0.05  # rows that look like a series of names by chance
-
-MARKS = (
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-)
-OTHERS = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive, no CSV; save it as CSV, or unpack it",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook, no CSV; save it as CSV",
-    b"\x1f\x8b": "packed with gzip; unpack it",
-    b"PAR1": "Parquet, no CSV; give it a name that ends in .parquet",
-}
 
 
 @dataclass(frozen=True)
@@ -62,32 +47,6 @@ class Record:
     end: int
 
 
-def decoded(raw: bytes) -> tuple[str, list[str]]:
-    """The text of a file, and what was decided about its encoding.
-
-    Raises:
-        ValueError: it is no text.
-    """
-    for mark, words in OTHERS.items():
-        if raw.startswith(mark):
-            raise ValueError(words)
-    encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "")
-    if not encoding and b"\0" in raw[:SAMPLE]:
-        first, second = (raw[place:SAMPLE:2].count(0) / (len(raw[:SAMPLE]) // 2 or 1) for place in (0, 1))
-        encoding = "utf-16-be" if first > second else "utf-16-le"
-        if max(first, second) < 0.5 or min(first, second) > 0.1:  # in UTF-16 every other byte of a digit is 0
-            raise ValueError(NO_TEXT)
-    try:
-        text = raw.decode(encoding or "utf-8")
-    except UnicodeDecodeError as error:
-        if encoding:
-            raise ValueError(NO_TEXT) from error
-        return raw.decode("cp1252", errors="replace"), ["not UTF-8: read as Latin-1 (Windows-1252)"]
-    if "\0" in text:
-        raise ValueError(NO_TEXT)
-    return text, [f"read as {encoding[:6].upper()}"] if encoding.startswith(("utf-16", "utf-32")) else []
-
-
 def layout(text: str) -> Layout:
     """The layout of a text of numbers.
 
@@ -99,12 +58,14 @@ def layout(text: str) -> Layout:
     separator, records = _separated(text, start, told.group(1) if told else "")
     if separator != ",":
         notes.append(f"values are separated by {SEPARATORS.get(separator, repr(separator))}")
-    rows = [record for record in records if not _comment(text, record)]
+    rows = [record for record in records if not _comment(text, record) and not _ruled(record)]
     if not rows:
         raise ValueError(EMPTY)
     width = _width(rows)
     body = [row.fields for row in rows if len(row.fields) == width]
     numeric = _numeric(body[min(len(body) // 4, MOST_HEADERS) :], width)
+    if not numeric and text.lstrip().startswith(("<", "[", "{")):
+        raise ValueError("HTML or JSON, no CSV; expected a line of column names and rows of numbers")
     lines, first = _header(rows, width, numeric)
     lines, first, names = _named(text, separator, records, rows, (lines, first), numeric, notes)
     row = rows[first] if first < len(rows) else None
@@ -169,6 +130,12 @@ def _named(
     if _is_names(top, below, numeric):
         notes.append(f"line {top.line} ({_shown(top.fields)}) holds numbers unlike those below: taken for column names")
         return [top], first + 1, top.fields
+    cells = [cell for row in [top.fields, *below] for cell in row] if (separator, width) == (",", 2) else []
+    if all(re.fullmatch(r"[+-]?\d+", cell) for cell in cells) and any(re.match(r"-0|0\d", cell) for cell in cells):
+        raise ValueError(
+            f"line {top.line}: {','.join(top.fields)} may be two values, or one with a decimal comma; write a line of "
+            "column names above it, and decimals with a point"
+        )
     named = "column named x1" if width == 1 else f"columns named x1 to x{width}"
     notes.append(f"line {top.line} ({_shown(top.fields)}) holds numbers like those below: taken for a row, {named}")
     used = [any(row[place] for row in [top.fields, *below] if len(row) == width) for place in range(width)]
@@ -213,6 +180,12 @@ def _sampled(text: str, start: int, separator: str) -> list[Record]:
 
 def _comment(text: str, record: Record) -> bool:
     return text[record.begin : record.begin + 2].lstrip("\ufeff").startswith("#")
+
+
+def _ruled(record: Record) -> bool:
+    """Whether a line only parts the names from the rows, as in Markdown."""
+    cells = [cell for cell in record.fields if cell]
+    return bool(cells) and all(re.fullmatch(r":?(-{3,}|={3,}):?", cell) for cell in cells)
 
 
 def _without_comments(text: str, begins: int, records: list[Record]) -> tuple[str, int]:
@@ -287,8 +260,10 @@ def _names(lines: Sequence[Record], width: int, body: Sequence[list[str]], notes
     if lacking > 0:
         if all(not any(row[-lacking:]) for row in body):
             levels[-1] += [""] * lacking
-        elif lacking == 1 and body and _counts([row[0] for row in body]):
+        elif lacking == 1 and body and _labels([row[0] for row in body]):
             levels[-1].insert(0, "")
+        elif all(map(_like_number, levels[-1])):
+            raise ValueError(f"line {lines[-1].line} has {len(levels[-1])} values, those below {width}; mend it")
         else:
             raise ValueError(
                 f"line {lines[-1].line} has {len(levels[-1])} name{'s' if len(levels[-1]) > 1 else ''} and the rows "
@@ -304,7 +279,8 @@ def _names(lines: Sequence[Record], width: int, body: Sequence[list[str]], notes
     names = [" ".join(filter(None, parts)) for parts in zip(*levels, strict=True)]
     if named:
         names[0] = named
-    notes.append(f"{len(lines)} lines of names joined, to such as {names[-1]!r}")
+    example = next((name for name in reversed(names) if name), "")
+    notes.append(f"{len(lines)} lines of names joined, to such as {example!r}")
     return names
 
 
@@ -362,8 +338,10 @@ def _series(values: Sequence[float]) -> set[str]:
     return {kind for kind, whether in found.items() if whether}
 
 
-def _counts(cells: Sequence[str]) -> bool:
-    return cells[0] in ("0", "1") and cells == [str(int(cells[0]) + place) for place in range(len(cells))]
+def _labels(cells: Sequence[str]) -> bool:
+    """Whether cells count the rows, or hold no numbers."""
+    counts = cells[0] in ("0", "1") and list(cells) == [str(int(cells[0]) + place) for place in range(len(cells))]
+    return counts or not any(map(_like_number, cells))
 
 
 def _numeral(cell: str) -> bool:
@@ -379,5 +357,5 @@ def _like_number(cell: str) -> bool:
 
 
 def _shown(cells: Sequence[str]) -> str:
-    said = ", ".join(cells)
+    said = ", ".join(filter(None, cells))
     return said if len(said) <= 80 else f"{said[:77]}..."

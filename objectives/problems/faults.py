@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from objectives.problems.names import leave_out, listed, option
-from objectives.problems.numerals import NUMERAL, SIGNS
+from objectives.problems.numerals import DRESSED, NUMERAL, SIGNS
 from objectives.problems.problem import Array
 
 Columns: TypeAlias = "Mapping[str, pd.Series[Any]]"
@@ -58,7 +58,7 @@ def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bo
     for name in strange:
         cells = _cells(columns[name])
         few = [cell for cell in cells if not _is_number(cell[1])]
-        if not few and (signed := _signed(cells)):
+        if signed := _signed(cells):
             signs, (row, cell) = signed
             fault(f"{signs} in column {name} ({cell!r} in row {row})", [name], "write bare numbers")
         elif few and len(few) <= FEW * len(cells):
@@ -72,6 +72,10 @@ def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bo
     empty = [name for name, column in values.items() if np.isnan(column).all()]
     fault(f"no value at all in {listed(empty)}", empty)
     infinite = [name for name, column in values.items() if np.isinf(column).any()]
+    for name in infinite:
+        if cell := next((cell for cell in texts(name) or () if _beyond(cell)), ""):
+            fault(f"numbers beyond float64 in column {name} ({cell})", [name], f"divide {name} by {_power(cell)}")
+    infinite = [name for name in infinite if name not in bad]
     count = sum(int(np.isinf(values[name]).sum()) for name in infinite)
     fault(f"{count} infinite value{'s' if count > 1 else ''} in {listed(infinite)}", infinite, "mend them")
     values = {name: column for name, column in values.items() if name not in bad}
@@ -80,7 +84,8 @@ def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bo
         if lost := _lost(columns[name], column, texts(name) if _suspect(column, name in constant) else None):
             least, example = lost
             words = f"numbers in column {name}, such as {example}, that float64 can't tell apart"
-            fault(words, [name], f"subtract {least} from each of {name}")
+            cure = f"subtract {least} from each of {name}"
+            fault(words, [name], f"divide {name} by {_power(example)}" if not np.nanmax(np.abs(column)) else cure)
     constant = [name for name in constant if name not in bad]
     fault(f"every row has the same value in {listed(constant)}", constant)
     if said:
@@ -143,6 +148,15 @@ def _constant(values: Mapping[str, Array], drop_missing: bool) -> list[str]:
     return [name for name, column in values.items() if np.nanmin(column[rows]) == np.nanmax(column[rows])]
 
 
+def _beyond(cell: str) -> bool:
+    """Whether a cell holds a number that float64 takes for infinite."""
+    return _is_number(cell) and cell[-1].isdecimal() and bool(np.isinf(float(cell)))
+
+
+def _power(cell: str) -> str:
+    return f"1e{Decimal(cell).adjusted()}"
+
+
 def _suspect(column: Array, constant: bool) -> bool:
     return constant or bool((np.abs(column[np.isfinite(column)]) >= EXACT).any())
 
@@ -185,8 +199,10 @@ def _cells(column: "pd.Series[Any]") -> list[tuple[int, str]]:
 
 
 def _signed(cells: Sequence[tuple[int, str]]) -> tuple[str, tuple[int, str]] | None:
-    """What signs stand beside the numbers in cells, and in which first."""
-    found = ((words, cell) for cell in cells for pattern, words in SIGNS if pattern.search(cell[1]))
+    """What stands beside the numbers in cells that hold nothing else, and in which first."""
+    if not all(DRESSED.fullmatch(cell.strip()) for _, cell in cells):
+        return None
+    found = ((words, cell) for cell in cells for pattern, words in SIGNS if pattern.search(cell[1].strip()))
     return next(found, None)
 
 

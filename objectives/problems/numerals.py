@@ -4,13 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from math import nan
 
-# What pandas takes for a missing value, and what else people write for one.
-MISSING = frozenset(
-    (
-        *("", "NA", "N/A", "n/a", "nan", "-nan", "NaN", "-NaN", "NULL", "null", "None", "none", "<NA>", "#N/A", "#NA"),
-        *("#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "-", "--", ".", "..", "?", "n.a.", "N.A.", "na"),
-    )
-)
+MARKS = frozenset({"-", "--", ".", "..", "?", "n.a.", "N.A.", "na"})  # of what is missing, that pandas doesn't know
+MISSING = MARKS | {
+    *("", "NA", "N/A", "n/a", "nan", "-nan", "NaN", "-NaN", "NULL", "null", "None", "none", "<NA>", "#N/A", "#NA"),
+    *("#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+}
 SIGN, POWER, BLANK = "[+\\-\u2212]?", r"(?:[eE][+-]?\d+)?", " \u00a0\u202f'\u2019"
 POINT = re.compile(
     rf"{SIGN}(?:(?:\d+|[1-9]\d{{0,2}}(?:,\d{{3}})+|[1-9]\d{{0,2}}(?:[{BLANK}]\d{{3}})+)(?:\.\d*)?|\.\d+){POWER}"
@@ -26,7 +24,13 @@ CURRENCY, PERCENT = "[$\u20ac\u00a3\u00a5\u20b9]", "[%\u2030]"
 NUMERAL = re.compile(
     rf"{SIGN}(?:{CURRENCY}\s?)?(?:{POINT.pattern}|{COMMA.pattern}|{WORDS})(?:\s?(?:{CURRENCY}|{PERCENT}))?"
 )
-SIGNS = ((re.compile(PERCENT), "percent signs"), (re.compile(CURRENCY), "currency signs"))
+DRESSED = re.compile(rf"\(?(?:{NUMERAL.pattern})\)?(?:\s?[A-Za-z]{{1,4}})?")
+SIGNS = (
+    (re.compile(PERCENT), "percent signs"),
+    (re.compile(CURRENCY), "currency signs"),
+    (re.compile(r"\("), "parentheses"),
+    (re.compile("[A-Za-z]$"), "units"),
+)
 
 
 def value_of(cell: str) -> float:

@@ -13,14 +13,30 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import pandas as pd
 
-from objectives.problems.dialect import EMPTY, Layout, decoded, layout, records_of
+from objectives.problems.dialect import EMPTY, Layout, layout, records_of
 from objectives.problems.faults import check_columns, check_scale, complete_rows, floats, holds_numbers
 from objectives.problems.names import MADE_UP, asked, clean, leave_out, listed, option
-from objectives.problems.numerals import COMMA, POINT, plain
+from objectives.problems.numerals import COMMA, MARKS, POINT, plain
 from objectives.problems.problem import Array
 
 # Names that people give to a column which counts the rows.
 INDEXES = {"index", "id", "row", "rows", "rownames", "row_names", "row_id", "row_number", "level_0", "no", "nr", "#"}
+
+HEAD = 2**20  # bytes that are looked at to tell an encoding
+NO_TEXT = "no text, expected a CSV file; save it as UTF-8"
+ENCODINGS = (
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+)
+OTHERS = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive, no CSV; save it as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, no CSV; save it as CSV",
+    b"\x1f\x8b": "packed with gzip; unpack it",
+    b"PAR1": "Parquet, no CSV; give it a name that ends in .parquet",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,23 +105,53 @@ def _sheet(path: Path) -> _Sheet:
 
 
 def _csv(path: Path) -> _Sheet:
-    text, notes = decoded(path.read_bytes())
+    text, notes = _decoded(path.read_bytes())
     found = layout(text)
     notes += found.notes
     names, frame = list(found.names), _parsed(found)
+    marks = sorted({mark for place in frame for mark in _marks(frame[place])})
+    if marks:
+        notes.append(f"{', '.join(map(repr, marks))} read as missing")
+        frame = _parsed(found, na_values=marks)
     columns = [frame[place] for place in range(len(names))]
     read: dict[int, list[str]] = {}
     grouped = found.separator != ","
     if grouped or any(_numerals(column) for column in columns if _is_text(column)):
-        written = _parsed(found, dtype=str)
+        written = _parsed(found, dtype=str, na_values=marks)
         read = _converted(names, columns, {place: written[place] for place in range(len(names))}, notes, grouped)
 
     def texts(place: int) -> Sequence[str] | None:
-        cells = _parsed(found, dtype=str, usecols=[place])[place]
+        cells = _parsed(found, dtype=str, na_values=marks, usecols=[place])[place]
         digits = iter(read.get(place, _stripped(cells)))
         return [next(digits) if there else "" for there in cells.notna()]
 
     return _Sheet(names, columns, notes, texts)
+
+
+def _decoded(raw: bytes) -> tuple[str, list[str]]:
+    """The text of a file, and what was decided about its encoding.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    for mark, words in OTHERS.items():
+        if raw.startswith(mark):
+            raise ValueError(words)
+    encoding = next((name for mark, name in ENCODINGS if raw.startswith(mark)), "")
+    if not encoding and b"\0" in raw[:HEAD]:
+        first, second = (raw[place:HEAD:2].count(0) / (len(raw[:HEAD]) // 2 or 1) for place in (0, 1))
+        encoding = "utf-16-be" if first > second else "utf-16-le"
+        if max(first, second) < 0.5 or min(first, second) > 0.1:  # in UTF-16 every other byte of a digit is 0
+            raise ValueError(NO_TEXT)
+    try:
+        text = raw.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if encoding:
+            raise ValueError(NO_TEXT) from error
+        return raw.decode("cp1252", errors="replace"), ["not UTF-8: read as Latin-1 (Windows-1252)"]
+    if "\0" in text:
+        raise ValueError(NO_TEXT)
+    return text, [f"read as {encoding[:6].upper()}"] if encoding.startswith(("utf-16", "utf-32")) else []
 
 
 def _parquet(path: Path) -> _Sheet:
@@ -177,10 +223,24 @@ def _is_text(column: "pd.Series[Any]") -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) == "string"
 
 
+def _marks(column: "pd.Series[Any]") -> set[str]:
+    """What stands for missing values in a column of text that else holds numbers."""
+    if not _is_text(column):
+        return set()
+    cells = Counter(_stripped(column))
+    found = {cell for cell in cells if cell in MARKS}
+    others = [cell for cell in cells if cell not in found]
+    return found if found and others and all(map(_numeral, others)) else set()
+
+
 def _numerals(column: "pd.Series[Any]") -> bool:
     """Whether all cells of a column of text are numbers, by one decimal mark or the other."""
     cells = _stripped(column)
     return any(all(map(mark.fullmatch, cells)) for mark in (POINT, COMMA))
+
+
+def _numeral(cell: str) -> bool:
+    return POINT.fullmatch(cell) is not None or COMMA.fullmatch(cell) is not None
 
 
 def _stripped(column: "pd.Series[Any]") -> list[str]:
@@ -229,8 +289,9 @@ def _chosen(sheet: _Sheet, wanted: list[str]) -> dict[str, int]:
         raise ValueError(f"more than one {listed(repeated)}; expected a name of its own for each{also}")
     nameless = [place for place in places if not names[place]]
     if nameless:
-        others = leave_out([names[place] for place in places if names[place]])
-        raise ValueError(f"column {nameless[0] + 1} has no name; name it in the first line, or {others}")
+        kept = [name for place in places if (name := names[place])]
+        also = f", or {leave_out(kept)}" if kept else ""
+        raise ValueError(f"column {nameless[0] + 1} has no name; name it in the first line{also}")
     return {names[place]: place for place in places}
 
 

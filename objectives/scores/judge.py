@@ -85,6 +85,10 @@ class Judge:
         reference = replace(self._reference, held=real_rows(held))
         return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()})
 
+    def ranked(self) -> "Judge":
+        """Judge of the same rows by the scores that enter fit alone, for where only fit is asked."""
+        return Judge(self._reference, self.floors, {name: type(self._scores[name]) for name in self.ranking})
+
     def __call__(self, generated: ArrayLike) -> Verdict:
         """Verdict on draws `[draws, m, d]`; rows that are not finite give nan values and infinite fit, not an error.
 

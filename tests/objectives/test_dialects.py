@@ -282,6 +282,51 @@ def test_text_dates_signs_and_a_stranger(refused: Callable[..., str], read: Call
     np.testing.assert_array_equal(read(minus).rows, ROWS)
 
 
+def test_what_stands_beside_numbers_and_for_missing_ones(
+    refused: Callable[..., str], read: Callable[..., Content]
+) -> None:
+    for words, cells in (
+        ("units", [f"{row[0]} kg" for row in ROWS]),
+        ("parentheses", [f"({row[0]})" for row in ROWS]),
+        ("currency signs", [f"{row[0]} €" for row in ROWS]),
+    ):
+        line = refused(written([[cell, *row[1:]] for cell, row in zip(cells, ROWS, strict=True)]))
+        assert line == (
+            f"{words} in column a ({cells[0]!r} in row 1); write bare numbers, or keep the others with --columns b,c"
+        )
+    for mark in ("-", "?", "n.a.", "."):
+        rows = [[mark if place % 20 == 0 else row[0], *row[1:]] for place, row in enumerate(ROWS)]
+        assert "3 of 60 rows miss a value in column a" in refused(written(rows))
+        found = read(written(rows), drop_missing=True)
+        assert found.notes == (f"{mark!r} read as missing", "3 rows with missing values dropped")
+        np.testing.assert_array_equal(found.rows, ROWS[np.arange(60) % 20 > 0])
+        if "." not in mark:
+            np.testing.assert_array_equal(read(written(rows, ";", ","), drop_missing=True).rows, found.rows)
+
+
+def test_what_else_ends_in_csv(refused: Callable[..., str], read: Callable[..., Content]) -> None:
+    for text in (
+        "<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n",
+        '[{"a": 1, "b": 2},\n{"a": 3, "b": 4}]\n',
+    ):
+        assert refused(text) == "HTML or JSON, no CSV; expected a line of column names and rows of numbers"
+    markdown = "| a | b |\n|---|:---|\n" + "".join(f"| {one} | {other} |\n" for one, other, _ in ROWS)
+    assert read(markdown).columns == ("a", "b")
+    np.testing.assert_array_equal(read(markdown).rows, ROWS[:, :2])
+
+
+def test_a_row_that_is_short_or_long(refused: Callable[..., str]) -> None:
+    assert refused(written(ROWS).replace("c\n", "c\n1,2\n")) == "line 2 has 2 values, those below 3; mend it"
+    assert refused(written(ROWS) + "1,2,3,4\n") == "line 62 has 4 values, expected 3 as there are columns; mend it"
+    assert "line 1: 0,126 may be two values" in refused(written(ROWS[:, :1], decimal=",", head=""))
+    assert refused(written(ROWS[:, :1], decimal=",", head="a\n")).startswith("line 1 has 1 name and the rows below 2")
+
+
+def test_numbers_beyond_float64(refused: Callable[..., str]) -> None:
+    assert "divide a by 1e399" in refused(written([[f"{row[0]}e400", *row[1:]] for row in ROWS]))
+    assert "divide a by 1e-400" in refused(written([[f"{row[0]}e-400", *row[1:]] for row in ROWS]))
+
+
 def test_all_faults_come_in_one_line_whose_cure_works(
     refused: Callable[..., str], read: Callable[..., Content]
 ) -> None:

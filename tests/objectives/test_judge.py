@@ -233,6 +233,9 @@ def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
     judge = judge_for(problem, rows.train, rows.validation, 60, repeats=10)
     other = Judge(Reference.of(rows.train, rows.test, 0), judge.floors)
     drawn = np.random.default_rng(0).normal(size=(2, 60, 2))
+    fast = judge.on(rows.test).ranked()(drawn)
+    assert fast.fit == other(drawn).fit
+    assert set(fast.values) == set(judge.ranking) < set(other(drawn).values)
     assert judge.on(rows.test)(drawn) == other(drawn)
     assert judge.on(rows.validation)(drawn) == judge(drawn) != other(drawn)
     with pytest.raises(ValueError, match="expected a floor for 59 held rows"):

@@ -61,7 +61,7 @@ def test_some_columns_and_missing_values(ray_cluster: None, store_folder: Path, 
         store_folder,
     )
     for options, said in (
-        ((), "no numbers in column name ('setosa' in row 1); keep the others with --columns length (cm),width,petal"),
+        ((), "no numbers in column name ('setosa' in row 1); keep the others with --columns 'length (cm),width,petal'"),
         (("--columns", "width,petal"), "3 of 150 rows miss a value in column width"),
     ):
         code, _, err = genseek(*run, *options)
