@@ -86,7 +86,7 @@ def check(
 ) -> None:
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
     from search.cluster import room
-    from search.folder import could_write
+    from search.folder import could_write, leaving_nothing
     from search.preparation import check as check_study
     from search.preparation import problem_of, task_of, with_overrides
     from search.storage import Storage
@@ -99,7 +99,8 @@ def check(
     folder = store or Path("genseek-store")
     could_write(folder)
     check_tracking(tracking_uri)
-    trainers, warnings = room(loaded.budget, Storage.named(storage or str(folder)))
+    with leaving_nothing(storage or str(folder)):  # nodes of a cluster try to write there
+        trainers, warnings = room(loaded.budget, Storage.named(storage or str(folder)))
     pairs = [f"{model} with {objective}" for model, names in loaded.pairs().items() for objective in names]
     found = {
         "study": loaded.name,

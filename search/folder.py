@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from search.errors import InputError
@@ -34,3 +36,14 @@ def could_write(folder: Path) -> None:
     if why:
         said = "" if there == folder else f": {there}"
         raise InputError(f"store {folder}: can't write there ({why}{said})")
+
+
+@contextmanager
+def leaving_nothing(place: str) -> Iterator[None]:
+    """Remove, at the end, what has become of a path's folders that weren't there, if nothing is in them; of no URI."""
+    path = Path(place).absolute()
+    made = [] if "://" in place else [folder for folder in (path, *path.parents) if not folder.exists()]
+    yield
+    with suppress(OSError):
+        for folder in made:
+            folder.rmdir()

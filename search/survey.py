@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -92,7 +91,7 @@ def _versions() -> dict[str, str]:
 
 @contextmanager
 def marked(storage: Storage | None) -> Iterator[Storage | None]:
-    """A place in the storage where the driver has left a file, for as long as the context lasts; nothing of it stays.
+    """A place in the storage where the driver has left a file, for as long as the context lasts.
 
     Raises:
         InputError: it can't be written.
@@ -101,8 +100,6 @@ def marked(storage: Storage | None) -> Iterator[Storage | None]:
         yield None
         return
     place = storage.at(f"survey-{uuid.uuid4().hex}")
-    own = Path(storage.uri) if "://" not in storage.uri else None
-    made = [folder for folder in (own, *own.parents) if not folder.exists()] if own else []
     try:
         place.at("driver").write(b"")
         place.at("missing").read()  # which takes a right of its own in some object stores
@@ -113,8 +110,6 @@ def marked(storage: Storage | None) -> Iterator[Storage | None]:
     finally:
         with suppress(OSError):
             place.remove()
-            for folder in made:
-                folder.rmdir()
 
 
 def _silence(error: Exception) -> str:

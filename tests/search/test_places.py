@@ -25,7 +25,9 @@ from mlflow import MlflowClient
 
 from search import InputError, Store
 from search.embedded import relocate
+from search.folder import leaving_nothing
 from search.registry import register
+from search.storage import Storage
 
 NAMES = (" plain ", "50%41", "what?x=1#2", 'it\'s "so"', "数据 €")
 MORE = (
@@ -287,6 +289,15 @@ def test_check_makes_nothing(tmp_path: Path, genseek: Any, monkeypatch: pytest.M
     code, _, err = genseek("check", tiny_study, "--store", tmp_path / "file" / "store")
     assert code == 2
     assert f"store {tmp_path}/file/store: can't write there (Not a directory: {tmp_path}/file)" in err
+
+
+def test_what_a_check_of_nodes_writes_goes(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for place in ("there", "new/store"):
+        with leaving_nothing(str(tmp_path / place)):
+            Storage(str(tmp_path / place / "survey")).write(b"")
+            (tmp_path / place / "survey").unlink()
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
