@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from search.escapes import markdown_table
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -42,5 +44,4 @@ def cores() -> int:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown table."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return f"{markdown_table(heads, rows)}\n"

@@ -3,11 +3,13 @@
 import functools
 import inspect
 import re
+import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -60,7 +62,7 @@ def call(app: typer.Typer) -> int:
     choose("normal")
     try:
         _check_letters(sys.argv)
-        with warnings_shown():
+        with warnings_shown(), _hangups():
             return app(standalone_mode=False) or 0
     except InputError as error:
         said = str(error)
@@ -77,6 +79,19 @@ def call(app: typer.Typer) -> int:
         return 1
     tell(said)
     return 2
+
+
+@contextmanager
+def _hangups() -> Iterator[None]:
+    """Let a terminal that is closed end a command as Ctrl-C does, except where it shall go on, as nohup has it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        yield
+        return
+    old = signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, old)
 
 
 def _check_letters(words: Sequence[str]) -> None:

@@ -87,7 +87,7 @@ def alive(pid: int) -> bool:
     [
         (signal.SIGINT, False, 4, FINISHED),
         (signal.SIGINT, True, 100_000, REPORTED),
-        (signal.SIGHUP, False, 4, FINISHED),
+        (signal.SIGHUP, False, 100_000, REPORTED),
         (signal.SIGHUP, True, 100_000, REPORTED),
     ],
     ids=["the process, some trials done", "the terminal's group, none done", "hangup", "hangup of the group"],

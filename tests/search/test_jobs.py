@@ -114,7 +114,9 @@ def test_no_secret_goes_with_a_job(client: Client, tmp_path: Path, monkeypatch: 
 def test_a_search_runs_once_at_a_time(client: Client, tmp_path: Path) -> None:
     jobs = Jobs("http://head:8265")
     jobs.submit("first", ["run", "gaussian_2d"], tmp_path)
-    with pytest.raises(InputError, match=r"^search 'first' runs in the cluster already: genseek attach first$"):
+    with pytest.raises(
+        InputError, match=r"^search 'first' runs in the cluster already: genseek attach first --address .*"
+    ):
         jobs.submit("first", ["resume", "first"])
     assert jobs.stop(jobs.latest("first")).status == "STOPPED"
     jobs.submit("first", ["resume", "first"])

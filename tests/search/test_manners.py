@@ -21,10 +21,12 @@ from search import completion
 from search.cli import app
 from search.cli_manners import call, mannered
 from search.cli_output import Printer, json_alone, print_json
+from search.exporting import write_program
 from search.listings import LISTINGS
 from search.preparation import check as check_study
 from search.preparation import problem_of, task_of
 from search.study_file import load_study
+from search.verbosity import choose
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
 UNSET = ("MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI")
@@ -252,6 +254,22 @@ def test_a_disk_that_is_full_is_told(winner: Path) -> None:
         assert (code, err) == (2, "error: standard output: can't write there (No space left on device)\n")
         code, err = ended("sample", winner, "-n", 20000, stdout=full)
         assert (code, err) == (2, "error: standard output: can't write there (No space left on device)\n")
+
+
+def test_what_is_told_in_few_words_is_told_whole_if_asked(
+    winner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(generator: Any) -> Any:
+        raise RuntimeError("can't trace [this]\nand more of it")
+
+    monkeypatch.setattr("search.exporting.exported", refused)
+    said = "torch.export can't trace it (RuntimeError: can't trace [this])"
+    assert write_program(winner) == said
+    assert capsys.readouterr().err == ""
+    choose("verbose")
+    assert write_program(winner) == said
+    choose("normal")
+    assert "and more of it" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="session")

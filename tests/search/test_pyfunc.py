@@ -25,7 +25,7 @@ from models.generator import Generator
 from models.latents import sample_latents
 from search.packaging import package
 
-COLUMNS = ("open price", "Höhe €")
+COLUMNS = ("open price, $ [USD] <b>'\"", "收益率 Höhe €\n")
 ROOT = Path(__file__).resolve().parents[2]
 
 

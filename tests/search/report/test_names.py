@@ -30,6 +30,7 @@ from search import Store, score_tables
 from search.card import card
 from search.escapes import visible
 from search.packaging import package
+from search.planning import check_name, stem
 from search.plots import samples_beside
 from search.report.page import Page, rendered
 from search.report.writing import report
@@ -145,6 +146,39 @@ def test_check_knows_the_names(genseek: Any, tmp_path: Path) -> None:
     assert json.loads(out)["columns"] == list(KNOWN)
 
 
+@pytest.mark.parametrize(
+    "name", ["fir'st", 'fir"st', "fir\\", "fir\nst", "fir`st", "fir%", "fir;st", "", " ", "[red]", "收"]
+)
+def test_no_search_is_called_so(name: str, finished: Any, genseek: Any) -> None:
+    code, out, err = genseek("best", name, "--store", finished.folder)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: unknown search {name!r}; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mine", "mine"),
+        ("my study (2)", "my-study-2"),
+        ("收益率", "search"),
+        ("-x", "x"),
+        ("收益 $x 2024", "x-2024"),
+        ("y" * 300, "y" * 80),
+    ],
+)
+def test_searches_of_a_study_of_any_name(name: str, expected: str, contents: Any) -> None:
+    made = stem(replace(contents.study, name=name))
+    assert made == expected
+    assert check_name(f"{made}-1") == f"{made}-1"
+
+
+def words(line: str) -> list[str]:
+    """What genseek is given by a shell that a command line is pasted into."""
+    script = f"genseek() {{ printf '%s\\0' \"$@\"; }}; {line}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["收益率.csv", "it's $5 [a] & <b>.csv"])
 def test_a_whole_search(
@@ -165,13 +199,25 @@ def test_a_whole_search(
     registered = "收益率" if "收" in file else "it-s-5-a-b"
     assert f"registered: {registered} version 1" in out
     (line,) = [line for line in out.splitlines() if line.startswith("next: ")]
-    assert f"--store '{store}'" in line
+    export, ui = (words(cure) for cure in line.removeprefix("next:").split("    ")[1:])
+    assert ui == ["ui", "odd", "--store", str(store)]
+    monkeypatch.chdir(tmp_path)
+    assert genseek(*export)[0] == 0
+    assert (tmp_path / "DIR" / "model.json").exists()
+    code, _, err = genseek("run", "table", "--data", data, "--name", "odd", *where)
+    assert code == 2
+    again = words(err.strip().partition("go on with it: ")[2])
+    assert again == ["resume", "odd", "--store", str(store)]
+    assert genseek(*again)[0] == 0
     assert genseek("best", "odd", *where)[0] == 0
-    assert genseek("export", "odd", "--out", tmp_path / "out [x]", *where)[0] == 0
-    code, out, err = genseek("sample", tmp_path / "out [x]", "-n", 50, "--out", tmp_path / "made.csv")
+    code, out, err = genseek("export", "odd", "--out", "-out $[x]", *where)
     assert (code, err) == (0, "")
-    assert list(pd.read_csv(tmp_path / "made.csv").columns) == names
-    assert set(score_tables(str(data), str(tmp_path / "made.csv"))) >= {"ad", "fit"}
+    sample = words(out.splitlines()[-1].partition("next: ")[2])
+    assert sample == ["sample", "./-out $[x]", "-n", "1000", "--out", "rows.csv"]
+    code, out, err = genseek(*sample)
+    assert (code, err) == (0, "")
+    assert list(pd.read_csv("rows.csv").columns) == names
+    assert set(score_tables(str(data), "rows.csv")) >= {"ad", "fit"}
     uri = Store(store).uri
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", uri)
