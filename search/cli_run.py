@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from search import cli_ending
 from search.cli_output import aside, print_json, print_links, printer, results, store_of, tell
-from search.errors import InputError, public
+from search.errors import InputError, TrainingError, public
 from search.options import (
     Address,
     Columns,
@@ -179,7 +179,10 @@ def _searched(console: Console, plan: Any, where: str, as_json: bool) -> None:
 
     beside = aside(console)
     with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
-        result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
+        try:
+            result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
+        except TrainingError as error:
+            raise _mended(error, f"genseek resume {plan.name}{where}") from error
     for line in result.failures:
         beside.print(f"[yellow]warning:[/] {escape(line)}", highlight=False)
     if result.interrupted:
@@ -219,15 +222,23 @@ def _confirm(console: Console, plan: Any, board: Any, top: int, seeds: int, wher
 
     beside = aside(console)
     budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
+    again = f"genseek confirm {plan.name} --top {top} --seeds {seeds}{where}"
     with LiveTable(beside, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
-        finalists = confirm_search(plan, board, top, seeds, [live])
+        try:
+            finalists = confirm_search(plan, board, top, seeds, [live])
+        except TrainingError as error:
+            raise _mended(error, again) from error
     if not finalists:
-        again = f"genseek confirm {plan.name} --top {top} --seeds {seeds}{where}"
         _cut_off(console, f"[yellow]interrupted[/]; the finalists go on with: {again}")
         raise typer.Exit(130)
     beside.print()
     show_finalists(console, plan.name, finalists, board.references["test"])
     return finalists
+
+
+def _mended(error: TrainingError, again: str) -> TrainingError:
+    """The same error, with the command that goes on."""
+    return TrainingError(f"{error}; when that is mended, it goes on with: {again}")
 
 
 def _cut_off(console: Console, line: str) -> None:

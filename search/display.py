@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.budget import Budget
-from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
 from search.naming import short_name
 from search.tables import SHOWN, STYLES, fitting, scores_shown
 
@@ -65,6 +65,9 @@ class LiveTable:
             self._delayed = f"the store doesn't answer, results wait on disk: {event.error}" if event.error else ""
             if self._delayed and not self._live.console.is_terminal:  # where there is no live table to stand in
                 self._live.console.print(self._delayed, style="yellow", markup=False, highlight=False)
+        elif isinstance(event, Troubled):
+            line = f"warning: {event.trouble}"
+            self._live.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._done += event.time >= self._began

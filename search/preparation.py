@@ -1,17 +1,19 @@
 """Before a search starts: its problem, what all its trials share, and everything that can be wrong with them."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast, get_args
 
+import numpy as np
 import torch
 
 from models import MODELS, Shape
 from models.features import FEATURES
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
-from search.budget import Device
+from search.budget import Device, cores
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
 from search.draws import draws
@@ -19,11 +21,14 @@ from search.errors import InputError, unknown
 from search.goals import FACTS
 from search.keys import LISTED
 from search.keys import fuse as fused
+from search.pack import Pack
 from search.plugins import packed, source_of
 from search.schema import arguments_of
 from search.study import Study
 from search.task import Task
 from search.trial import Trial
+
+STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 
 
 def problem_of(study: Study) -> Problem:
@@ -96,6 +101,7 @@ def check(study: Study, task: Task) -> int:
             FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
             raise InputError(f"[training] features: {error}") from error
+    ends: defaultdict[tuple[str, str], list[Configuration]] = defaultdict(list)
     count = 0
     for configuration in corners(study):
         try:
@@ -103,11 +109,42 @@ def check(study: Study, task: Task) -> int:
             pack = trial.untrained()
             pack.advance()
             draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
+            ends[configuration.model, configuration.objective].append(configuration)
+            if len(ends[configuration.model, configuration.objective]) == 2:  # the lowest, and now the highest
+                _check_joining(task, *ends[configuration.model, configuration.objective])
         except ValueError as error:
             pair = f"[models.{configuration.model}] with [objectives.{configuration.objective}]"
             raise InputError(f"study {study.name}: {pair}: {error}") from error
         count += 1
     return count
+
+
+def _check_joining(task: Task, lowest: Configuration, highest: Configuration) -> None:
+    """Stack two trained networks, which shall be as they were, train them for a step, and take one out.
+
+    Raises:
+        ValueError: they can't be stacked, or are not the same when they are.
+    """
+    batch = lowest.training.batch  # those of another would train in a pack of their own
+    some = Rows(*(part[:batch] for part in (task.rows.train, task.rows.validation, task.rows.test)))
+    both = [lowest, replace(highest, training=replace(highest.training, batch=batch))]
+    trials = [Trial(configuration, replace(task, rows=some), seed=0) for configuration in both]
+    packs, features = [trial.untrained() for trial in trials], [trial.featured.features for trial in trials]
+    for pack in packs:
+        pack.advance()
+    count = len(packs[0].seeds)
+    alone = [draws(pack.averaged, [own] * count, 1, 2, pack.seeds) for pack, own in zip(packs, features, strict=True)]
+    try:
+        joined = Pack.join(packs)
+        stacked = draws(joined.averaged, [own for own in features for _ in range(count)], 1, 2, joined.seeds)
+        joined.advance()
+        joined.keep([len(joined.seeds) - 1]).advance()
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"two networks can't be stacked ({said.rstrip(': ')}); {STACKING}") from error
+    expected = np.concatenate(alone)
+    if not np.allclose(stacked, expected, 1e-2, 1e-2 * float(np.abs(expected).max()), equal_nan=True):
+        raise ValueError(f"a network gives other samples when it's stacked with another; {STACKING}")
 
 
 def corners(study: Study) -> Iterator[Configuration]:
@@ -163,9 +200,9 @@ def _batch(study: Study) -> int:
 def _check_resources(study: Study) -> None:
     if os.environ.get("RAY_ADDRESS"):
         return  # the cluster is asked when the search starts
-    cores, gpus, budget = os.cpu_count() or 1, torch.cuda.device_count(), study.budget
-    if budget.cpus > cores:
-        raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {cores} cores")
+    have, gpus, budget = cores(), torch.cuda.device_count(), study.budget
+    if budget.cpus > have:
+        raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {have} cores")
     if budget.device == "gpu" and budget.gpus > gpus:
         raise InputError(f"gpus = {budget.gpus:g}: one trainer wants more than this machine's {gpus} GPUs")
 
