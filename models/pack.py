@@ -1,7 +1,8 @@
 """The leading axis: select trials from a pack, and merge packs.
 
-Every tensor and every tuple that belongs to a module of this package starts with the pack's axis, so that two
-functions serve all of them. Hydro and HFTA stacked networks before (Wang et al. 2021, Horizontally Fused Training
+Every tensor of a module starts with the pack's axis, and so does every tuple that has one entry when a constructor has
+built a single network, so that two functions serve all modules. A tuple of another length is a constant, which the
+networks of a pack share. Hydro and HFTA stacked networks before (Wang et al. 2021, Horizontally Fused Training
 Arrays); here a single network is a pack of one, and there is no second code path.
 """
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
+CONSTANTS = "_constants"  # attribute of a module that was selected or merged: names of its tuples that aren't by trial
 
 
 class Ragged(nn.Module, ABC):
@@ -31,6 +33,7 @@ def keep(module: Module, trials: Sequence[int]) -> Module:
     for part in kept.modules():
         for name, tensor in _tensors(part):
             _replace(part, name, tensor.detach()[chosen])
+        setattr(part, CONSTANTS, _constants(part))
         for name, values in _tuples(part):
             setattr(part, name, tuple(values[trial] for trial in chosen))
     _settle(kept)
@@ -38,7 +41,11 @@ def keep(module: Module, trials: Sequence[int]) -> Module:
 
 
 def join(modules: Sequence[Module]) -> Module:
-    """New module with the trials of all `modules`, which must be of one class, padded to the widest of them."""
+    """New module with the trials of all `modules`, which must be of one class, padded to the widest of them.
+
+    Raises:
+        ValueError: they don't share a constant.
+    """
     sizes = [pack_size(module) for module in modules]
     joined: Module = _join(modules, sizes)
     _settle(joined)
@@ -79,7 +86,14 @@ def _join(modules: Sequence[Any], sizes: Sequence[int]) -> Any:
         ]
         widest = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
         _replace(joined, name, torch.cat([resized(tensor, (tensor.shape[0], *widest)) for tensor in tensors]))
-    for name, _ in _tuples(present[0]):
+    constants = frozenset[str]().union(*map(_constants, present))
+    for name in constants:
+        first, *others = (getattr(module, name) for module in present)
+        for other in others:
+            if other != first:
+                raise ValueError(f"{type(joined).__name__}.{name} is {first} of one network and {other} of another")
+    setattr(joined, CONSTANTS, constants)
+    for name, _ in _tuples(joined):
         setattr(joined, name, tuple(value for module in present for value in getattr(module, name)))
     children = [dict(module.named_children()) if module is not None else {} for module in modules]
     for name in dict.fromkeys(name for parts in children for name in parts):
@@ -104,7 +118,18 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _tuples(module: nn.Module) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    yield from [(name, value) for name, value in vars(module).items() if isinstance(value, tuple)]
+    """Tuples with one entry a trial."""
+    constants = _constants(module)
+    yield from [
+        (name, value) for name, value in vars(module).items() if isinstance(value, tuple) and name not in constants
+    ]
+
+
+def _constants(module: nn.Module) -> frozenset[str]:
+    """Names of the other tuples. Their length tells only while a module is a pack of one, so it is noted then."""
+    single = (name for name, value in vars(module).items() if isinstance(value, tuple) and len(value) != 1)
+    known: frozenset[str] | None = vars(module).get(CONSTANTS)
+    return frozenset(single) if known is None else known
 
 
 def _replace(module: nn.Module, name: str, value: Tensor) -> None:

@@ -1,9 +1,24 @@
 """How much a search may spend, and when its trials are judged."""
 
+import math
+import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "gpu"]
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time that a container may take in so many
+
+
+def cores() -> int:
+    """Cores of this machine that this process may use: a container or a batch system may give it but some."""
+    count = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no container, or no limit
+        quota, period = map(int, QUOTA.read_text().split())
+        count = min(count, max(1, math.floor(quota / period)))
+    return count
 
 
 @dataclass(frozen=True)

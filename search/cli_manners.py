@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from search.cli_output import Printer, json_alone, tell, warnings_shown
-from search.errors import InputError, unknown
+from search.errors import InputError, TrainingError, unknown
 from search.verbosity import choose, show_traceback, verbose
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the result only.")]
@@ -58,14 +58,15 @@ def mannered(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def call(app: typer.Typer) -> int:
-    """Run the command line; its exit code, 2 for a user's mistake and 1 for one of genseek's own."""
+    """Run the command line; its exit code: 2 for a user's mistake, 1 for one of genseek's or of what it trains."""
     choose("normal")
+    code = 2
     try:
         _check_letters(sys.argv)
         with warnings_shown(), _hangups():
             return app(standalone_mode=False) or 0
-    except InputError as error:
-        said = str(error)
+    except (InputError, TrainingError) as error:
+        said, code = str(error), 1 if isinstance(error, TrainingError) else 2
         show_traceback()
     except typer.TyperException as error:
         if not (said := _usage(error)):
@@ -78,7 +79,7 @@ def call(app: typer.Typer) -> int:
         tell(f"a bug of genseek: {_line(error)}; {_kept()}")
         return 1
     tell(said)
-    return 2
+    return code
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 
 from search import cli_ending
 from search.cli_output import Printer, aside, print_json, print_links, print_note, results, store_of, tell
-from search.errors import InputError, public
+from search.errors import InputError, TrainingError, public
 from search.escapes import command, counted
 from search.options import (
     Address,
@@ -181,12 +181,14 @@ def _searched(console: Printer, plan: Any, where: Sequence[object], as_json: boo
     from search.running import run_search
     from search.tables import show
 
-    beside = aside(console)
+    beside, again = aside(console), command("resume", plan.name, *where)
     with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
-        result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
+        try:
+            result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
+        except TrainingError as error:
+            raise _mended(error, again) from error
     for line in result.failures:
         beside.warn(line)
-    again = command("resume", plan.name, *where)
     if result.interrupted:
         _cut_off(console, f"; what was trained so far is recorded, and goes on with: {again}")
     show(console, result.board)
@@ -223,10 +225,13 @@ def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, wher
 
     beside = aside(console)
     budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
+    again = command("confirm", plan.name, "--top", top, "--seeds", seeds, *where)
     with LiveTable(beside, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
-        finalists = confirm_search(plan, board, top, seeds, [live])
+        try:
+            finalists = confirm_search(plan, board, top, seeds, [live])
+        except TrainingError as error:
+            raise _mended(error, again) from error
     if not finalists:
-        again = command("confirm", plan.name, "--top", top, "--seeds", seeds, *where)
         _cut_off(console, f"; the finalists go on with: {again}")
         raise typer.Exit(130)
     beside.print()
@@ -234,6 +239,11 @@ def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, wher
     if not any(each.verdict == "winner" for each in finalists):
         beside.warn("fresh networks of every finalist diverged, so none is confirmed; the winner is the search's own")
     return finalists
+
+
+def _mended(error: TrainingError, again: str) -> TrainingError:
+    """The same error, with the command that goes on."""
+    return TrainingError(f"{error}; when that is mended, it goes on with: {again}")
 
 
 def _cut_off(console: Printer, line: str) -> None:

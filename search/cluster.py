@@ -1,20 +1,22 @@
 """The Ray cluster that a search runs on: one of this machine alone, or one that RAY_ADDRESS names."""
 
+import io
 import logging
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import ray
 import torch
 from ray.exceptions import AuthenticationError, RayError
 
-from search.budget import Budget
+from search.budget import Budget, cores
 from search.errors import InputError
 from search.storage import Storage
 from search.survey import marked, nodes, survey
@@ -40,22 +42,42 @@ def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str
         InputError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
     """
     hush("ray.tune")  # a failing trial is told in one line at the end
-    if ray.is_initialized():
-        _check_room(budget)
-        yield []
-        return
-    address = os.environ.get("RAY_ADDRESS", "")
-    try:
-        _start(address)
-        _check_room(budget)
-        if address and address != "local":
-            yield survey(storage)
+    with redirect_stdout(cast(TextIO, _Sieve(sys.stdout))):
+        if ray.is_initialized():
+            _check_room(budget)
+            yield []
             return
-        with marked(storage):
-            pass  # it can be written
-        yield []
-    finally:
-        ray.shutdown()
+        address = os.environ.get("RAY_ADDRESS", "")
+        try:
+            _start(address)
+            _check_room(budget)
+            if address and address != "local":
+                yield survey(storage)
+                return
+            with marked(storage):
+                pass  # it can be written
+            yield []
+        finally:
+            with nullcontext() if verbose() else redirect_stdout(io.StringIO()):
+                ray.shutdown()  # which prints what it has held back
+
+
+class _Sieve:
+    """Standard output without what Ray's own threads print there, unless all is wanted.
+
+    Ray has no switch for its advice about processes that died, which would stand between results.
+    """
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._output, name)
+
+    def write(self, text: str) -> int:
+        """Print, or don't."""
+        silent = threading.current_thread().name.startswith("ray_") and not verbose()
+        return len(text) if silent else self._output.write(text)
 
 
 def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
@@ -65,7 +87,7 @@ def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
         InputError: as `cluster`.
     """
     if not os.environ.get("RAY_ADDRESS"):
-        return _held(budget, os.cpu_count() or 1, torch.cuda.device_count()), []
+        return _held(budget, cores(), torch.cuda.device_count()), []
     with cluster(budget, storage) as warnings:
         return slots(budget), warnings
 
@@ -135,7 +157,13 @@ def _start(address: str) -> None:
             f"--address http://HEAD:8265, or run it on one of the nodes with --address auto"
         )
     # Without an address Ray would join what runs on this machine.
-    local: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
+    local: dict[str, Any] = {
+        "address": "local",
+        "include_dashboard": False,
+        "object_store_memory": OBJECTS,
+        "num_cpus": cores(),
+    }
+    local["object_store_memory"] = OBJECTS
     host, _, port = address.rpartition(":")
     with _muted(), _undisturbed():
         try:

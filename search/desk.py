@@ -28,6 +28,10 @@ class Desk:
 
 
 def new_desk() -> Any:
-    """Handle of a desk on the driver's own node, which takes none of the cores that trainers count on."""
+    """Handle of a desk on the driver's own node, which takes none of the cores that trainers count on.
+
+    One that dies comes back empty; trainers wait there again, and the director misses the orders that were lost.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here).remote()
+    lasting = {"max_restarts": -1, "max_task_retries": -1}
+    return ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here, **lasting).remote()

@@ -12,8 +12,9 @@ from typing import Protocol, final
 
 from search.budget import Budget
 from search.configuration import Configuration
+from search.deaths import Death
 from search.errors import InputError
-from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained
+from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained, Troubled
 from search.fusing import Key, key_of
 from search.goals import Goals, Standing
 from search.orders import Assignment, Message, News, Orders
@@ -23,11 +24,19 @@ from search.trial import Report
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
 LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
+GUILTY = 3  # trials that must have killed trainers, and one of each model, to end a search where none has trained
+MOST_GUILTY = 6  # the same, whatever models are left
+MOST_DEAD = 5  # times that each trainer may die while no trial gets on or ends
+LATE = 60  # messages of a trainer after which orders that it doesn't know of are lost
+UNKNOWN = Death("an unknown error")
 
 
 @dataclass
 class _Open:
-    """A trial that has not ended: who trains it (nobody: ""), what it reported, and how many trainers it has lost."""
+    """A trial that has not ended: who trains it (nobody: ""), what it reported, and how many trainers it has lost.
+
+    `unheard` are messages of its trainer that don't know of it; `guilt` says how it kills trainers.
+    """
 
     configuration: Configuration
     trainer: str = ""
@@ -35,6 +44,8 @@ class _Open:
     facts: dict[str, float] = field(default_factory=dict)
     lost: int = 0
     begun: bool = False
+    unheard: int = 0
+    guilt: str = ""
 
 
 class Stopper(Protocol):
@@ -77,7 +88,10 @@ class Director:
         self._kinds: dict[str, frozenset[Key]] = {}
         self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
         self._asked, self._given_up = 0, False
-        self.error = ""  # that ended all trainers
+        self._trained, self._deaths = False, 0  # whether a trial has got on; deaths since one has, or has ended
+        self._cause = ""  # of the last death
+        self._troubles: set[str] = set()
+        self.error = ""  # that ends all trainers
         self.heard = False  # whether a trainer has ever spoken
         self.trainers = 1  # how many there are, or will soon be
 
@@ -120,30 +134,70 @@ class Director:
         self.heard = True
         for news in message.news:
             self._take(news, message.node)
+        if self._hopeless():
+            self.abandon(f"trainers keep dying of {self._cause}")
         self._kinds[message.trainer] = message.kinds
         self._seconds.update({(message.device, key): seconds for key, seconds in message.seconds.items()})
-        self._tell(Trained(message.trainer, message.networks, message.busy, time.time()))
         held = {number for number, trial in self._open.items() if trial.trainer == message.trainer}
+        for number in list(held):
+            trial = self._open[number]
+            trial.unheard = 0 if number in message.numbers else trial.unheard + 1
+            if trial.unheard > LATE:
+                held.remove(number)
+                trial.trainer, trial.unheard = "", 0
         room = message.room - len(held - message.numbers)  # some may still be on their way to it
         # No trainer takes more than its share: at the end of a search the others would have nothing left to do.
         room = min(room, math.ceil(self.left / self.trainers) - len(held))
-        return Orders(self._handed(message, held, room), sorted(message.numbers - held))
+        orders = Orders(self._handed(message, held, room), sorted(message.numbers - held))
+        if message.trouble and message.trouble not in self._troubles:
+            self._troubles.add(message.trouble)
+            self._tell(Troubled(message.trouble, time.time()))
+        self._tell(Trained(message.trainer, message.networks, message.busy, time.time()))
+        return orders
 
-    def lose(self, trainer: str, alone: bool = True) -> None:
+    def lose(self, trainer: str, alone: bool = True, death: Death = UNKNOWN) -> None:
         """Take in that a trainer is gone, `alone` or with its node: others go on with its trials."""
         self._kinds.pop(trainer, None)
+        self._deaths += alone
         for number, trial in list(self._open.items()):
             if trial.trainer == trainer:
-                trial.trainer, trial.lost = "", trial.lost + alone
+                trial.trainer, trial.unheard, trial.lost = "", 0, trial.lost + alone
+                if death.crashed:  # of its own doing: what it trained is trained alone from now on
+                    trial.lost = max(trial.lost, LOSSES - 1)
                 if trial.lost >= LOSSES:
-                    self._end(number, "failed", error=f"{trial.lost} trainers died while they trained it")
+                    self._accuse(number, f"its trainers died of {death.cause}")
+        self._cause = death.cause
+        if self._deaths >= MOST_DEAD * self.trainers or self._hopeless():
+            self.abandon(f"trainers keep dying of {self._cause}")
+
+    def unsent(self, trainer: str, orders: Orders) -> None:
+        """Take in that a trainer doesn't get its orders."""
+        for each in orders.begin:
+            if (trial := self._open.get(each.number)) is not None and trial.trainer == trainer:
+                trial.trainer = ""
+
+    def _accuse(self, number: int, guilt: str) -> None:
+        """End a trial that kills trainers; as long as none has trained, it may be no fault of this one."""
+        if self._trained:
+            self._end(number, "failed", error=guilt)
+        else:
+            self._open[number].guilt = guilt
+            self._deaths = 0
+
+    def _hopeless(self) -> bool:
+        """Whether all that was tried kills trainers."""
+        guilty = [trial for trial in self._open.values() if trial.guilt]
+        others = [trial for trial in self._open.values() if not trial.guilt]
+        models = {trial.configuration.model for trial in guilty}
+        more = self._asked < self._budget.trials and len(self._open) < self._ahead
+        untried = any(trial.configuration.model not in models for trial in others)
+        enough = len(guilty) >= MOST_GUILTY or (len(guilty) >= GUILTY and not untried)
+        return bool(guilty) and (enough or not (others or more))
 
     def abandon(self, error: str) -> None:
-        """End the search: there are no trainers, and new ones die of this error."""
-        self.error = error
-        for number in list(self._open):
-            self._end(number, "failed", error=f"no trainer is left: {error}")
-        self._given_up = True
+        """End the search, whose trainers die of this error; its trials may go on another time."""
+        self.error, self._given_up = error, True
+        self.close()
 
     def close(self) -> None:
         """End what is still open."""
@@ -160,10 +214,14 @@ class Director:
         if report.epoch <= trial.report.epoch:
             return  # it says again what it said before its trainer was lost
         trial.report, trial.facts, trial.lost = report, news.facts, 0
+        self._trained, self._deaths = True, 0
         self._tell(Reported(number, report, news.facts, time.time(), node))
         outcome = self._judged(number)
         if outcome is not None:
             self._end(number, outcome)
+        for other, guilty in list(self._open.items()):
+            if guilty.guilt:
+                self._end(other, "failed", error=guilty.guilt)
 
     def _judged(self, number: int) -> Outcome | None:
         """How a trial ends with its last report; None if it goes on."""
@@ -182,7 +240,7 @@ class Director:
         if any(self._open[number].lost > 1 for number in held):
             return []  # it shall be alone with what may be killing trainers
         waiting = self._waiting()
-        suspects = [number for number in waiting if self._open[number].lost > 1]
+        suspects = sorted((number for number in waiting if self._open[number].lost > 1), key=self._doubt)
         if suspects:
             chosen = suspects[:1] if not held and room > 0 else []
         else:
@@ -203,7 +261,15 @@ class Director:
             self._asked += 1
             self._open[number] = _Open(configuration)
             self._tell(Started(number, configuration, self._seeds[number], time.time()))
-        return [number for number, trial in self._open.items() if not trial.trainer]
+        return [number for number, trial in self._open.items() if not trial.trainer and not trial.guilt]
+
+    def _doubt(self, number: int) -> int:
+        """How many suspects of a suspect's model are tried or found guilty: rather another one is tried next."""
+        model = self._open[number].configuration.model
+        return sum(
+            trial.configuration.model == model and bool(trial.guilt or (trial.trainer and trial.lost > 1))
+            for trial in self._open.values()
+        )
 
     def _preference(self, number: int, message: Message, theirs: frozenset[Key]) -> tuple[bool, int]:
         key = key_of(self._open[number].configuration)
@@ -213,6 +279,7 @@ class Director:
         return slow, 0 if key in message.kinds else 1 if key not in theirs else 2
 
     def _end(self, number: int, outcome: Outcome, error: str = "") -> None:
+        self._deaths = 0
         checkpoint = self._storage.at(f"{number:05d}") if outcome == "finished" else None
         self._teach(number, outcome)
         self._tell(Ended(number, outcome, time.time(), checkpoint, error))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from search.budget import Budget
 from search.escapes import counted, shortened, visible
-from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
 from search.naming import short_name
 from search.tables import SHOWN, STYLES, Line, fitting, grid, scores_shown
 
@@ -65,6 +65,8 @@ class LiveTable:
             self._delayed = f"the store doesn't answer, results wait on disk: {event.error}" if event.error else ""
             if self._delayed and not self._console.is_terminal:  # where there is no live table to stand in
                 self._console.print(Text(visible(self._delayed), "yellow"), soft_wrap=True)
+        elif isinstance(event, Troubled):
+            self._console.print(Text(visible(f"warning: {event.trouble}"), "yellow"), soft_wrap=True)
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._done += event.time >= self._began

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from search import DEFAULTS
+from search.budget import cores
 from search.errors import InputError, public
 from search.folder import could_write
 from search.reaching import asked
@@ -84,7 +85,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = cores()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield Finding("cores", "ok", f"{usable} of {os.cpu_count()} may be used")
     small = memory < usable * TRAINER

@@ -9,6 +9,10 @@ class InputError(Exception):
     """A user's mistake; its message is one line, and the command line ends with exit code 2."""
 
 
+class TrainingError(Exception):
+    """What ends a search that nobody ended: its trainers die. One line; the command line ends with exit code 1."""
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Sentence that `name` isn't a known `what`, with the nearest valid name, or all of them if none is near."""
     names = list(known)

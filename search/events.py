@@ -64,5 +64,13 @@ class Delayed:
     time: float
 
 
-Event = Started | Reported | Ended | Trained | Delayed
+@dataclass(frozen=True)
+class Troubled:
+    """Something goes wrong that a user should know of, and the search goes on without it; told once."""
+
+    trouble: str
+    time: float
+
+
+Event = Started | Reported | Ended | Trained | Delayed | Troubled
 Listener = Callable[[Event], None]

@@ -17,7 +17,7 @@ from typing import IO, Any, Self, final
 
 from search.configuration import Configuration
 from search.errors import InputError
-from search.events import Delayed, Ended, Event, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.storage import Storage
 from search.trial import Report
 
@@ -72,7 +72,7 @@ class Journal:
         if isinstance(event, Trained):
             if self._decided:  # a trainer's message ends with this: before it gets its orders
                 self._settle()
-        elif not isinstance(event, Delayed):
+        elif not isinstance(event, Delayed | Troubled):
             self._append(_written(event))
             self._decided |= isinstance(event, Started | Ended)
 

@@ -8,7 +8,7 @@ from typing import Any
 from objectives import SCORES, Floor
 from search.configuration import Configuration
 from search.errors import InputError, unknown
-from search.events import Delayed, Ended, Event, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.front import front
 from search.goals import WORST, Goals, Standing
 
@@ -237,7 +237,7 @@ class Entries:
             Reported: self._reported,
             Ended: self._ended,
         }
-        if not isinstance(event, Trained | Delayed):
+        if not isinstance(event, Trained | Delayed | Troubled):
             kept[type(event)][event.trial] = event
 
     def finished(self) -> Iterable[Ended]:

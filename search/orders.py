@@ -42,7 +42,7 @@ class Message:
     Args:
         trainer: a name of its own, which a trainer that replaces it doesn't have.
         news: of its trials, in order.
-        numbers: of the trials that it has.
+        numbers: of the trials that it has, or has got orders to begin.
         kinds: of these.
         room: trials that it could take in besides them.
         networks: in training now.
@@ -50,6 +50,7 @@ class Message:
         device: that it trains on, "cpu" or "gpu".
         seconds: that a step has taken lately for each network, by kind.
         node: address of the node that it runs on.
+        trouble: what goes wrong there that a user should know of, if anything.
     """
 
     trainer: str
@@ -62,3 +63,4 @@ class Message:
     device: str = "cpu"
     seconds: dict[Key, float] = field(default_factory=dict)
     node: str = ""
+    trouble: str = ""

@@ -1,12 +1,14 @@
 """Before a search starts: its problem, what all its trials share, and everything that can be wrong with them."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models import MODELS, Shape
 from models.features import FEATURES
@@ -14,7 +16,7 @@ from models.noise import Noise
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
-from search.budget import Device
+from search.budget import Device, cores
 from search.cluster import check_places
 from search.configuration import Configuration, Training
 from search.domain import Choice, Fixed
@@ -29,6 +31,8 @@ from search.schema import arguments_of
 from search.study import Study
 from search.task import Task
 from search.trial import Trial
+
+STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 
 
 def problem_of(study: Study) -> Problem:
@@ -107,6 +111,7 @@ def check(study: Study, task: Task) -> int:
             raise InputError(f"[training] features: {error}") from error
     from threadpoolctl import threadpool_limits
 
+    ends: defaultdict[tuple[str, str], list[Configuration]] = defaultdict(list)
     count = 0
     for configuration in corners(study):
         pair = f"study {study.name}: [models.{configuration.model}] with [objectives.{configuration.objective}]"
@@ -117,6 +122,10 @@ def check(study: Study, task: Task) -> int:
                 pack = trial.untrained()
                 _check_step(pack, len(task.columns))
                 draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
+                alike = ends[configuration.model, configuration.objective]
+                alike.append(configuration)
+                if len(alike) == 2:  # the lowest, and now the highest
+                    _check_joining(task, *alike)
         except ValueError as error:
             raise InputError(f"{pair}: {error}") from error
         count += 1
@@ -144,12 +153,43 @@ def _check_step(pack: Pack, columns: int) -> None:
         if not any(gradient.any() for gradient in gradients):
             raise ValueError("the network learns nothing: no gradient reaches any of its parameters")
     pack.advance()
-    with torch.no_grad():
-        sample = pack.averaged.sample(Noise(pack.seeds, 2, pack.device))
+    sample = _sampled(pack)
     if sample.shape != (count, 2, columns):
         raise ValueError(
             f"a sample of 2 rows of {count} networks has shape {list(sample.shape)}, expected {[count, 2, columns]}"
         )
+
+
+def _sampled(pack: Pack) -> Tensor:
+    """Two rows of every network, `[pack, 2, features]`, in feature units."""
+    with torch.no_grad():
+        return pack.averaged.sample(Noise(pack.seeds, 2, pack.device))
+
+
+def _check_joining(task: Task, lowest: Configuration, highest: Configuration) -> None:
+    """Stack two trained networks, which shall be as they were, train them for a step, and take one out.
+
+    Raises:
+        ValueError: they can't be stacked, or are not the same when they are.
+    """
+    batch = lowest.training.batch  # those of another would train in a pack of their own
+    some = Rows(*(part[:batch] for part in (task.rows.train, task.rows.validation, task.rows.test)))
+    both = [lowest, replace(highest, training=replace(highest.training, batch=batch))]
+    trials = [Trial(configuration, replace(task, rows=some), seed=0) for configuration in both]
+    packs = [trial.untrained() for trial in trials]
+    for pack in packs:
+        pack.advance()
+    expected = torch.cat([_sampled(pack) for pack in packs])
+    try:
+        joined = Pack.join(packs)
+        stacked = _sampled(joined)
+        joined.advance()
+        joined.keep([len(joined.seeds) - 1]).advance()
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"two networks can't be stacked ({said.rstrip(': ')}); {STACKING}") from error
+    if not torch.allclose(stacked, expected, 1e-2, 1e-2 * float(expected.abs().max()), equal_nan=True):
+        raise ValueError(f"a network gives other samples when it's stacked with another; {STACKING}")
 
 
 def corners(study: Study) -> Iterator[Configuration]:
@@ -206,9 +246,9 @@ def _check_resources(study: Study) -> None:
     if os.environ.get("RAY_ADDRESS"):
         return  # the cluster is asked when the search starts
     check_places()
-    cores, gpus, budget = os.cpu_count() or 1, torch.cuda.device_count(), study.budget
-    if budget.cpus > cores:
-        raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {cores} cores")
+    have, gpus, budget = cores(), torch.cuda.device_count(), study.budget
+    if budget.cpus > have:
+        raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {have} cores")
     if budget.device == "gpu" and budget.gpus > gpus:
         raise InputError(f"gpus = {budget.gpus:g}: one trainer wants more than this machine's {gpus} GPUs")
 

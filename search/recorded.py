@@ -15,6 +15,7 @@ from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
 from search.study_json import goals_from
 
 OUTCOME, RUNNING = "genseek.outcome", "running"  # tag of a trial's state, and what it is before it has ended
+ERROR = "genseek.error"  # tag: of a trial that failed, and of a search whose trainers kept dying
 MISSING = "genseek.missing"  # tag of a trial: what of it the store didn't take, though it answered
 WINNER = "genseek.winner"  # tag: of a search, its winner's run; of a trial, whether it is that
 DESCRIPTION = "mlflow.note.content"  # tag that MLflow's UI shows as a run's description

@@ -13,9 +13,9 @@ from typing import Any, final
 
 from search.axes import Axes, asymmetry
 from search.data_set import DataSet
-from search.events import Delayed, Ended, Event, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.naming import short_name
-from search.recorded import MISSING, OUTCOME, RUNNING
+from search.recorded import ERROR, MISSING, OUTCOME, RUNNING
 from search.storage import Storage
 from search.store import Store
 from search.tracking import refused
@@ -76,7 +76,7 @@ class Recorder:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Trained | Delayed) and not self._known.get(event.trial, ("", False))[1]:
+        if not isinstance(event, Trained | Delayed | Troubled) and not self._known.get(event.trial, ("", False))[1]:
             self._queue.put(event)
 
     def close(self) -> str:
@@ -225,7 +225,7 @@ class Recorder:
 
     def _end(self, event: Ended) -> None:
         trial = event.trial
-        error = {"genseek.error": event.error[-4000:]} if event.error else {}
+        error = {ERROR: event.error[-4000:]} if event.error else {}
         nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.get(trial, ()))))
         self._log(trial, {OUTCOME: event.outcome, "genseek.node": nodes} | error)
         if event.checkpoint is not None:

@@ -15,7 +15,7 @@ from search.announcing import announce
 from search.axes import Axes
 from search.concluding import conclude, references, tests
 from search.data_set import DataSet
-from search.errors import InputError
+from search.errors import InputError, TrainingError
 from search.events import Delayed, Ended, Event, Listener
 from search.exporting import versions
 from search.journal import JOURNAL, Journal, told
@@ -23,7 +23,7 @@ from search.keys import FUSE, LEARNING
 from search.leaderboard import Entries, Leaderboard
 from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
-from search.recorded import TRIALS
+from search.recorded import ERROR, TRIALS
 from search.recorder import Recorder
 from search.storage import Storage
 from search.study import Study
@@ -51,6 +51,7 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
 
     Raises:
         InputError: the cluster or the store can't do what was asked.
+        TrainingError: its trainers keep dying; it can go on when that is mended.
     """
     with Journal(plan.folder / JOURNAL) as journal:
         return _run(plan, journal, listeners)
@@ -107,6 +108,8 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     except BaseException as error:
         recorder.close()
         with suppress(InputError):
+            if isinstance(error, TrainingError):
+                store.log(parent, tags={ERROR: str(error)})
             store.end(parent, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed", time.time())
         if isinstance(error, OSError):
             raise InputError(f"store {store.folder}: {error.strerror or error}") from error

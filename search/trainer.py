@@ -16,6 +16,7 @@ from search.group import Group
 from search.trial import Report, Trial
 
 SPLIT = 8  # groups of one kind
+NEVER = 2**31  # epoch that no trial reaches
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
@@ -96,7 +97,12 @@ class Trainer:
 
     def checkpoints(self) -> dict[int, Checkpoint]:
         """Checkpoint of every trial in training; it goes on from there if its group fails."""
-        fresh = {self._number(trial): Checkpoint.of(group, trial) for group in self._groups for trial in group.trials}
+        fresh = {}
+        for trial, own in [(trial, group) for group in self._groups for trial in group.trials]:
+            try:
+                fresh[self._number(trial)] = Checkpoint.of(own, trial)
+            except Exception as error:  # it has the one before, or none, and others have theirs
+                traceback.print_exception(error)
         self._saved.update(fresh)
         return fresh
 
@@ -115,14 +121,37 @@ class Trainer:
             self._fail(trials[0], error)
             return
         half = (len(trials) + 1) // 2
-        if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        if _out_of_memory(error):
             self._limits[key_of(trials[0].configuration)] = half
         else:
             self._apart.update((self._number(trial), group.epoch(trial) + 1) for trial in trials)
-        for some in (trials[:half], trials[half:]):
-            begun = [own for trial in some if (own := self._begun(trial)) is not None]
-            if begun:
-                self._groups.append(Group.join(begun))
+        self._restart(trials[:half])
+        self._restart(trials[half:])
+
+    def _restart(self, trials: Sequence[Trial]) -> None:
+        """Let trials go on together from their checkpoints."""
+        begun = [own for trial in trials if (own := self._begun(trial)) is not None]
+        if begun:
+            self._groups += self._joined(begun)
+
+    def _joined(self, groups: Sequence[Group]) -> list[Group]:
+        """Groups as one; those that can't be joined to the first are left as they are, and that is remembered."""
+        try:
+            return [Group.join(groups)]
+        except Exception as error:  # whatever a model of a user's own, or a full memory, may raise
+            traceback.print_exception(error)
+            count = sum(len(group.trials) for group in groups)
+            if _out_of_memory(error):
+                self._limits[_key(groups[0])] = (count + 1) // 2
+                return list(groups)
+            if len(groups) > 2:
+                joined, rest = groups[0], list[Group]()
+                for group in groups[1:]:
+                    joined, *left = self._joined([joined, group])
+                    rest += left
+                return [joined, *rest]
+            self._apart.update((self._number(trial), NEVER) for trial in groups[1].trials)
+            return list(groups)
 
     def _fail(self, trial: Trial, error: Exception) -> None:
         number = self._number(trial)
@@ -170,12 +199,18 @@ class Trainer:
             room, joining = self._room(group), []
             for other in sorted(self._groups, key=lambda other: len(other.trials)):
                 alike = other is not group and _key(other) == _key(group) and not self._kept_apart(other)
-                if alike and len(other.trials) <= room and self._fusing.worth(group, other):
+                if alike and len(other.trials) <= room and self._worth(group, other):
                     room -= len(other.trials)
                     joining.append(other)
             if joining:
                 self._groups = [each for each in self._groups if each is not group and each not in joining]
-                self._groups.append(Group.join([group, *joining]))
+                self._groups += self._joined([group, *joining])
+
+    def _worth(self, group: Group, other: Group) -> bool:
+        try:
+            return self._fusing.worth(group, other)
+        except ValueError:  # tensors of another number of axes: trying to join them tells
+            return True
 
     def _room(self, group: Group) -> int:
         if self._kept_apart(group):
@@ -193,8 +228,17 @@ class Trainer:
 
     def _leave(self, gone: Sequence[Trial]) -> None:
         self._waiting = [trial for trial in self._waiting if trial not in gone]
-        staying = [(group, [trial for trial in group.trials if trial not in gone]) for group in self._groups]
-        self._groups = [group.keep(trials) for group, trials in staying if trials]
+        for group in list(self._groups):
+            staying = [trial for trial in group.trials if trial not in gone]
+            if len(staying) == len(group.trials):
+                continue
+            self._groups.remove(group)
+            try:
+                self._groups += [group.keep(staying)] if staying else []
+            except Exception as error:
+                traceback.print_exception(error)
+                for trial in staying:
+                    self._restart([trial])
 
     def _forget(self, number: int) -> None:
         known: tuple[dict[int, Any], ...] = (self._trials, self._saved, self._apart)
@@ -203,6 +247,10 @@ class Trainer:
 
     def _number(self, trial: Trial) -> int:
         return next(number for number, own in self._trials.items() if own is trial)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _key(group: Group) -> Key:

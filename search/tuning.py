@@ -15,15 +15,19 @@ from typing import Any, cast
 
 import ray
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.budget import Budget
 from search.cluster import cluster, slots
+from search.deaths import Death, death_of, read_words
 from search.desk import new_desk
 from search.director import Director
-from search.errors import InputError
+from search.errors import TrainingError
 from search.events import Event, Listener
 from search.halving import Halving
+from search.orders import Orders
 from search.proposer import Proposer
 from search.storage import Storage
 from search.survey import nodes
@@ -31,7 +35,8 @@ from search.task import Task
 from search.worker import TuneTrainer
 
 RESTARTS = 3  # of one trainer
-MOST_DEAD = 3  # trainers that may die for good before a search gives up
+MUTE = 4  # trainers in a row that may die before they speak
+ASKED = 10.0  # seconds that a node may take to say how a trainer died
 POLL = 1.0  # seconds between looks at what the cluster has
 
 
@@ -84,7 +89,8 @@ class _Post(tune.Callback):
     def __init__(self, director: Director, desk: Any) -> None:
         self._director, self._desk = director, desk
         self._names: dict[str, tuple[str, str]] = {}  # trainer and node of each of Tune's trials
-        self._dead = 0
+        self._mute = 0
+        self._sent: dict[Any, tuple[str, Orders]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -92,48 +98,75 @@ class _Post(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        message, self._dead = result["message"], 0
+        message, self._mute = result["message"], 0
         now = (message.trainer, message.node)
         if self._names.get(trial.trial_id, now) != now:
             self._lose(trial)
         self._names[trial.trial_id] = now
+        self._check_sent()
         orders = self._director.hear(message)
         if orders.begin or orders.stop:
-            self._desk.put.remote(message.trainer, pickle.dumps(orders))
+            sent = self._desk.put.remote(message.trainer, pickle.dumps(orders))
+            self._sent[sent] = message.trainer, orders
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._lose(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._lose(trial)
-        self._dead += 1
-        if self._dead >= MOST_DEAD or not self._director.heard:
-            self._director.abandon(_error_of(trial))
 
     def _lose(self, trial: Any) -> None:
-        name, node = self._names.pop(trial.trial_id, ("", ""))
+        death, (name, node) = death_of(_said(trial), _left), self._names.pop(trial.trial_id, ("", ""))
         if name:
-            self._director.lose(name, node in [each["NodeManagerAddress"] for each in nodes()])
+            self._director.lose(name, node in [each["NodeManagerAddress"] for each in nodes()], death)
+            return
+        self._mute += 1
+        if self._mute >= MUTE:
+            self._director.abandon(death.cause)
+
+    def _check_sent(self) -> None:
+        """Let the director know of orders that could not be left at the desk."""
+        done, _ = ray.wait([*self._sent], num_returns=len(self._sent), timeout=0) if self._sent else ([], [])
+        for sent in done:
+            trainer, orders = self._sent.pop(sent)
+            try:
+                ray.get(sent)
+            except RayError:
+                self._director.unsent(trainer, orders)
 
 
-def _error_of(trial: Any) -> str:
-    """What a worker raised: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
+def _said(trial: Any) -> str:
+    """What ended a trainer: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
     path = trial.error_file
-    return (Path(path).read_text().strip() if path and Path(path).exists() else "") or "unknown error"
+    return Path(path).read_text() if path and Path(path).exists() else ""
+
+
+def _left(address: str, pid: int) -> Death | None:
+    """What a process of a node has left: read there."""
+    if address == ray.util.get_node_ip_address():  # type: ignore[no-untyped-call]
+        return read_words(pid)
+    there = next((each["NodeID"] for each in nodes() if each["NodeManagerAddress"] == address), None)
+    if there is None:
+        return Death("the end of its node")
+    strategy = NodeAffinitySchedulingStrategy(there, soft=False)
+    asked = ray.remote(read_words).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(pid)
+    try:
+        return ray.get(asked, timeout=ASKED)
+    except RayError:
+        return None
 
 
 class _Interrupt(tune.Stopper):
     """Ends it all when every trial has ended, or Ctrl-C, SIGTERM or SIGHUP was noticed; a second ends the process."""
 
-    def __init__(self) -> None:
-        self.noticed = False
-        self.director: Director | None = None
+    def __init__(self, director: Director) -> None:
+        self._director, self.noticed = director, False
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self.noticed or (self.director is not None and self.director.done)
+        return self.noticed or self._director.done
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -172,14 +205,14 @@ def tune_trials(
 
     Raises:
         InputError: the cluster can't give what one trainer takes, or the study has changed.
+        TrainingError: trainers die whatever they train, or before they can.
     """
     storage, halving = storage or Storage(str(folder.resolve())), Halving(budget, len(task.goals.rank))
     director = Director(proposer, budget, seeds, storage, ahead or budget.trials, listeners, halving, task.goals)
     director.recall(past)
     if director.done:
         return True
-    interrupt = _Interrupt()
-    interrupt.director = director
+    interrupt = _Interrupt(director)
     with _signals(interrupt), cluster(budget, storage):
         desk = new_desk()
         shared = {
@@ -211,8 +244,8 @@ def tune_trials(
             tuner.fit()
         ray.kill(desk)
         director.close()
-        if director.error and not director.heard:
-            raise InputError(f"no trainer can start: {director.error.splitlines()[-1]}")
+        if director.error:
+            raise TrainingError(director.error if director.heard else f"no trainer can start: {director.error}")
         return not interrupt.noticed
 
 

@@ -1,12 +1,13 @@
 """A trainer in a Ray worker: one long-lived trial of Tune, which trains many of ours."""
 
+import os
 import pickle
 import threading
 import time
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -14,6 +15,7 @@ import torch
 from ray import tune
 
 from search.checkpoint import Checkpoint, save_best
+from search.deaths import leave_words, words_of
 from search.fusing import Fusing, Key, Machine, key_of
 from search.orders import Message, News, Orders
 from search.storage import Storage
@@ -56,9 +58,10 @@ class TuneTrainer(tune.Trainable):
         self._news: list[News] = []
         self._changed = threading.Condition()
         self._room, self._networks, self._busy = 0, 0, 0.0
+        self._coming: frozenset[int] = frozenset()  # trials that it has got orders to begin
         self._kinds: dict[int, Key] = {}
         self._paces: dict[Key, float] = {}
-        self._spoken, self._said_room, self._error = 0.0, 0, ""
+        self._spoken, self._said_room, self._error, self._trouble = 0.0, 0, "", ""
         for work in (self._listen, self._train):
             threading.Thread(target=work, daemon=True).start()
 
@@ -72,20 +75,26 @@ class TuneTrainer(tune.Trainable):
                 raise RuntimeError(self._error)
             news, self._news = self._news, []
             self._spoken, self._said_room = time.monotonic(), self._room
-            numbers, kinds = frozenset(self._kinds), frozenset(self._kinds.values())
+            numbers, kinds = self._coming | set(self._kinds), frozenset(self._kinds.values())
+            room = self._room - len(self._coming - set(self._kinds))
             message = Message(
                 self._name,
                 news,
                 numbers,
                 kinds,
-                self._room,
+                room,
                 self._networks,
                 self._busy,
                 self._kind,
                 self._paces,
                 self._node,
+                self._trouble,
             )
         return {"message": message}
+
+    def cleanup(self) -> None:
+        """Take away what only a death would need."""
+        words_of(os.getpid()).unlink(missing_ok=True)
 
     def _listen(self) -> None:
         with self._telling():
@@ -93,10 +102,12 @@ class TuneTrainer(tune.Trainable):
                 orders = pickle.loads(ray.get(self._desk.take.remote(self._name)))
                 with self._changed:
                     self._orders.append(orders)
+                    self._coming |= {each.number for each in orders.begin}
                     self._changed.notify_all()
 
     def _train(self) -> None:
         with self._telling():
+            leave_words()
             torch.set_num_threads(self._cpus)  # it counts for the thread that calls it
             self._serve(Trainer(Fusing(Machine.measured(self._device), self._most)))
 
@@ -134,6 +145,7 @@ class TuneTrainer(tune.Trainable):
                 self._room, self._networks, self._busy = trainer.room, trainer.training, (self._busy + share) / 2
                 self._paces = trainer.seconds_a_network()
                 self._kinds = {number: key_of(trial.configuration) for number, trial in trainer.trials.items()}
+                self._coming = frozenset(each.number for order in self._orders for each in order.begin)
                 self._changed.notify_all()
 
     def _obey(self, trainer: Trainer, orders: Orders) -> list[News]:
@@ -141,6 +153,8 @@ class TuneTrainer(tune.Trainable):
         trainer.remove(orders.stop)
         news = []
         for each in orders.begin:
+            if each.number in trainer.trials:
+                continue  # orders that seemed lost came after all
             try:
                 trial = Trial(each.configuration, self._task, each.seed, self._device)
                 checkpoint = self._left(each.number) if each.begun else None
@@ -174,13 +188,23 @@ class TuneTrainer(tune.Trainable):
                 return ""
             except OSError as error:
                 said = f"its checkpoint can't be kept: {error.strerror or error}"
+            except Exception as error:  # tensors or arguments of a plug-in that can't be written
+                traceback.print_exc()
+                return f"its checkpoint can't be kept: {type(error).__name__}: {' '.join(str(error).split())}"
             time.sleep(pause)
         return said
 
     def _save(self, checkpoints: Mapping[int, Checkpoint]) -> None:
         for number, checkpoint in checkpoints.items():
-            with suppress(Exception):  # a trial without one begins anew where its trainer dies
+            try:
                 checkpoint.save(self._state(number))
+            except Exception as error:  # a trial without one begins anew where its trainer dies
+                traceback.print_exc()
+                said = " ".join(str(error).split()) or type(error).__name__
+                with self._changed:
+                    self._trouble = (
+                        f"trials in training leave no checkpoints, and begin anew if their trainer dies: {said}"
+                    )
 
     def _left(self, number: int) -> Checkpoint | None:
         """What another trainer left of a trial; None where it can't be read, and the trial begins anew."""

@@ -41,6 +41,33 @@ def test_buffers_parameters_and_tuples_follow_their_trial() -> None:
     assert set(chosen.state_dict()) == {"weight", "rate"}
 
 
+class Constant(Labelled):
+    """A module with tuples that are the same for all trials."""
+
+    def __init__(self, value: float, kernel: tuple[int, ...] = (3, 3)) -> None:
+        super().__init__(value)
+        self.kernel, self.none = kernel, ()
+
+
+def test_a_tuple_that_is_not_by_trial_stays_as_it_is() -> None:
+    pack = join([join([Constant(0.0), Constant(1.0)]), Constant(2.0)])
+    for each in (
+        pack,
+        keep(pack, [1, 0]),
+        keep(keep(pack, [2, 1]), [0]),
+        keep(Constant(5.0), [0, 0]),
+        join([pack, pack]),
+    ):
+        assert (each.kernel, each.none) == ((3, 3), ())
+    assert keep(pack, [2, 0]).names == ("trial 2.0", "trial 0.0")
+
+
+@pytest.mark.parametrize("other", [(3, 5), (3,), (3, 3, 3)])
+def test_a_constant_that_networks_do_not_share_keeps_them_apart(other: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^Constant\.kernel is \(3, 3\) of one network and \(3,.*\) of another$"):
+        join([Constant(0.0), Constant(1.0), Constant(2.0, other)])
+
+
 def test_pack_size() -> None:
     assert pack_size(mlp(1)) == 1
     assert pack_size(join([join([mlp(1), mlp(2)]), mlp(3)])) == 3

@@ -69,7 +69,7 @@ def test_a_head_without_cores_says_how_a_cluster_grows(with_nodes: Any) -> None:
 
 
 def test_room_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("search.cluster.os.cpu_count", lambda: 6)
+    monkeypatch.setattr("search.cluster.cores", lambda: 6)
     monkeypatch.setattr("search.cluster.torch.cuda.device_count", lambda: 0)
     assert room(Budget(cpus=2), Storage(str(tmp_path))) == ({"gpu": 0, "cpu": 3}, [])
 

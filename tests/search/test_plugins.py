@@ -401,9 +401,9 @@ MINE = "MODELS = {'mine': Mine}"
         ),
         (
             "SCORES = {'a/b [%]': dict}",
-            r"score 'a/b \[%\]': expected a name of at most 60 letters, digits, '_', '-' and",
+            r"score 'a/b \[%\]': expected a name of up to 60 letters, digits, '.', '_' and",
         ),
-        ("SCORES = {'x' * 61: dict}", r"expected a name of at most 60 letters"),
+        ("SCORES = {'x' * 61: dict}", r"expected a name of up to 60 letters"),
         (HEAD.replace("ARGUMENTS", "width=3") + MINE, "model 'mine': an argument has no known type"),
         (HEAD.replace("ARGUMENTS", "width: int") + MINE, "model 'mine': width has no default"),
         (HEAD.replace("ARGUMENTS", "width: tuple = ()") + MINE, "width must be a bool, int, float or Literal, not"),

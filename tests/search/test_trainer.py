@@ -10,6 +10,7 @@ from torch import Tensor
 from objectives import OBJECTIVES
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward
+from search.checkpoint import Checkpoint
 from search.configuration import Configuration, Training
 from search.fusing import MOST, UNMEASURED, Fusing, Machine
 from search.group import Group
@@ -21,7 +22,6 @@ NEVER = 10**6
 ADVANCE = Group.advance
 
 
-@final
 class Touchy(Objective[Pushforward]):
     """Squared distance of pairs, which raises at one step of training, or when the pack is larger than memory."""
 
@@ -431,3 +431,111 @@ def test_a_checkpoint_of_something_else_ends_its_trial_alone(watched: Made, task
     watch.finish()
     assert list(watch.errors) == [1]
     assert len(watch.reports[0]) == 6
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Makes memory too small for groups of more than so many trials while they are stacked; the sizes tried."""
+    join = Group.join
+
+    def make(most: int, error: Exception) -> list[int]:
+        tried: list[int] = []
+
+        def stacked(groups: Sequence[Group]) -> Group:
+            count = sum(len(group.trials) for group in groups)
+            if len(groups) > 1:
+                tried.append(count)
+                if count > most:
+                    raise error
+            return join(groups)
+
+        monkeypatch.setattr(Group, "join", staticmethod(stacked))
+        return tried
+
+    return make
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")])
+def test_out_of_memory_while_stacking_halves_and_goes_on(
+    error: Exception, narrow: Any, watched: Made, task: Any, assert_alike: Any
+) -> None:
+    tried = narrow(2, error)
+    watch = watched(16)
+    trials = added(watch, task, [configuration(4 + n) for n in range(8)])
+    watch.finish()
+    assert watch.errors == {}
+    for number, trial in enumerate(trials):
+        assert_alike(watch.reports[number], alone(trial))
+    assert max(max(sizes) for sizes in watch.sizes()) == 2
+    assert sum(count > 2 for count in tried) <= 3  # it remembers
+
+
+@final
+class Stubborn(Touchy):
+    """An objective whose tensors join those of others only where they have as many axes."""
+
+    def __init__(self, rows: Tensor, seed: int, *, axes: int = 1, fatal: int = NEVER) -> None:
+        super().__init__(rows, seed, fatal=fatal)
+        self.register_buffer("odd", torch.zeros([1] * axes))
+
+
+def test_tensors_that_do_not_join_harm_no_other_trial(watched: Made, make_task: Any, assert_alike: Any) -> None:
+    watch = watched(8)
+    task = make_task(range(1, 7), objectives={"stubborn": Stubborn})
+    odd = [configuration(4 + n, "stubborn", axes=3 if n in (1, 4) else 1) for n in range(6)]
+    trials = added(watch, task, odd)
+    watch.finish()
+    assert watch.errors == {}
+    for number, trial in enumerate(trials):
+        assert_alike(watch.reports[number], alone(trial))
+    assert max(max(sizes) for sizes in watch.sizes()) >= 4  # the others train stacked
+
+
+def test_where_halves_do_not_join_each_trial_goes_on(narrow: Any, watched: Made, task: Any, assert_alike: Any) -> None:
+    watch = watched(8)
+    trials = added(watch, task, [*[configuration(4 + n) for n in range(4)], configuration(9, fatal=STEPS * 2 + 1)])
+    watch.advance(2)
+    narrow(1, ValueError("these shapes don't fit"))
+    watch.finish()
+    assert set(watch.errors) == {4}
+    for number, trial in enumerate(trials[:4]):
+        assert_alike(watch.reports[number], alone(trial))
+
+
+@pytest.mark.parametrize("gone", [[0], [0, 1, 2]])
+def test_where_a_trial_cannot_be_taken_out_the_others_go_on(
+    gone: list[int], watched: Made, task: Any, assert_alike: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(group: Group, trials: Sequence[Trial]) -> Group:
+        if list(trials) == group.trials:
+            return group
+        raise MemoryError
+
+    watch = watched(8)
+    trials = added(watch, task, [configuration(4 + n) for n in range(4)])
+    watch.advance()
+    with monkeypatch.context() as patch:
+        patch.setattr(Group, "keep", full)
+        assert watch.trainer.checkpoints() == {}  # which takes each trial out
+        watch.trainer.remove(gone)
+    watch.finish()
+    assert watch.errors == {}
+    for number, trial in enumerate(trials):
+        assert_alike(watch.reports[number], alone(trial)[:1] if number in gone else alone(trial))
+
+
+def test_one_trial_without_a_checkpoint_leaves_others_theirs(
+    watched: Made, task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = Checkpoint.of
+
+    def shy(group: Group, trial: Trial) -> Checkpoint:
+        if trial.configuration.model_arguments["width"] == 5:
+            raise RuntimeError("these tensors share memory")
+        return of(group, trial)
+
+    watch = watched(8)
+    added(watch, task, [configuration(4 + n) for n in range(3)])
+    watch.advance()
+    monkeypatch.setattr(Checkpoint, "of", shy)
+    assert set(watch.trainer.checkpoints()) == {0, 2}

@@ -1,0 +1,105 @@
+"""How a trainer died: a signal ends its process before it can say anything, and Ray tells only that it's gone.
+
+So a trainer leaves a file on its node, into which Python writes which fatal signal came and where (`faulthandler`).
+A trainer that was killed leaves it as it was.
+"""
+
+import ctypes
+import faulthandler
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+SIGNALS = {
+    "Segmentation fault": "SIGSEGV",
+    "Aborted": "SIGABRT",
+    "Bus error": "SIGBUS",
+    "Illegal instruction": "SIGILL",
+    "Floating point exception": "SIGFPE",
+}
+# Where Linux counts processes that it has killed for their memory: a container's own count, or the machine's.
+KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat")
+STACK = 2**18  # bytes for a handler that runs when a thread's own stack is full
+
+
+@final
+@dataclass(frozen=True)
+class Death:
+    """Why a trainer died, in a few words, and whether what it trained did it: a fatal signal of its own."""
+
+    cause: str
+    crashed: bool = False
+
+
+class _Stack(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+_spare = ctypes.create_string_buffer(STACK)
+
+
+def leave_words() -> None:
+    """Let a fatal signal of the calling thread be told in this process's file, which is made now."""
+    path = words_of(os.getpid())
+    with suppress(OSError):  # a node without room for it tells less
+        path.unlink(missing_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(file, f"{_kills()}\n".encode())
+        # Ray has enabled it before, for its own thread; only so does an overflow of this one's stack have a handler.
+        if sys.platform == "linux":
+            ctypes.CDLL(None).sigaltstack(ctypes.byref(_Stack(ctypes.addressof(_spare), 0, STACK)), None)
+        faulthandler.disable()
+        faulthandler.enable(file, all_threads=False)
+
+
+def words_of(pid: int) -> Path:
+    """File that a trainer's process leaves."""
+    return Path(tempfile.gettempdir()) / f"genseek-{os.getuid()}-{pid}"
+
+
+def read_words(pid: int) -> Death | None:
+    """How a process of this node died, by the file that it left, which goes; None where there is none."""
+    path = words_of(pid)
+    try:
+        before, _, words = path.read_text(errors="replace").partition("\n")
+        path.unlink()
+    except OSError:
+        return None
+    fatal = re.search(r"Fatal Python error: (.+)", words)
+    if fatal:
+        frame = re.search(r'File "(.+)", line (\d+) in (.+)', words)
+        where = f" in {frame[3]} ({frame[1]}, line {frame[2]})" if frame else ""
+        return Death(SIGNALS.get(fatal[1].strip(), f"a fatal error, {fatal[1].strip()},") + where, crashed=True)
+    starved = before.isdecimal() and _kills() > int(before)
+    return Death("SIGKILL of the kernel's memory killer" if starved else "SIGKILL")
+
+
+def death_of(said: str, ask: Callable[[str, int], Death | None]) -> Death:
+    """How a trainer died of which Ray said this; `ask` what a process of a node, by its address, has left."""
+    said = said.rpartition("Failure # ")[2].strip()
+    if "running low on memory" in said:
+        return Death("SIGKILL of Ray's memory monitor, since its node ran low on memory")
+    node, pid = re.search(r"^\s*ip: (\S+)", said, re.MULTILINE), re.search(r"^\s*pid: (\d+)", said, re.MULTILINE)
+    if "worker process has died" in said and node and pid:
+        left = ask(node[1], int(pid[1]))
+        if "SIGTERM" in said and not (left and left.crashed):
+            return Death("SIGTERM")
+        return left or Death("a signal, or an exit of its own")
+    if "node" in said and "has died" in said:
+        return Death("the end of its node")
+    return Death(said.splitlines()[-1].strip() if said else "an unknown error")
+
+
+def _kills() -> int:
+    """Processes that Linux has killed for their memory, here, since it was started."""
+    for path in map(Path, KILLS):
+        with suppress(OSError):
+            if found := re.search(r"^oom_kill (\d+)", path.read_text(), re.MULTILINE):
+                return int(found[1])
+    return 0
