@@ -39,7 +39,7 @@ HOMES = {
     "jinja2": {"report/page.py"},
     "markupsafe": {"report/page.py"},
     "sklearn": {"report/latent.py"},
-    "threadpoolctl": {"report/latent.py"},
+    "threadpoolctl": {"preparation.py", "report/latent.py"},
     "typer": {
         "cli.py",
         "cli_run.py",

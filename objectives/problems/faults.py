@@ -87,6 +87,9 @@ def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bo
             cure = f"subtract {least} from each of {name}"
             fault(words, [name], f"divide {name} by {_power(example)}" if not np.nanmax(np.abs(column)) else cure)
     constant = [name for name in constant if name not in bad]
+    gaps = [] if drop_missing else [name for name in constant if np.isnan(values[name]).any()]
+    fault(f"every row with a value has the same one in {listed(gaps)}", gaps)
+    constant = [name for name in constant if name not in gaps]
     fault(f"every row has the same value in {listed(constant)}", constant)
     if said:
         kept = [name for name in columns if name not in bad]

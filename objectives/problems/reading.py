@@ -291,7 +291,7 @@ def _chosen(sheet: _Sheet, wanted: list[str]) -> dict[str, int]:
     if nameless:
         kept = [name for place in places if (name := names[place])]
         also = f", or {leave_out(kept)}" if kept else ""
-        raise ValueError(f"column {nameless[0] + 1} has no name; name it in the first line{also}")
+        raise ValueError(f"column {nameless[0] + 1} has no name; give it one{also}")
     return {names[place]: place for place in places}
 
 

@@ -247,7 +247,7 @@ def test_separators_at_the_end_of_lines(read: Callable[..., Content]) -> None:
 
 def test_a_nameless_column_of_measurements_is_refused(refused: Callable[..., str]) -> None:
     assert refused(written(ROWS, head=",b,c\n")) == (
-        "column 1 has no name; name it in the first line, or keep the others with --columns b,c"
+        "column 1 has no name; give it one, or keep the others with --columns b,c"
     )
 
 

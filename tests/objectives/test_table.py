@@ -152,7 +152,7 @@ def test_names_used_twice_or_not_at_all(tmp_path: Path) -> None:
     assert twice == ("more than one column a; expected a name of its own for each, or keep the others with --columns b")
     assert read_table(csv(tmp_path, "a,b,a\n1,2,3\n"), "b").columns == ("b",)
     nameless = refusal(csv(tmp_path, "a,,c\n1,2,3\n"))
-    assert nameless == "column 2 has no name; name it in the first line, or keep the others with --columns a,c"
+    assert nameless == "column 2 has no name; give it one, or keep the others with --columns a,c"
 
 
 def test_columns_of_text_dates_and_complex_numbers(tmp_path: Path) -> None:
@@ -194,6 +194,11 @@ def test_infinite_missing_and_constant_values(tmp_path: Path) -> None:
     )
     constant = refusal(csv(tmp_path, frame().assign(beta=2.0)))
     assert constant == "every row has the same value in column beta; keep the others with --columns alpha,gamma"
+    flag = frame().assign(beta=[2.0] * 99 + [None])
+    assert refusal(csv(tmp_path, flag)).startswith("every row with a value has the same one in column beta; keep")
+    assert refusal(csv(tmp_path, flag), drop_missing=True).startswith(
+        "every row has the same value in column beta; keep"
+    )
     for drop in (False, True):
         empty = refusal(csv(tmp_path, frame().assign(beta=np.nan)), drop_missing=drop)
         assert empty == "no value at all in column beta; keep the others with --columns alpha,gamma"
