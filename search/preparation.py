@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -101,17 +101,17 @@ def check(study: Study, task: Task) -> int:
             FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
             raise InputError(f"[training] features: {error}") from error
-    ends: defaultdict[tuple[str, str], list[Configuration]] = defaultdict(list)
-    count = 0
+    small, count = replace(task, rows=some), 0
+    ends: defaultdict[tuple[str, str], list[tuple[Trial, Pack]]] = defaultdict(list)
     for configuration in corners(study):
         try:
-            trial = Trial(configuration, replace(task, rows=some), seed=0)
+            trial = Trial(configuration, small, seed=0)
             pack = trial.untrained()
             pack.advance()
             draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
-            ends[configuration.model, configuration.objective].append(configuration)
+            ends[configuration.model, configuration.objective].append((trial, pack))
             if len(ends[configuration.model, configuration.objective]) == 2:  # the lowest, and now the highest
-                _check_joining(task, *ends[configuration.model, configuration.objective])
+                _check_joining(ends[configuration.model, configuration.objective])
         except ValueError as error:
             pair = f"[models.{configuration.model}] with [objectives.{configuration.objective}]"
             raise InputError(f"study {study.name}: {pair}: {error}") from error
@@ -119,19 +119,20 @@ def check(study: Study, task: Task) -> int:
     return count
 
 
-def _check_joining(task: Task, lowest: Configuration, highest: Configuration) -> None:
-    """Stack two trained networks, which shall be as they were, train them for a step, and take one out.
+def _check_joining(trained: Sequence[tuple[Trial, Pack]]) -> None:
+    """Stack networks that were trained for a step, which shall be as they were, train them further, and take one out.
 
     Raises:
         ValueError: they can't be stacked, or are not the same when they are.
     """
-    batch = lowest.training.batch  # those of another would train in a pack of their own
-    some = Rows(*(part[:batch] for part in (task.rows.train, task.rows.validation, task.rows.test)))
-    both = [lowest, replace(highest, training=replace(highest.training, batch=batch))]
-    trials = [Trial(configuration, replace(task, rows=some), seed=0) for configuration in both]
-    packs, features = [trial.untrained() for trial in trials], [trial.featured.features for trial in trials]
-    for pack in packs:
-        pack.advance()
+    packs, features = [], [trial.featured.features for trial, _ in trained]
+    for trial, pack in trained:
+        chosen, batch = trial.configuration, len(trial.featured.train)
+        if chosen.training.batch != batch:  # those of other batches train in packs of their own
+            alike = replace(chosen, training=replace(chosen.training, batch=batch))
+            pack = Trial(alike, trial.task, seed=0).untrained()
+            pack.advance()
+        packs.append(pack)
     count = len(packs[0].seeds)
     alone = [draws(pack.averaged, [own] * count, 1, 2, pack.seeds) for pack, own in zip(packs, features, strict=True)]
     try:
