@@ -39,6 +39,7 @@ class Checkpoint:
 
     def resumed(self, trial: Trial) -> Group:
         """Group of the trial, where this checkpoint left it."""
+        trial.facts = dict(self.facts)
         pack = trial.untrained()
         pack.restore(self.state)
         trial.restore(self.reports, self.best)

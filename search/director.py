@@ -24,8 +24,8 @@ from search.trial import Report
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
 LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
-GUILTY = 3  # trials that must have killed trainers, and one of each model, to end a search where none has trained
-MOST_GUILTY = 6  # the same, whatever models are left
+GUILTY = 4  # trials that must have killed trainers, and one of each model, to end a search where none has trained
+MOST_GUILTY = 8  # the same, whatever models are left
 MOST_DEAD = 5  # times that each trainer may die while no trial gets on or ends
 LATE = 60  # messages of a trainer after which orders that it doesn't know of are lost
 UNKNOWN = Death("an unknown error")

@@ -1,5 +1,6 @@
 """What a user sees while a search runs."""
 
+import threading
 import time
 from collections.abc import Sequence
 from statistics import fmean
@@ -43,6 +44,7 @@ class LiveTable:
         self._reported: dict[int, Reported] = {}
         self._ended: dict[int, Outcome] = {}
         self._delayed = ""
+        self._lock = threading.Lock()  # events come from the search's thread, and Rich looks from one of its own
         self._live = Live(console=console, get_renderable=self.view, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "LiveTable":
@@ -55,6 +57,13 @@ class LiveTable:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
+        with self._lock:
+            line = self._note(event)
+        if line:
+            self._console.print(Text(visible(line), "yellow"), soft_wrap=True)
+
+    def _note(self, event: Event) -> str:
+        """Take in what happened; a line that is printed now, or none."""
         if isinstance(event, Started):
             self._started[event.trial] = event
         elif isinstance(event, Reported):
@@ -63,14 +72,14 @@ class LiveTable:
             self._trainers[event.trainer] = event
         elif isinstance(event, Delayed):
             self._delayed = f"the store doesn't answer, results wait on disk: {event.error}" if event.error else ""
-            if self._delayed and not self._console.is_terminal:  # where there is no live table to stand in
-                self._console.print(Text(visible(self._delayed), "yellow"), soft_wrap=True)
+            return "" if self._console.is_terminal else self._delayed  # where no live table says it
         elif isinstance(event, Troubled):
-            self._console.print(Text(visible(f"warning: {event.trouble}"), "yellow"), soft_wrap=True)
+            return f"warning: {event.trouble}"
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._done += event.time >= self._began
             self._bar.update(self._task, completed=len(self._ended), left=self._left())
+        return ""
 
     def _left(self) -> str:
         seconds = (time.time() - self._began) / max(1, self._done) * (self._budget.trials - len(self._ended))
@@ -78,6 +87,10 @@ class LiveTable:
 
     def view(self) -> Group:
         """What it shows now."""
+        with self._lock:
+            return self._view()
+
+    def _view(self) -> Group:
         rows: list[Line] = []
         best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
         running = [r for r in best if r.trial not in self._ended]

@@ -22,6 +22,7 @@ STORE, TRACKING = "genseek-store", "genseek-tracking-uri"  # what else is there,
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT = '"${GENSEEK_STORE:-$HOME/genseek-store}"'  # for the shell of the driver's node
 STOPPING = "60"  # seconds that a driver has to record what it was doing
+GONE = 120.0  # seconds after which a driver that was stopped, or whose output has ended, should have ended too
 POLL = 1.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 CURES = {
@@ -149,10 +150,24 @@ class Jobs:
         return self._ended(job)
 
     def _ended(self, job: Job) -> Job:
-        """A job as it stands when it has ended."""
-        while (now := next(each for each in self.all() if each.id == job.id)).status not in ENDED:
+        """A job as it stands when it has ended.
+
+        Raises:
+            InputError: the cluster doesn't know of it any more, or it doesn't end.
+        """
+        latest = time.monotonic() + GONE
+        while True:
+            now = next((each for each in self.all() if each.id == job.id), None)
+            if now is None:
+                raise InputError(f"search {job.search!r}: the cluster doesn't know of its job {job.id} any more")
+            if now.status in ENDED:
+                return now
+            if time.monotonic() > latest:
+                raise InputError(
+                    f"search {job.search!r}: its job {job.id} has not ended within {GONE:.0f} seconds; "
+                    f"look at it with: genseek attach {job.search} --address {self._address}"
+                )
             time.sleep(POLL)
-        return now
 
     async def _tail(self, job: str, show: Callable[[str], Any]) -> None:
         async for lines in self._client.tail_job_logs(job):

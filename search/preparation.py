@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -111,21 +111,21 @@ def check(study: Study, task: Task) -> int:
             raise InputError(f"[training] features: {error}") from error
     from threadpoolctl import threadpool_limits
 
-    ends: defaultdict[tuple[str, str], list[Configuration]] = defaultdict(list)
-    count = 0
+    small, count = replace(task, rows=some), 0
+    ends: defaultdict[tuple[str, str], list[tuple[Trial, Pack]]] = defaultdict(list)
     for configuration in corners(study):
         pair = f"study {study.name}: [models.{configuration.model}] with [objectives.{configuration.objective}]"
         try:
             own = blamed(pair, models=[configuration.model], objectives=[configuration.objective])
             with own, one_thread(), threadpool_limits(1):  # as in a trainer; more threads spin on a busy machine
-                trial = Trial(configuration, replace(task, rows=some), seed=0)
+                trial = Trial(configuration, small, seed=0)
                 pack = trial.untrained()
                 _check_step(pack, len(task.columns))
                 draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
                 alike = ends[configuration.model, configuration.objective]
-                alike.append(configuration)
+                alike.append((trial, pack))
                 if len(alike) == 2:  # the lowest, and now the highest
-                    _check_joining(task, *alike)
+                    _check_joining(alike)
         except ValueError as error:
             raise InputError(f"{pair}: {error}") from error
         count += 1
@@ -166,19 +166,20 @@ def _sampled(pack: Pack) -> Tensor:
         return pack.averaged.sample(Noise(pack.seeds, 2, pack.device))
 
 
-def _check_joining(task: Task, lowest: Configuration, highest: Configuration) -> None:
-    """Stack two trained networks, which shall be as they were, train them for a step, and take one out.
+def _check_joining(trained: Sequence[tuple[Trial, Pack]]) -> None:
+    """Stack networks that were trained for a step, which shall be as they were, train them further, and take one out.
 
     Raises:
         ValueError: they can't be stacked, or are not the same when they are.
     """
-    batch = lowest.training.batch  # those of another would train in a pack of their own
-    some = Rows(*(part[:batch] for part in (task.rows.train, task.rows.validation, task.rows.test)))
-    both = [lowest, replace(highest, training=replace(highest.training, batch=batch))]
-    trials = [Trial(configuration, replace(task, rows=some), seed=0) for configuration in both]
-    packs = [trial.untrained() for trial in trials]
-    for pack in packs:
-        pack.advance()
+    packs = []
+    for trial, pack in trained:
+        chosen, batch = trial.configuration, len(trial.featured.train)
+        if chosen.training.batch != batch:  # those of other batches train in packs of their own
+            alike = replace(chosen, training=replace(chosen.training, batch=batch))
+            pack = Trial(alike, trial.task, seed=0).untrained()
+            pack.advance()
+        packs.append(pack)
     expected = torch.cat([_sampled(pack) for pack in packs])
     try:
         joined = Pack.join(packs)

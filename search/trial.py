@@ -93,9 +93,11 @@ class Trial:
         """
         packs = [self._built(seed) for seed in self.seeds]
         model = packs[0].model
-        self.facts = model.facts()[0]
+        known, self.facts = self.facts, model.facts()[0]
         if self.task.goals.timed:
-            self.facts["sample_seconds"] = sample_seconds(model, self.featured.features, self.seed)
+            # Measured once, or a trial that goes on elsewhere would have to do with what that place is like.
+            seconds = known.get("sample_seconds") or sample_seconds(model, self.featured.features, self.seed)
+            self.facts["sample_seconds"] = seconds
         self.weights = sum(value.numel() for name, value in model.named_parameters() if name.endswith("weight"))
         return packs[0] if len(packs) == 1 else Pack.join(packs)
 

@@ -1,13 +1,14 @@
 """What a cluster holds: trainers are counted node by node, and what can't be had is said before anything starts."""
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search import cluster as clusters
-from search.budget import Budget
+from search.budget import Budget, cores
 from search.cluster import check_places, cluster, room, slots
 from search.errors import InputError
 from search.storage import Storage
@@ -155,3 +156,27 @@ def test_a_folder_whose_sockets_have_long_paths(alone: None, monkeypatch: pytest
         monkeypatch.setenv(name, "")
         check_places()
         assert name not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"), [("150000 100000", 1), ("50000 100000", 1), ("250000 100000", 2), ("max 100000", 6)]
+)
+def test_cores_are_those_that_a_container_has(
+    quota: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.setattr("search.budget.QUOTA", tmp_path / "cpu.max")
+    assert cores() == 6
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert cores() == count
+
+
+def test_rays_advice_does_not_come_through_unasked(
+    ray_cluster: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with cluster(Budget(), Storage(str(tmp_path))):
+        for name in ("ray_listen_error_messages", "own"):
+            thread = threading.Thread(target=print, args=(f"said by {name}",), name=name)
+            thread.start()
+            thread.join()
+    assert capsys.readouterr().out == "said by own\n"

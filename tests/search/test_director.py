@@ -11,9 +11,10 @@ import pytest
 
 from search.budget import Budget
 from search.configuration import Configuration, Training
-from search.director import LOSSES, SLOWER, Director
+from search.deaths import Death
+from search.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
 from search.errors import InputError
-from search.events import Ended, Event, Reported, Started, Trained
+from search.events import Ended, Event, Reported, Started, Trained, Troubled
 from search.fusing import key_of
 from search.goals import WORST, Goals
 from search.halving import Halving
@@ -293,7 +294,7 @@ def test_one_that_kills_its_trainers_fails_and_its_companions_do_not() -> None:
         alive[name] = [*left, *stage.begins(name, 4 - len(left), left, news=said)]
     assert stage.ended() == {0: "finished", 1: "finished", 2: "failed", 3: "finished"}
     (told,) = [event for event in stage.events if isinstance(event, Ended) and event.outcome == "failed"]
-    assert told.error == f"{LOSSES} trainers died while they trained it"
+    assert told.error == "its trainers died of an unknown error"
 
 
 def test_suspects_are_trained_alone() -> None:
@@ -325,11 +326,115 @@ def test_a_suspect_waits_for_an_empty_trainer() -> None:
     assert stage.begins("busy", 3, [0]) == [2]
 
 
-def test_a_trial_that_never_reports_fails_at_last() -> None:
+def test_where_the_only_trial_kills_its_trainers_the_search_ends() -> None:
     stage = Stage([A])
     stage.lost("x", LOSSES)
-    assert stage.ended() == {0: "failed"}
+    assert stage.ended() == {0: "interrupted"}
     assert stage.director.done
+    assert stage.director.error == "trainers keep dying of an unknown error"
+
+
+CRASH = Death("SIGSEGV in f (a.py, line 3)", crashed=True)
+
+
+def test_where_all_trials_crash_their_trainers_the_search_ends_soon_and_all_may_go_on() -> None:
+    stage = Stage([A] * 9, ahead=5)
+    deaths = 0
+    while not stage.director.done:
+        stage.begins(f"x{deaths}", 4)
+        stage.director.lose(f"x{deaths}", True, CRASH)
+        deaths += 1
+    assert deaths == 5  # of four together, and then of each alone
+    assert stage.director.error == "trainers keep dying of SIGSEGV in f (a.py, line 3)"
+    assert set(stage.ended().values()) == {"interrupted"}
+
+
+@pytest.mark.parametrize("killers", [{0}, {0, 1, 2, 3, 4}, {8}, {0, 2, 4, 6, 8}, {4, 5, 6, 7, 8, 9}])
+@pytest.mark.parametrize("trainers", [1, 2])
+def test_only_trials_that_crash_their_trainers_fail(killers: set[int], trainers: int) -> None:
+    """Those of one model crash, those of another don't."""
+    other = Configuration("pushforward", "energy")
+    stage = Stage([A if number in killers else other for number in range(10)], trials=10)
+    stage.director.trainers = trainers
+    names, held = map(str, itertools.count()), dict[str, list[int]]()
+    epochs = Counter[int]()
+    for _ in range(200):
+        if stage.director.done:
+            break
+        while len(held) < trainers:
+            held[next(names)] = []
+        for name, own in list(held.items()):
+            if killers & set(own):
+                del held[name]
+                stage.director.lose(name, True, CRASH)
+                continue
+            for number in own:
+                epochs[number] += 3
+            left = [number for number in own if epochs[number] < 9]
+            said = [news(number, epochs[number]) for number in own]
+            held[name] = [*left, *stage.begins(name, 3 - len(left), left, news=said)]
+    assert stage.director.error == ""
+    assert stage.ended() == {number: "failed" if number in killers else "finished" for number in range(10)}
+    errors = {event.error for event in stage.events if isinstance(event, Ended) and event.outcome == "failed"}
+    assert errors == {"its trainers died of SIGSEGV in f (a.py, line 3)"}
+
+
+def test_where_some_fail_and_all_others_crash_the_search_ends() -> None:
+    stage = Stage([A, A, B])
+    for number in range(LOSSES):
+        stage.begins(f"x{number}", 1)
+        stage.director.lose(f"x{number}", True, CRASH)
+    while not stage.director.done:
+        for name in ("y", "z", "w"):
+            for number in stage.begins(name, 1):
+                if number == 2:
+                    stage.hear(name, 0, [2], [failed(2)])
+                else:
+                    stage.director.lose(name, True, CRASH)
+    assert stage.ended() == {0: "interrupted", 1: "interrupted", 2: "failed"}
+    assert stage.director.error.startswith("trainers keep dying of SIGSEGV")
+
+
+def test_trainers_that_die_with_nothing_to_blame_end_a_search() -> None:
+    stage = Stage([A] * 3)
+    stage.director.trainers = 2
+    for number in range(2 * MOST_DEAD):
+        assert not stage.director.done
+        stage.hear(f"x{number}", 0)
+        stage.director.lose(f"x{number}")
+    assert stage.director.done
+
+
+def test_orders_that_a_trainer_never_knows_of_are_given_again() -> None:
+    stage = Stage([A, A])
+    assert stage.begins("x", 2) == [0, 1]
+    for _ in range(LATE):
+        assert stage.begins("x", 1, [0]) == []
+    assert stage.begins("x", 1, [0]) == [1]
+    (again,) = stage.hear("y", 1).begin or [None]  # nobody else gets it meanwhile
+    assert again is None
+
+
+def test_orders_that_could_not_be_sent_are_given_to_whoever_has_room() -> None:
+    stage = Stage([A, A])
+    orders = stage.hear("x", 2)
+    stage.director.unsent("x", orders)
+    assert stage.begins("y", 2) == [0, 1]
+    stage.director.unsent("x", orders)  # it's another's by now
+    assert stage.begins("z", 2) == []
+
+
+def test_a_trouble_is_told_once() -> None:
+    stage = Stage([A])
+    for name in "xyx":
+        stage.hear(name, 0, trouble="no checkpoints")
+    assert [event.trouble for event in stage.events if isinstance(event, Troubled)] == ["no checkpoints"]
+
+
+def test_a_message_ends_with_the_word_that_its_trainer_spoke() -> None:
+    stage = Stage([A, A])
+    stage.hear("x", 2)
+    assert [type(event) for event in stage.events] == [Started, Started, Trained]  # the journal waits for it
 
 
 def test_what_kills_again_where_it_had_come_before_fails_too() -> None:
@@ -434,9 +539,7 @@ def test_an_abandoned_search_is_over() -> None:
     stage.begins("x", 1)
     stage.director.abandon("OSError: no such disk")
     assert (stage.director.done, stage.director.left) == (True, 0)
-    assert stage.ended() == {0: "failed", 1: "failed"}
-    (error,) = {event.error for event in stage.events if isinstance(event, Ended)}
-    assert error == "no trainer is left: OSError: no such disk"
+    assert stage.ended() == {0: "interrupted", 1: "interrupted"}  # they go on another time
     assert stage.director.error == "OSError: no such disk"
     assert stage.director.heard
     # A trainer that was still on its way brings nothing back to life.

@@ -1,6 +1,8 @@
 """What a user sees while a search runs."""
 
 import io
+import sys
+import threading
 import time
 
 from rich.console import Console
@@ -8,7 +10,7 @@ from rich.console import Console
 from search.budget import Budget
 from search.configuration import Configuration
 from search.display import LiveTable
-from search.events import Delayed, Ended, Event, Reported, Started, Trained
+from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.trial import Report
 
 
@@ -47,3 +49,38 @@ def test_a_store_that_is_away_is_told_until_it_is_back() -> None:
     assert "the store doesn't answer, results wait on disk: connection refused" in shown(True, *some(now), away)
     assert "connection refused" not in shown(True, *some(now), away, back).splitlines()[-3]
     assert "connection refused" in shown(False, *some(now), away, back)
+
+
+def test_a_trouble_is_printed_wherever_it_is_shown() -> None:
+    for terminal in (True, False):
+        said = shown(terminal, *some(time.time()), Troubled("trials leave no checkpoints", time.time()))
+        assert "warning: trials leave no checkpoints" in said
+
+
+def test_it_is_looked_at_while_events_come() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    live, errors, over = LiveTable(console, "first", Budget(trials=4), ["ad"]), list[BaseException](), threading.Event()
+
+    def look() -> None:
+        try:
+            while not over.is_set():
+                live.view()
+        except BaseException as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread = threading.Thread(target=look)
+        thread.start()
+        for number in range(3000):
+            live(Started(number, Configuration("vae", "elbo"), 1, time.time()))
+            live(Reported(number, Report(3, fit=2.5), {}, time.time()))
+            live(Trained(f"{number}", 1, 0.5, time.time() + 99))
+            if not thread.is_alive():
+                break
+        over.set()
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert errors == []

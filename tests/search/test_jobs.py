@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from search import jobs
 from search.errors import InputError
 from search.jobs import Jobs
 from search.shipping import FILES
@@ -234,3 +235,24 @@ def test_places_are_those_of_the_cluster(options: list[str], said: str, client: 
 def test_what_the_head_forgot_goes_on_all_the_same(client: Client, genseek: Any) -> None:
     assert genseek("resume", "first", "--address", "http://10.0.0.1:8265")[0] == 0
     assert "genseek-store" in client.jobs[0].entrypoint
+
+
+def test_stopping_a_job_that_is_gone_is_one_line(client: Client, genseek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.jobs.append(details("first-1", metadata={"genseek": "first"}))
+    monkeypatch.setattr(client, "stop_job", lambda job: client.jobs.clear())
+    code, _, err = genseek("stop", "first", "--address", "http://10.0.0.5:8265")
+    assert code == 2
+    assert err == "error: search 'first': the cluster doesn't know of its job first-1 any more\n"
+
+
+def test_stopping_does_not_wait_for_ever(client: Client, genseek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.jobs.append(details("first-1", metadata={"genseek": "first"}))
+    monkeypatch.setattr(client, "stop_job", lambda job: None)
+    monkeypatch.setattr(jobs, "GONE", 0.2)
+    monkeypatch.setattr(jobs, "POLL", 0.1)
+    code, _, err = genseek("stop", "first", "--address", "http://10.0.0.5:8265")
+    assert code == 2
+    assert err == (
+        "error: search 'first': its job first-1 has not ended within 0 seconds; "
+        "look at it with: genseek attach first --address http://10.0.0.5:8265\n"
+    )

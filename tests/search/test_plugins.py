@@ -540,3 +540,51 @@ def test_a_search_whose_plug_in_has_changed_says_what_is_missing(
         code, _, err = genseek("resume", "mine", "--trials", "+1", *where)
         assert (code, err.count("\n")) == (2, 1), err
         assert re.search(message, err), err
+
+
+ODD = """
+import torch
+from models import Pushforward
+
+
+class Odd(Pushforward):
+    def __init__(self, shape, seed: int, *, width: int = 8):
+        super().__init__(shape, seed, width=width, depth=1)
+        {own}
+
+    def push(self, inputs, noise=None):
+        return super().push(inputs, noise) {more}
+
+
+MODELS = {{"odd": Odd}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "more", "said"),
+    [
+        ('self.register_buffer("own", torch.zeros([1] * (1 + width // 8)))', "", "two networks can't be stacked ("),
+        (
+            "self.kernel = (width, 3)",
+            "",
+            "two networks can't be stacked (ValueError: Odd.kernel is (8, 3) of one network",
+        ),
+        ("self.scale = width", "* self.scale", "a network gives other samples when it's stacked with another; "),
+        ("self.mean = 0", "- super().push(inputs, noise).mean(0)", "a network gives other samples when it's stacked"),
+        ('self.register_buffer("own", torch.zeros(3))', "+ self.own[:1].view(-1, 1, 1)", None),
+        ("self.kernel = (3, 3)", "* self.kernel[1] / len(self.kernel)", None),
+        ("self.own = (width,)", "* torch.tensor(self.own).view(-1, 1, 1)", None),
+    ],
+)
+def test_a_model_that_cannot_be_stacked_is_refused_by_check(
+    own: str, more: str, said: str | None, tmp_path: Path, genseek: Any
+) -> None:
+    (tmp_path / "odd.py").write_text(ODD.format(own=own, more=more))
+    code, _, err = genseek("check", study(tmp_path, "odd", 'plugins = ["odd.py"]'))
+    if said is None:
+        assert code == 0, err
+        return
+    assert code == 2
+    (line,) = err.splitlines()
+    assert line.startswith("error: study odd: [models.odd] with [objectives.mmd]: " + said)
+    assert line.endswith("docs/plugins.md")

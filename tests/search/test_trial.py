@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,9 @@ from models import Shape
 from models.generator import Generator
 from objectives import Floor, Rows, Verdict, judge_for
 from objectives.problems import Gaussian2D
+from search.checkpoint import Checkpoint
 from search.configuration import Configuration, Training
-from search.draws import draws
+from search.draws import draws, sample_seconds
 from search.goals import WORST, Goals
 from search.group import Group
 from search.task import Task
@@ -234,3 +236,33 @@ def test_sampling_is_timed_where_it_counts() -> None:
     trial = Trial(configuration(), task(), 0)
     trial.untrained()
     assert "sample_seconds" not in trial.facts
+
+
+def test_sampling_is_timed_once_wherever_a_trial_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = replace(task(), goals=Goals(("fit", "sample_seconds")))
+    first = Trial(configuration(), timed, 0)
+    group = Group.of(first)
+    group.advance()
+    saved = Checkpoint.of(group, first)
+    monkeypatch.setattr("search.trial.sample_seconds", lambda *given: 9.0)  # a busy machine
+    again = Trial(configuration(), timed, 0)
+    saved.resumed(again)
+    assert again.facts == first.facts
+    first.untrained()  # as after a failure of its group
+    assert again.facts == first.facts
+    new = Trial(configuration(), timed, 0)
+    new.untrained()
+    assert new.facts["sample_seconds"] == 9.0
+
+
+def test_company_does_not_lengthen_what_sampling_takes() -> None:
+    model = Trial(configuration(), task(), 0).untrained().model
+    features = Trial(configuration(), task(), 0).featured.features
+    sample = model.sample
+
+    def waits(noise: Any) -> Any:
+        time.sleep(0.05)  # others have the core
+        return sample(noise)
+
+    model.sample = waits  # type: ignore[method-assign]
+    assert sample_seconds(model, features, 0) < 0.05

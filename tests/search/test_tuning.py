@@ -5,17 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 
 from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
 from search.budget import Budget
 from search.cluster import slots as slots_of
-from search.errors import InputError
+from search.errors import InputError, TrainingError
 from search.events import Ended, Event, Reported, Started, Trained
 from search.exporting import opened
 from search.group import Group
@@ -24,7 +26,7 @@ from search.proposer import Proposer
 from search.study import Study
 from search.study_file import parse_study
 from search.trial import Report, Trial
-from search.tuning import MOST_DEAD, _Fleet, _Post, tune_trials
+from search.tuning import MUTE, _Fleet, _Post, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -144,27 +146,47 @@ def test_as_many_trainers_as_have_room_or_are_wanted(
 
 
 def test_only_trainers_that_die_without_a_word_between_end_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    abandoned, lost = list[str](), list[bool]()
+    abandoned, lost = list[str](), list[tuple[str, bool, str]]()
     monkeypatch.setattr("search.tuning.nodes", lambda: [{"NodeManagerAddress": "10.0.0.1"}])
-    heard: dict[str, Any] = {"hear": lambda message: Orders(), "heard": True}
-    director: Any = SimpleNamespace(abandon=abandoned.append, lose=lambda name, alone: lost.append(alone), **heard)
+    director: Any = SimpleNamespace(
+        abandon=abandoned.append,
+        lose=lambda name, alone, death: lost.append((name, alone, death.cause)),
+        hear=lambda message: Orders(),
+    )
     post, trial = _Post(director, None), SimpleNamespace(trial_id="a", error_file=None)
-    message = Message("x", [], frozenset(), frozenset(), 1, 0, 0.0)
-    for _ in range(3):
-        for _ in range(MOST_DEAD - 1):
-            post.on_trial_error(0, [], trial)
-        post.on_trial_result(0, [], trial, {"message": message})
-    for dead in range(MOST_DEAD):
-        assert abandoned == [], dead
+    for number in range(3):
+        for _ in range(MUTE - 1):
+            post.on_trial_recover(0, [], trial)
+        node = "10.0.0.1" if number else "10.0.0.2"
+        post.on_trial_result(
+            0, [], trial, {"message": Message(f"{number}", [], frozenset(), frozenset(), 1, 0, 0.0, node=node)}
+        )
         post.on_trial_error(0, [], trial)
-    assert abandoned == ["unknown error"]
+    assert lost == [(f"{number}", number > 0, "an unknown error") for number in range(3)]
+    for dead in range(MUTE):
+        assert abandoned == [], dead
+        post.on_trial_recover(0, [], trial)
+    assert abandoned == ["an unknown error"]
 
 
-def test_the_first_trainer_that_dies_before_any_has_spoken_ends_a_search() -> None:
-    abandoned: list[str] = []
-    director: Any = SimpleNamespace(heard=False, abandon=abandoned.append, lose=lambda name: None)
-    _Post(director, None).on_trial_error(0, [], SimpleNamespace(trial_id="a", error_file=None))
-    assert abandoned == ["unknown error"]
+def test_orders_that_cannot_be_left_are_given_again(ray_cluster: None) -> None:
+    unsent: list[tuple[str, Orders]] = []
+    orders = Orders([], [3])
+    director: Any = SimpleNamespace(hear=lambda message: orders, unsent=lambda *given: unsent.append(given))
+
+    @ray.remote(num_cpus=0)
+    class Broken:
+        def put(self, trainer: str, content: bytes) -> None:
+            raise OSError("no such desk")
+
+    post, trial = _Post(director, Broken.remote()), SimpleNamespace(trial_id="a", error_file=None)
+    message = Message("x", [], frozenset(), frozenset(), 1, 0, 0.0)
+    latest = time.monotonic() + 60
+    while not unsent:
+        assert time.monotonic() < latest
+        post.on_trial_result(0, [], trial, {"message": message})
+        time.sleep(0.2)
+    assert unsent[0] == ("x", orders)
 
 
 class Unreadable:
@@ -176,7 +198,7 @@ class Unreadable:
 
 @pytest.mark.slow
 def test_a_search_whose_trainers_never_start(ray_cluster: None, make_task: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^no trainer can start: .*invalid literal for int.*'no number'$"):
+    with pytest.raises(TrainingError, match=r"^no trainer can start: .*invalid literal for int.*'no number'$"):
         searched(make_task(sources={"none": Unreadable()}), tmp_path, 4)
 
 

@@ -272,11 +272,70 @@ def test_a_full_disk_fails_the_trial_and_not_the_trainer(
     assert errors == {0: "its checkpoint can't be kept: No space left on device"}
 
 
+def test_a_plugin_whose_tensors_cannot_be_written_fails_alone(
+    started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shared(trial: Trial, place: Storage) -> None:
+        if place.uri.endswith("00000"):
+            raise RuntimeError("Some tensors share\nmemory")
+
+    monkeypatch.setattr(worker, "save_best", shared)
+    trainer, desk, first = started(make_task())
+    desk.put(first.trainer, assignments(4, 6))
+    told = all_news(heard(trainer, over(0, 1)))
+    errors = {each.number: each.error for each in told if each.error}
+    assert errors == {0: "its checkpoint can't be kept: RuntimeError: Some tensors share memory"}
+
+
+def test_checkpoints_that_cannot_be_written_are_told(
+    started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(checkpoint: Checkpoint, place: Storage) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Checkpoint, "save", full)
+    trainer, desk, first = started(make_task((1, 100_000)), every=0.0)
+    assert first.trouble == ""
+    desk.put(first.trainer, assignments(4))
+    said = heard(trainer, lambda messages: bool(messages) and messages[-1].trouble != "")[-1].trouble
+    assert said.startswith("trials in training leave no checkpoints, and begin anew if their trainer dies: ")
+    assert said.endswith("No space left on device")
+    assert "OSError" in capfd.readouterr().err  # in the worker's log, which --verbose shows
+
+
+def test_orders_are_known_of_at_once_and_obeyed_once(
+    started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = list[int](), threading.Event()
+
+    class Slow(Trial):  # type: ignore[misc]
+        def __init__(self, configuration: Configuration, task: Any, seed: int, device: str) -> None:
+            begun.append(seed)
+            go.wait(30)
+            super().__init__(configuration, task, seed, device)
+
+    monkeypatch.setattr(worker, "Trial", Slow)
+    trainer, desk, first = started(make_task())
+    room = (
+        heard(trainer, lambda messages: bool(messages) and messages[-1].room > 0)[-1].room
+        if not first.room
+        else first.room
+    )
+    desk.put(first.trainer, assignments(4))
+    message = heard(trainer, lambda messages: bool(messages) and messages[-1].numbers == {0})[-1]
+    assert message.room == room - 1
+    desk.put(first.trainer, assignments(4))  # as if the first had been lost
+    go.set()
+    told = all_news(heard(trainer, over(0)))
+    assert [each.report.epoch for each in told] == [1, 2, 4, 6]
+    assert begun == [70]
+
+
 def test_what_breaks_a_trainer_ends_it(started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any) -> None:
         raise AssertionError("of genseek's own making")
 
-    monkeypatch.setattr(worker, "save_best", broken)
+    monkeypatch.setattr(worker.Trainer, "advance", broken)
     trainer, desk, first = started(make_task())
     desk.put(first.trainer, assignments(4))
     with pytest.raises(RuntimeError, match="AssertionError: of genseek's own making"):
