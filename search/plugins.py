@@ -107,7 +107,9 @@ def blamed(where: str, **names: Iterable[str]) -> Iterator[None]:
         file, line = frames[-1] if frames else _defined(foreign[0][2])
         origins = dict.fromkeys(_origins.get((kind, name)) or f"{kind[:-1]} {name!r}" for kind, name, _ in foreign)
         culprit = ", ".join(origins) or f"plug-in {Path(file).name}"
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = " ".join(str(error).split())
+        if frames or not isinstance(error, ValueError):  # which says by itself what was expected
+            said = f"{type(error).__name__}: {said}"
         place = f" ({Path(file).name}, line {line})" if file else ""
         raise InputError(f"{where}: {culprit}: {said}{place}") from error
 

@@ -570,7 +570,11 @@ MODELS = {{"odd": Odd}}
             "two networks can't be stacked (ValueError: Odd.kernel is (8, 3) of one network",
         ),
         ("self.scale = width", "* self.scale", "a network gives other samples when it's stacked with another; "),
-        ("self.mean = 0", "- super().push(inputs, noise).mean(0)", "a network gives other samples when it's stacked"),
+        (
+            "self.mean = 0",
+            "- super().push(inputs, noise).mean(0) / 2",
+            "a network gives other samples when it's stacked",
+        ),
         ('self.register_buffer("own", torch.zeros(3))', "+ self.own[:1].view(-1, 1, 1)", None),
         ("self.kernel = (3, 3)", "* self.kernel[1] / len(self.kernel)", None),
         ("self.own = (width,)", "* torch.tensor(self.own).view(-1, 1, 1)", None),
@@ -586,5 +590,5 @@ def test_a_model_that_cannot_be_stacked_is_refused_by_check(
         return
     assert code == 2
     (line,) = err.splitlines()
-    assert line.startswith("error: study odd: [models.odd] with [objectives.mmd]: " + said)
-    assert line.endswith("docs/plugins.md")
+    assert line.startswith(f"error: study odd: [models.odd] with [objectives.mmd]: plug-in odd.py: {said}")
+    assert line.endswith("docs/plugins.md (odd.py, line 6)")
