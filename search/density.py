@@ -41,7 +41,10 @@ def density(
             return None
     shares = np.linspace(0.0, 1.0, size)
     grid = np.stack(np.meshgrid(shares, shares)).reshape(2, -1)
-    heights = np.asarray(gaussian_kde(points)(grid)).reshape(size, size)
+    try:
+        heights = np.asarray(gaussian_kde(points)(grid)).reshape(size, size)
+    except np.linalg.LinAlgError:  # all but a few points coincide
+        return None
     return (np.linspace(*x_limits, size), np.linspace(*y_limits, size), heights) if heights.max() > 0 else None
 
 

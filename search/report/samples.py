@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from objectives.scores.anderson_darling import ad
+from search.density import LARGEST
 from search.naming import short_name
 from search.report import dependence, margins
 from search.report.contents import Contents, kept_generator
@@ -29,6 +30,7 @@ def samples(contents: Contents) -> Section | None:
     made = generator.sample(len(held), contents.study.budget.seed).numpy()[:MOST_ROWS]
     if not np.isfinite(made).all():
         return Section("samples", [f"Left out: trial {winner.trial} makes rows that are not finite."])
+    real, made = (np.clip(rows, -LARGEST, LARGEST) for rows in (real, made))
     names, count = generator.columns, real.shape[1]
     kind = "test" if winner.judged else "validation"
     found = [

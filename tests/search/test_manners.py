@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +240,8 @@ def test_nobody_reads_what_a_command_prints(
     (tmp_path / "a.csv").write_text("a,b\n" + "".join(f"{x},{x * x % 7}\n" for x in range(60)))
     for name, path in (("STORE", finished.folder), ("OUT", tmp_path), ("WINNER", winner)):
         words = words.replace(name, str(path))
-    with os.fdopen(unread(), "w") as output:
+    # Typer hides the stream behind another that swallows the pipe's error, so what is left in it goes nowhere here.
+    with suppress(BrokenPipeError), os.fdopen(unread(), "w") as output:
         monkeypatch.setattr(sys, "stdout", output)
         code, _, err = genseek(*words.split())
     assert (code, err) in ((141, ""), (0, ""))

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from objectives.scores.kendall import kendall
+from search.density import LARGEST
 from search.report import dependence, importance, latent, margins, settings, trials
 from search.report.samples import MOST_PAIRS, samples
 
@@ -130,3 +131,25 @@ def test_tsne_keeps_groups_apart() -> None:
     points = latent.embedded(codes, 0)
     first, second = points[:40], points[40:]
     assert np.linalg.norm(first.mean(0) - second.mean(0)) > first.std() + second.std()
+
+
+@pytest.mark.parametrize(
+    ("real", "made"),
+    [
+        (RANDOM.normal(size=(40, 2)), np.ones((40, 2))),
+        (np.ones((40, 2)), RANDOM.normal(size=(40, 2))),
+        (1e150 * RANDOM.normal(size=(40, 2)), 1e299 * RANDOM.normal(size=(40, 2))),
+        (1e-300 * RANDOM.normal(size=(40, 2)), 1e-300 * RANDOM.normal(size=(40, 2))),
+        (np.repeat(RANDOM.normal(size=(40, 1)), 2, axis=1), np.repeat(RANDOM.normal(size=(40, 1)), 2, axis=1)),
+        (RANDOM.poisson(0.1, size=(40, 2)).astype(float), np.zeros((40, 2))),
+        (RANDOM.normal(size=(2, 2)), RANDOM.normal(size=(2, 2))),
+        (LARGEST * RANDOM.choice([-1.0, 1.0], size=(40, 2)), LARGEST * RANDOM.choice([-1.0, 1.0], size=(40, 2))),
+    ],
+    ids=["a point made", "a point", "huge", "tiny", "a line", "zeros", "two rows", "largest"],
+)
+def test_rows_of_any_kind_are_drawn(real: Any, made: Any) -> None:
+    from search.report.samples import _dependence, _margins
+
+    drawings = [*_dependence(real, made, ["a", "b"], []), *_margins(real, made, ["a", "b"], [])]
+    drawings += _margins(real[:, :1], made[:, :1], ["a"], [])
+    assert all(drawing.shown["data"] for drawing in drawings)
