@@ -68,7 +68,7 @@ def test_a_program_runs_with_torch_alone_and_holds_no_pickle(tmp_path: Path) -> 
     trained = generator("lars_vae")
     torch.export.save(exported(trained), tmp_path / "program.pt2")
     normal, uniform = (part.shape[1] for part in drawn(trained, 1, 0))
-    described = {"columns": trained.columns, "normal": normal, "uniform": uniform}
+    described = {"columns": trained.columns, "whole": trained.whole, "normal": normal, "uniform": uniform}
     (tmp_path / "program.json").write_text(json.dumps(described))
     script = tmp_path / "sample_program.py"
     script.write_text(Path(str(sample_program.__file__)).read_text())

@@ -114,7 +114,8 @@ def test_a_summary_that_was_cut_short(text: str, place: Path, genseek: Any) -> N
     summary.write_text(text)
     code, _, err = genseek("best", "first", "--store", place)
     assert (code, err.count("\n")) == (2, 1)
-    assert "search 'first' has not ended: it has no summary yet (if it was cut off: genseek resume first)" in err
+    said = "search 'first' has not ended: it has no summary yet (if it was cut off: genseek resume first"
+    assert f"{said} --store {place})" in err
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])

@@ -237,7 +237,7 @@ def test_nobody_reads(words: tuple[str, ...]) -> None:
 def test_nobody_reads_what_a_command_prints(
     words: str, finished: Any, winner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genseek: Any
 ) -> None:
-    (tmp_path / "a.csv").write_text("a,b\n" + "".join(f"{x},{x * x % 7}\n" for x in range(60)))
+    (tmp_path / "a.csv").write_text("a,b\n" + "".join(f"{x * 5 % 11},{x * x % 7}\n" for x in range(60)))
     for name, path in (("STORE", finished.folder), ("OUT", tmp_path), ("WINNER", winner)):
         words = words.replace(name, str(path))
     # Typer hides the stream behind another that swallows the pipe's error, so what is left in it goes nowhere here.

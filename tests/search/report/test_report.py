@@ -106,7 +106,7 @@ def test_a_search_leaves_its_report_and_exports_it(
     monkeypatch.setattr("search.report.writing.report", lambda contents: 1 / 0)
     code, out, err = genseek("run", tiny_study, *arguments, "--seed", 2)
     assert code == 0, err
-    assert "warning: no report was written: division by zero" in out
+    assert "warning: no report was written: division by zero" in err
     monkeypatch.undo()
     store = Store(store_folder)
     run_id = store.search_run("tiny-1")
