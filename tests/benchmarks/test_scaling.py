@@ -80,6 +80,7 @@ def test_a_place_is_idle_for_as_long_as_the_driver_takes() -> None:
     assert simulated(1, 1.0, 5000.0, load).trained == pytest.approx(0.9, abs=0.01)
 
 
+@pytest.mark.slow
 def test_fewer_reports_relieve_a_driver() -> None:
     from cluster import LOADS, TRAINERS, clock
 

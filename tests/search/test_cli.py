@@ -108,6 +108,7 @@ def test_best_as_text(finished: Any, genseek: Any) -> None:
     assert f"learning_rate = {winner.configuration.training.learning_rate}" in out
 
 
+@pytest.mark.slow
 def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
     study = tiny_study.with_name("goals.toml")
     study.write_text(GOALS.join(tiny_study.read_text().replace("grace = 2", "grace = 6").split("[problem]")))

@@ -90,6 +90,7 @@ def test_p_values_of_many_networks_come_of_random_deals_and_of_nothing_are_finit
     assert advantage([0.0, 1.0], [1.0, math.inf]) == pytest.approx(1 / 6, abs=0.17)
 
 
+@pytest.mark.slow
 def test_it_covers_the_truth() -> None:
     # The fit that a generator of real rows has on average over test rows, against intervals from single test sets.
     problem = Gaussian2D(train=200, validation=100, test=100)

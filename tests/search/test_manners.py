@@ -94,6 +94,7 @@ def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_result_alone(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
     arguments = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--quiet")
     code, out, err = genseek("run", tiny_study, *arguments)
@@ -249,6 +250,7 @@ def test_nobody_reads_what_a_command_prints(
         assert list(tmp_path.glob("[rx]*"))  # the work is done all the same
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_told(winner: Path) -> None:
     with Path("/dev/full").open("w") as full:
         code, err = ended("list", "models", stdout=full)

@@ -90,6 +90,7 @@ def test_the_command_and_its_mistakes(finished: Any, genseek: Any, tmp_path: Pat
     assert "two names" in err
 
 
+@pytest.mark.slow
 def test_a_search_leaves_its_report_and_exports_it(
     genseek: Any,
     ray_cluster: None,
