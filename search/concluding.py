@@ -18,6 +18,7 @@ from search.events import Ended
 from search.exporting import opened
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.planning import Plan
+from search.plugins import blamed
 from search.recorded import FRONT
 from search.store import SUMMARY
 from search.study_json import goals_json
@@ -61,7 +62,8 @@ def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
         for name, draw in REFERENCES.items():
             generator = np.random.default_rng([seed, hashed_seed(seed, split, name)])
             drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.draws)])
-            verdict = judge(drawn)
+            with blamed(f"search {plan.name}", scores=judge.floors):
+                verdict = judge(drawn)
             judged[split][name] = verdict.values | {"fit": verdict.fit}
     return judged
 

@@ -29,6 +29,7 @@ from search.intervals import advantage, interval, resampled
 from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
+from search.plugins import blamed
 from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
 from search.storage import Storage
@@ -96,7 +97,8 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
         return []
     rows, judge = plan.task.rows.test, plan.test_judge
     samples = np.stack([np.stack([_drawn(plan, *each) for each in _networks(own)]) for own in trained])
-    judged = judge.each(samples.reshape(-1, *samples.shape[2:]))
+    with blamed(f"search {plan.name}", scores=judge.floors):
+        judged = judge.each(samples.reshape(-1, *samples.shape[2:]))
     judged_of = [judged[start : start + seeds] for start in range(0, len(judged), seeds)]
     fits, seed = np.array([[verdict.fit for verdict in own] for own in judged_of]), plan.study.budget.seed
     repeats = resampled(judge, rows, samples[:, :, 0], seed)

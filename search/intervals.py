@@ -23,15 +23,19 @@ MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many rand
 def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int = REPEATS) -> Array:
     """Fits `[k, R, B]` of samples `[k, R, m, columns]` on bootstrap samples of the held-out rows `[m, columns]`.
 
-    All are judged on the same rows each time, so that their differences aren't blurred by these.
+    All are judged on the same rows each time, so that their differences aren't blurred by these. nan where drawn rows
+    can't be judged, as where a score of a user's own doesn't serve them.
     """
     generator = np.random.default_rng([seed, 7])
     pack = samples.reshape(-1, 1, *samples.shape[2:])
     judge = judge.ranked()
     fits = []
     for _ in range(repeats):
-        again = judge.on(rows[generator.integers(len(rows), size=len(rows))])
-        fits.append([verdict.fit for verdict in again.each(pack)])
+        drawn = rows[generator.integers(len(rows), size=len(rows))]
+        try:
+            fits.append([verdict.fit for verdict in judge.on(drawn).each(pack)])
+        except (ValueError, ArithmeticError):
+            fits.append([np.nan] * len(pack))
     return np.array(fits).T.reshape(*samples.shape[:2], repeats)
 
 

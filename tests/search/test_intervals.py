@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from objectives import judge_for
+from objectives import SCORES, Judge, judge_for
 from objectives.problems import Gaussian2D
+from objectives.scores import Reference
+from objectives.scores.judge import floors
 from search.intervals import advantage, interval, resampled
 
 
@@ -125,3 +127,27 @@ def test_all_are_judged_on_the_same_rows() -> None:
     np.testing.assert_array_equal(fits[0, 0], fits[1, 0])
     assert (fits[1, 1] > fits[1, 0]).all()
     assert len(set(fits[0, 0])) == 5
+
+
+def test_drawn_rows_that_a_score_does_not_serve_are_not_judged() -> None:
+    class Picky(SCORES["ad"]):  # type: ignore[misc, name-defined]
+        """Serves no sample that lacks the largest row."""
+
+        @classmethod
+        def serves(cls, real: Any) -> bool:
+            return bool(real[:, 0].max() > 9.0)
+
+    problem = Gaussian2D(train=100, validation=60, test=60)
+    rows = problem.rows(0)
+    rows.test[0, 0] = 10.0
+    dice = np.random.default_rng(0)
+    pairs = iter([(np.concatenate([problem.pair(119, 2, dice)[0], rows.test[:1]]), rows.test)] * 40)
+    reference = Reference.of(rows.train, rows.test)
+    found = floors(lambda *given: next(pairs), 60, 60, {"picky": Picky}, reference.ruler, 0, repeats=40)
+    judge = Judge(reference, found, {"picky": Picky})
+    samples = np.stack([[problem.pair(2, 60, dice)[1] for _ in range(3)]])
+    again = resampled(judge, rows.test, samples, 0, repeats=60)
+    missing = np.isnan(again[0, 0])
+    assert 0.2 < missing.mean() < 0.6 and not np.isnan(again[:, :, ~missing]).any()
+    low, high = interval([1.0, 1.1, 0.9], again[0])
+    assert 0 < low < high < math.inf

@@ -185,7 +185,9 @@ def test_what_does_not_learn_proposes_one_list_whatever_happens(sampler: Any) ->
     assert searched(patient, 10, outcome="stopped") == at_once
 
 
-@pytest.mark.parametrize(("sampler", "trials"), [pytest.param("gp", 30, marks=pytest.mark.slow), ("nsga2", 80), ("cmaes", 80)])
+@pytest.mark.parametrize(
+    ("sampler", "trials"), [pytest.param("gp", 30, marks=pytest.mark.slow), ("nsga2", 80), ("cmaes", 80)]
+)
 def test_other_samplers_learn_too(sampler: Any, trials: int) -> None:
     study = toy()
     learned, by_chance = (
