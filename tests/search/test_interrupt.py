@@ -87,10 +87,9 @@ def alive(pid: int) -> bool:
     [
         (signal.SIGINT, False, 4, FINISHED),
         (signal.SIGINT, True, 100_000, REPORTED),
-        (signal.SIGHUP, False, 100_000, REPORTED),
         (signal.SIGHUP, True, 100_000, REPORTED),
     ],
-    ids=["the process, some trials done", "the terminal's group, none done", "hangup", "hangup of the group"],
+    ids=["the process, some trials done", "the terminal's group, none done", "hangup of the group"],
 )
 def test_ctrl_c(
     number: signal.Signals, whole_group: bool, epochs: int, query: str, store_folder: Path, tmp_path: Path

@@ -347,7 +347,6 @@ def test_no_print_of_a_plug_in_comes_between(tmp_path: Path, store_folder: Path)
     kinds: list[tuple[str, ...]] = [
         ("check", str(study), "--json"),
         ("run", str(study), "--name", "loud", "--json", "--verbose"),
-        ("confirm", "loud", "--json", "--seeds", "2"),
     ]
     for words in kinds:
         done = subprocess.run([SCRIPT, *words, *where], capture_output=True, text=True, timeout=300, check=False)
