@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from models import MODELS
 from search import Store, confirming, opened, plan_resume
 from search.configuration import Configuration
 from search.confirming import _Trained, candidates, confirm
@@ -165,6 +166,7 @@ def test_a_search_ends_whatever_fresh_networks_diverge(
         code, said, err = genseek(*words, *(("--out", tmp_path / "r.html") if words[0] == "report" else ()), *where)
         assert code == 0, err
     assert genseek("export", "unst", "--out", out, *where)[0] == 0
+    MODELS.pop("net")  # as in a new process
     assert opened(out, (str(out / "plugin.py"),)).sample(9).isfinite().all()
 
 

@@ -383,7 +383,8 @@ def test_a_search_that_was_killed_goes_on_where_its_store_is_now(
     one.rename(two)
     code, _, err = genseek("resume", "cut", "--store", two)
     assert code == 0, err
-    assert not one.exists()
+    # A trainer of the search that was killed may have left a checkpoint before it noticed, and nothing else is there.
+    assert {path.name for path in one.glob("*")} <= {"ray"}
     board = Store(two).leaderboard("cut")
     assert len(board.entries) == 16
     for entry in board.finished():
