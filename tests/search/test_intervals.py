@@ -1,6 +1,7 @@
 """Intervals and p-values: they cover what they should as often as they should."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -151,3 +152,28 @@ def test_drawn_rows_that_a_score_does_not_serve_are_not_judged() -> None:
     assert 0.2 < missing.mean() < 0.6 and not np.isnan(again[:, :, ~missing]).any()
     low, high = interval([1.0, 1.1, 0.9], again[0])
     assert 0 < low < high < math.inf
+
+
+def test_scores_that_drawn_rows_bring_to_nothing_leave_intervals_finite() -> None:
+    # Of eight columns hardly a row exceeds another in all: a bootstrap of few rows may have no such pair at all.
+    dice = np.random.default_rng(5)
+    common = dice.normal(size=(134, 1))
+    rows = 0.3 * common + dice.normal(size=(134, 8))
+    train, held = rows[:80], rows[80:107]
+    real = lambda first, second, draw: (rows[draw.integers(134, size=first)], rows[draw.integers(134, size=second)])  # noqa: E731
+    scores = {name: SCORES[name] for name in ("ad", "kendall", "mmd")}
+    reference = Reference.of(train, held)
+    found = floors(real, 27, 27, scores, reference.ruler, 0)
+    found["kendall"] = replace(found["kendall"], positive=found["kendall"].median or 1e-3)  # so that it ranks
+    judge = Judge(reference, found, scores)
+    samples = np.stack([[train[dice.permutation(80)[:27]] for _ in range(5)] for _ in range(2)])
+    again = resampled(judge, held, samples, 0)
+    alone = Judge(reference, found, {"kendall": scores["kendall"]})
+    drawn = [alone.on(held[dice.integers(27, size=27)])(samples[0, :1]) for _ in range(40)]
+    assert min(verdict.values["kendall"] for verdict in drawn) == 0.0
+    assert (again > 0).all() and np.isfinite(again).all()
+    fits = np.array([[judge(own[np.newaxis]).fit for own in pack] for pack in samples])
+    for own, each in zip(fits, again, strict=True):
+        low, high = interval(own, each)
+        assert 0 < low < high < math.inf
+    assert 0 < advantage(*fits) <= 1
