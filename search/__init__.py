@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.confirming import confirm_search
-    from search.errors import InputError
+    from search.errors import InputError, TrainingError
     from search.exporting import export, opened
     from search.finalist import Finalist
     from search.leaderboard import Entry, Leaderboard
@@ -52,6 +52,7 @@ _HOMES = {
     "Leaderboard": "leaderboard",
     "Store": "store",
     "Study": "study",
+    "TrainingError": "errors",
     "confirm_search": "confirming",
     "export": "exporting",
     "load_study": "study_file",
@@ -70,6 +71,7 @@ __all__ = [
     "Leaderboard",
     "Store",
     "Study",
+    "TrainingError",
     "confirm_search",
     "export",
     "load_study",

@@ -22,6 +22,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 REAL, MADE = "#3b6ea5", "#d1742f"
 MOST_COLUMNS = 5
+FEW_POINTS = 300  # or fewer are drawn larger: small dots of them hardly show
 MOST_LETTERS = 28  # of a column's name
 PLACEHOLDERS = "Last Resort"  # a font of a box for every letter
 STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -162,7 +163,8 @@ def _scatter(
     axes: Axes, x: Array, y: Array, color: str, x_limits: tuple[float, float], y_limits: tuple[float, float]
 ) -> None:
     inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
-    axes.scatter(x[inside][:MOST_POINTS], y[inside][:MOST_POINTS], s=3, color=color, alpha=0.35, linewidths=0)
+    shown, size = np.flatnonzero(inside)[:MOST_POINTS], 3 if len(x) > FEW_POINTS else 12
+    axes.scatter(x[shown], y[shown], s=size, color=color, alpha=0.35, linewidths=0)
     axes.set(xlim=x_limits, ylim=y_limits)
     estimate = density(x, y, x_limits, y_limits)
     if estimate is not None:
