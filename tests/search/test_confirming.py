@@ -188,7 +188,7 @@ def test_no_decoration_ends_a_search(
             "search.registry.register",
         ):
             patched.setattr(place, broken)
-        code, said, err = genseek("run", tiny_study, "--name", "first", "--finalists", 1, "--trials", 4, *where)
+        code, said, err = genseek("run", tiny_study, "--name", "first", "--finalists", 1, "--trials", 2, *where)
     assert code == 0, err
     assert "winner" in said.partition("fresh networks on test rows")[2]
     log = store_folder / "genseek.log"

@@ -109,7 +109,9 @@ def whole_way(seed: int, folder: Path) -> str:
     rows, judge = task.rows, judge_of(study, problem, task.rows, task.rows.test)
     for trial, generator in zip(trials, generators, strict=True):
         assert 0 < trial.report.fit < math.inf
-        _check_samples(generator, frame, folder, data)
+        _check_samples(generator, frame, folder)
+    if seed % 3 == 0:  # every score with its floor, which takes longer than all else
+        assert score_tables(str(data), str(folder / "made.csv"))["fit"] > 0
     for draw in REFERENCES.values():
         assert judge(draw(rows.train, len(rows.test), np.random.default_rng(0))[np.newaxis]).fit > 0
     samples = np.stack([own.sample(len(rows.test), seed).numpy()[np.newaxis] for own in generators for seed in (0, 1)])
@@ -121,7 +123,7 @@ def whole_way(seed: int, folder: Path) -> str:
     return ""
 
 
-def _check_samples(generator: Generator, frame: pd.DataFrame, folder: Path, data: Path) -> None:
+def _check_samples(generator: Generator, frame: pd.DataFrame, folder: Path) -> None:
     made = pd.DataFrame(generator.sample(150, 3).numpy(), columns=list(frame.columns))
     assert np.isfinite(made.to_numpy()).all()
     for name, real in frame.items():
@@ -133,7 +135,6 @@ def _check_samples(generator: Generator, frame: pd.DataFrame, folder: Path, data
         if set(real) == {0, 1}:
             assert set(column) <= set(real.astype(float)), name
     made.to_csv(folder / "made.csv", index=False)
-    assert score_tables(str(data), str(folder / "made.csv"))["fit"] > 0
 
 
 @pytest.mark.slow
