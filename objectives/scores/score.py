@@ -130,7 +130,9 @@ def ruler(train: Array, seed: int = 0) -> float:
     if median == 0.0:
         apart = squared[squared > 0.0]
         if not len(apart):
-            raise ValueError("all training rows are equal: no distance to measure with")
+            raise ValueError(
+                "all training rows are equal: no distance to measure with; another seed splits the rows otherwise"
+            )
         median = float(np.median(apart))
     return median
 
