@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from search.escapes import markdown_table
+from search.text import markdown_table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 CPUINFO = Path("/proc/cpuinfo")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from search.escapes import code, markdown, markdown_table
 from search.leaderboard import Entry, Leaderboard
+from search.text import code, markdown, markdown_table
 
 FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
 TRAINED = ("zeros", "deviation")  # facts of training, not of the architecture

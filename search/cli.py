@@ -86,10 +86,9 @@ def check(
 ) -> None:
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
     from search.cluster import room
-    from search.folder import could_write, leaving_nothing
     from search.preparation import check as check_study
     from search.preparation import problem_of, task_of, with_overrides
-    from search.storage import Storage
+    from search.storage import Storage, could_write, leaving_nothing
     from search.study_file import load_study
 
     loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)

@@ -9,8 +9,8 @@ import typer
 from search import cli_run
 from search.cli_output import Printer, print_json
 from search.errors import InputError
-from search.escapes import command
 from search.options import Json, SearchName, StudyName
+from search.text import command
 
 LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
 ELSEWHERE = ("name", "warm")  # options of `run` that aren't of its study

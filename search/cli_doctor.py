@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from search.cli_output import Printer, print_json
+from search.log import quiet
 from search.options import Address, Json, StoreFolder, Tracking
-from search.verbosity import quiet
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from search.cli_output import Printer
 from search.errors import InputError
-from search.verbosity import decoration
+from search.log import decoration
 
 
 def publish(console: Printer, plan: Any) -> None:

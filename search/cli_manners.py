@@ -16,7 +16,7 @@ import typer
 
 from search.cli_output import Printer, json_alone, tell, warnings_shown
 from search.errors import InputError, TrainingError, unknown
-from search.verbosity import choose, show_traceback, verbose
+from search.log import choose, show_traceback, verbose
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the result only.")]
 Verbose = Annotated[

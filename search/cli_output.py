@@ -11,9 +11,8 @@ from typing import Any, TextIO, final
 from rich.console import Console
 from rich.text import Text
 
-from search.escapes import visible
-from search.jsonable import json_text
-from search.verbosity import LOGGER, quiet, verbose
+from search.log import LOGGER, quiet, verbose
+from search.text import json_text, visible
 
 WIDE = 120  # columns of a file or a pipe
 UNREAD = 141  # exit code where the reader of the output has gone, as shells have it of the signal
@@ -135,7 +134,7 @@ def check_tracking(tracking_uri: str | None) -> None:
     if not uri:
         return
     from search.embedded import database_of
-    from search.folder import could_write
+    from search.storage import could_write
 
     database = database_of(uri)
     if database is None or database.exists():

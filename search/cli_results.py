@@ -8,8 +8,8 @@ import typer
 from search import cli_ending
 from search.cli_output import Printer, print_json, store_of
 from search.errors import InputError
-from search.escapes import command
 from search.options import By, Json, SearchName, StoreFolder, Tracking
+from search.text import command
 
 
 def best(

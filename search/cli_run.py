@@ -10,7 +10,6 @@ import typer
 from search import cli_ending
 from search.cli_output import Printer, aside, print_json, print_links, print_note, results, store_of, tell
 from search.errors import InputError, TrainingError, public
-from search.escapes import command, counted
 from search.options import (
     Address,
     Columns,
@@ -25,6 +24,7 @@ from search.options import (
     StudyName,
     Tracking,
 )
+from search.text import command, counted
 
 SEEDS = 5  # fresh networks of each finalist
 

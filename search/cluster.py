@@ -18,9 +18,9 @@ from ray.exceptions import AuthenticationError, RayError
 
 from search.budget import Budget, cores
 from search.errors import InputError
+from search.log import hush, verbose
 from search.storage import Storage
 from search.survey import marked, nodes, survey
-from search.verbosity import hush, verbose
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection

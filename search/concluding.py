@@ -17,12 +17,12 @@ from search.errors import InputError
 from search.events import Ended
 from search.exporting import opened
 from search.leaderboard import Entries, Leaderboard, floors_json
+from search.log import decoration
 from search.planning import Plan
 from search.plugins import blamed
 from search.recorded import FRONT
 from search.store import SUMMARY
 from search.study_json import goals_json
-from search.verbosity import decoration
 
 
 def tests(

@@ -20,7 +20,6 @@ from search.announcing import announce
 from search.concluding import picture
 from search.draws import draws
 from search.errors import InputError
-from search.escapes import command
 from search.events import Listener
 from search.exporting import opened
 from search.finalist import Finalist
@@ -33,6 +32,7 @@ from search.plugins import blamed
 from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
 from search.storage import Storage
+from search.text import command
 from search.tuning import tune_trials
 
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged

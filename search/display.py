@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from search.budget import Budget
-from search.escapes import counted, shortened, visible
 from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
 from search.naming import short_name
 from search.tables import SHOWN, STYLES, Line, fitting, grid, scores_shown
+from search.text import counted, shortened, visible
 
 WIDEST = 26  # letters of a generator, for all to fit into 80
 SILENT = 30.0  # seconds after which a trainer no longer counts

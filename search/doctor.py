@@ -16,9 +16,9 @@ from typing import Any, Literal, final
 from search import DEFAULTS
 from search.budget import cores
 from search.errors import InputError, public
-from search.folder import could_write
+from search.log import show_traceback
 from search.reaching import asked
-from search.verbosity import show_traceback
+from search.storage import could_write
 
 PACKAGES = ("genseek", "torch", "ray", "optuna", "mlflow", "numpy", "pandas")
 SLOW = 30.0  # seconds to import them

@@ -21,12 +21,11 @@ from models.program import exported
 from search.card import card
 from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
-from search.escapes import markdown, pasted, shortened
-from search.jsonable import json_text
 from search.leaderboard import Entry, Leaderboard
+from search.log import show_traceback
 from search.plugins import merge_installed, merge_module
 from search.store import Store
-from search.verbosity import show_traceback
+from search.text import json_text, markdown, pasted, shortened
 
 DRAWING = "-n 1000 --seed 0 --out rows.csv"
 SAMPLER = f"From the exported folder, with torch alone: `python sampler.py {DRAWING}`."

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, final
 
 from search.errors import InputError, unknown
-from search.escapes import command
+from search.log import verbose
 from search.shipping import FILES
-from search.verbosity import verbose
+from search.text import command
 
 KEY = "genseek"  # of a job's metadata: the name of its search
 STORE, TRACKING = "genseek-store", "genseek-tracking-uri"  # what else is there, if it was given

@@ -15,7 +15,6 @@ from typing import final
 
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
-from search.escapes import command
 from search.journal import JOURNAL, Journal, begun
 from search.keys import LISTED
 from search.preparation import check, judge_of, problem_of, task_of
@@ -24,6 +23,7 @@ from search.store import TUNE, Store
 from search.study import Study
 from search.study_json import study_from
 from search.task import Task
+from search.text import command
 
 FINALISTS = "finalists-"  # how folders of their training begin, below that of the search
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need

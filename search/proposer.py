@@ -17,10 +17,10 @@ from models.noise import hashed_seed
 from objectives import OBJECTIVES
 from search.configuration import Configuration, Training
 from search.domain import Choice, Domain, Fixed
+from search.log import verbose
 from search.quasi_random import QuasiRandom
 from search.schema import arguments_of
 from search.study import Domains, Study, check_point
-from search.verbosity import verbose
 
 optuna.logging.set_verbosity(optuna.logging.INFO if verbose() else optuna.logging.WARNING)
 

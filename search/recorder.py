@@ -14,12 +14,12 @@ from typing import Any, final
 from search.axes import Axes, asymmetry
 from search.data_set import DataSet
 from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.log import verbose
 from search.naming import short_name
 from search.recorded import ERROR, MISSING, OUTCOME, RUNNING
 from search.storage import Storage
 from search.store import Store
 from search.tracking import refused
-from search.verbosity import verbose
 
 Point = tuple[str, float, int, float]
 Piece = tuple[str, Any]  # of a run: "metric" and a point, or "parameter" or "tag" and a name and a value

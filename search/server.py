@@ -14,8 +14,8 @@ from typing import IO
 
 from search.embedded import ARTIFACTS
 from search.errors import InputError
+from search.log import verbose
 from search.store import Store
-from search.verbosity import verbose
 
 POLL = 0.2  # seconds between looks whether it answers
 

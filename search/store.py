@@ -20,17 +20,15 @@ from search.axes import Axes
 from search.data_set import DataSet
 from search.embedded import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.errors import InputError, public, unknown
-from search.escapes import command
 from search.events import Started
 from search.experiments import every_experiment, experiment_of
-from search.folder import writable
 from search.inputs import input_of
-from search.jsonable import json_text
 from search.leaderboard import Leaderboard
+from search.log import decoration, hush
 from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
-from search.storage import Storage
+from search.storage import Storage, writable
+from search.text import command, json_text
 from search.tracking import CURE, pages, quoted, told
-from search.verbosity import decoration, hush
 
 FOLDER = "genseek-store"  # of a store, where none is named
 DATABASE, TUNE = "mlflow.db", "ray"

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.escapes import visible
 from search.finalist import Finalist
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
+from search.text import visible
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}

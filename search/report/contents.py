@@ -15,12 +15,12 @@ from search.events import Ended, Event, Reported, Started
 from search.exporting import opened
 from search.journal import JOURNAL, Journal
 from search.leaderboard import Entry, Leaderboard
+from search.log import show_traceback
 from search.preparation import problem_of
 from search.recorded import Found
 from search.store import TUNE, Store
 from search.study import Study
 from search.study_json import study_from
-from search.verbosity import show_traceback
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from search.escapes import letters
 from search.report.words import LOOK, TITLES
+from search.text import letters
 
 
 @dataclass(frozen=True)

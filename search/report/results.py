@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from search.escapes import counted
 from search.leaderboard import Entry, Leaderboard
 from search.naming import short_name
 from search.report import trials
 from search.report.contents import Contents
 from search.report.page import Drawing, Row, Section, Table
 from search.tables import FORMATS, STYLES, scores_shown, shortfall
+from search.text import counted
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal
 PLANES = 3  # pairs of goals

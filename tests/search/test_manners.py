@@ -23,10 +23,10 @@ from search.cli_manners import call, mannered
 from search.cli_output import Printer, json_alone, print_json
 from search.exporting import write_program
 from search.listings import LISTINGS
+from search.log import choose
 from search.preparation import check as check_study
 from search.preparation import problem_of, task_of
 from search.study_file import load_study
-from search.verbosity import choose
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
 UNSET = ("MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI")

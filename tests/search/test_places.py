@@ -25,9 +25,8 @@ from mlflow import MlflowClient
 
 from search import InputError, Store
 from search.embedded import relocate
-from search.folder import leaving_nothing
 from search.registry import register
-from search.storage import Storage
+from search.storage import Storage, leaving_nothing
 
 NAMES = (" plain ", "50%41", "what?x=1#2", 'it\'s "so"', "数据 €")
 MORE = (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from search.configuration import Configuration
-from search.escapes import shortened
 from search.leaderboard import Entry, Leaderboard
 from search.plots import Array, asymmetry, beside, labels, samples_beside
+from search.text import shortened
 
 RANDOM = np.random.default_rng(0)
 

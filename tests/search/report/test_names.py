@@ -28,12 +28,12 @@ from models.generator import Generator
 from objectives.problems.names import clean
 from search import Store, score_tables
 from search.card import card
-from search.escapes import visible
 from search.packaging import package
 from search.planning import check_name, stem
 from search.plots import samples_beside
 from search.report.page import Page, rendered
 from search.report.writing import report
+from search.text import visible
 
 KNOWN = (
     *("Gross $ (%) / Net $", "Volume [/day]", "[bold red]x[/]", ":smile:", "price, USD", 'say "hi"', "it's", "a`b``c"),

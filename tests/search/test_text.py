@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from search.escapes import code, command, letters, markdown, markdown_table, shortened, visible
+from search.text import code, command, letters, markdown, markdown_table, shortened, visible
 
 NAMES = (
     "Gross $ (%) / Net $",

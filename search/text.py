@@ -1,10 +1,8 @@
-"""Names and values of a user's own as each reader takes them: a terminal, a shell, Markdown, plotly, MLflow, JSON.
-
-One place for each: whatever a column, a file or a plug-in is called, its name comes out as it went in, and is never
-taken for markup, an option or a command.
-"""
+"""Text for people and programs: what other programs would take for their own signs is escaped, and JSON is valid."""
 
 import html
+import json
+import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -85,3 +83,17 @@ def letters(figure: Any, key: str = "") -> Any:
 
 def _written(match: re.Match[str]) -> str:
     return ascii(match[0])[1:-1] if match[0].isascii() else f"\\u{ord(match[0]):04x}"
+
+
+def json_text(value: Any, indent: int | None = 2) -> str:
+    """JSON of a value, with null for what JSON has no number for."""
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """A value with None instead of every number that isn't finite."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
