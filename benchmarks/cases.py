@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from search.configuration import Configuration
 from search.pack import Pack
-from search.preparation import problem_of, task_of
-from search.study import Study, check_point
-from search.study_file import parse_study
+from search.preparation import task_of
+from search.study.configuration import Configuration
+from search.study.parse import parse_study, problem_of
+from search.study.study import Study, check_point
 from search.task import Task
 from search.trial import Trial
 

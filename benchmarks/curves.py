@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 
 from search.events import Event, Reported
-from search.preparation import problem_of, task_of
+from search.preparation import task_of
 from search.proposer import Proposer
-from search.study import Study
-from search.study_file import load_study
+from search.study.parse import load_study, problem_of
+from search.study.study import Study
 from search.tuning import tune_trials
 
 HERE = Path(__file__).resolve().parent

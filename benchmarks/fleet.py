@@ -15,8 +15,8 @@ from ray.cluster_utils import Cluster
 
 from search.events import Event, Trained
 from search.proposer import Proposer
-from search.study import Study
-from search.study_file import parse_study
+from search.study.parse import parse_study
+from search.study.study import Study
 from search.tuning import tune_trials
 
 SEARCH = """

@@ -12,9 +12,9 @@ import time
 import numpy as np
 from page import table, write
 
-from search.budget import Budget
-from search.goals import Standing
 from search.halving import Halving
+from search.study.budget import Budget
+from search.study.goals import Standing
 
 COUNTS = (500, 2000, 8000)
 KINDS = ("any", "one order", "one front")

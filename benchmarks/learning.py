@@ -15,9 +15,9 @@ import optuna
 import pandas as pd
 from curves import GOALS, REPORTED, SEEDS, TABLE, space
 
-from search.configuration import Configuration
-from search.study import Study, check_point
-from search.study_file import parse_study
+from search.study.configuration import Configuration
+from search.study.parse import parse_study
+from search.study.study import Study, check_point
 
 EPOCHS, NOISE = 81, 0.1
 START = 10  # trials after which samplers begin to learn

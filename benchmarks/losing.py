@@ -10,8 +10,8 @@ from steps import least
 from models import Shape
 from objectives import Rows, Verdict
 from search.fusing import Fusing, Machine
-from search.study import check_point
-from search.study_file import parse_study
+from search.study.parse import parse_study
+from search.study.study import check_point
 from search.task import Task
 from search.trainer import Trainer
 from search.trial import Trial

@@ -107,11 +107,11 @@ def plain(trials: int, folder: Path, mlflow: bool) -> float:
 def ours(trials: int, folder: Path, mlflow: bool) -> float:
     """Seconds of a search of genseek."""
     from search.events import Event, Reported
-    from search.preparation import problem_of, task_of
+    from search.preparation import task_of
     from search.proposer import Proposer
     from search.recorder import Recorder
     from search.store import Store
-    from search.study_file import parse_study
+    from search.study.parse import parse_study, problem_of
     from search.tuning import tune_trials
 
     times: list[float] = []

@@ -19,9 +19,8 @@ from learning import SHAPES, Learning, shaped, tabled
 from page import table, write
 from searchers import Alone, Genseek, PlainRay, furthest, lowest, simulate, with_goals
 
-from search.front import front
-from search.goals import Standing
 from search.halving import Halving
+from search.study.goals import Standing, front
 
 FULL = 20  # budgets of a fully trained trial that a searcher may spend
 MOMENTS = (0.25, 0.5, 1.0)  # shares of the clock at which regret is read off

@@ -14,13 +14,13 @@ from models import MODELS
 from models.generator import Generator
 from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Verdict
-from search.configuration import Configuration
 from search.draws import draws
-from search.fusing import key_of
 from search.group import Group
 from search.pack import Pack
-from search.preparation import judge_of, problem_of, task_of
-from search.study import Study
+from search.preparation import judge_of, task_of
+from search.study.configuration import Configuration, key_of
+from search.study.parse import problem_of
+from search.study.study import Study
 from search.task import Task
 from search.trial import Report, Trial, rebuilt
 

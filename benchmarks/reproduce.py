@@ -25,9 +25,9 @@ from results import page
 
 from objectives.problems import Mixture3D
 from search import Store, load_study, plan_search, plots, run_search, with_overrides
-from search.configuration import Configuration
-from search.preparation import problem_of
-from search.study import Study, check_point
+from search.study.configuration import Configuration
+from search.study.parse import problem_of
+from search.study.study import Study, check_point
 
 WORKERS = 2
 STRENGTHS = (0.0, 0.03, 0.1, 0.3, 1.0)

@@ -9,10 +9,10 @@ from replicas import Replica
 from models import MODELS
 from objectives import OBJECTIVES
 from objectives.scores.clusters import match_clusters
-from search.configuration import Configuration, Training
-from search.preparation import problem_of
-from search.schema import arguments_of
-from search.study import Study
+from search.study.configuration import Configuration, Training
+from search.study.parse import problem_of
+from search.study.space import arguments_of
+from search.study.study import Study
 
 FORMATS = {"ad": ".2f", "kendall": ".4f", "mmd": ".4f", "overfit": ".3f", "tail": ".4f", "modes": ".0f"}
 Winners = Mapping[str, tuple[Study, Configuration]]

@@ -15,15 +15,14 @@ from learning import Learning
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from search.budget import Budget
-from search.configuration import Configuration
 from search.director import Director, Stopper
-from search.fusing import key_of
-from search.goals import Goals
 from search.halving import Halving
 from search.orders import Message, News
 from search.proposer import Proposer
 from search.storage import Storage
+from search.study.budget import Budget
+from search.study.configuration import Configuration, key_of
+from search.study.goals import Goals
 from search.trial import Report
 
 WORKERS = 4

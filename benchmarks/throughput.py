@@ -28,7 +28,7 @@ from steps import step_table
 from turns import median, ratios, spread, take_turns
 
 from search.proposer import Proposer
-from search.study import Study
+from search.study.study import Study
 from search.task import Task
 from search.tuning import tune_trials
 

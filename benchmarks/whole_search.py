@@ -30,11 +30,11 @@ from turns import Measured, spread, take_turns
 
 from search.events import Ended, Event
 from search.planning import plan_search
-from search.preparation import judge_of, problem_of, task_of
+from search.preparation import judge_of, task_of
 from search.running import run_search
 from search.store import Store
-from search.study import Study
-from search.study_file import parse_study
+from search.study.parse import parse_study, problem_of
+from search.study.study import Study
 
 PLAIN, OURS = "plain script", "genseek"
 SPACE = """

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from search.finalist import Finalist
     from search.leaderboard import Entry, Leaderboard
     from search.planning import plan_resume, plan_search
-    from search.preparation import with_overrides
     from search.running import run_search
     from search.scoring import score_tables
     from search.store import Store
-    from search.study import Study
-    from search.study_file import load_study
+    from search.study.parse import load_study, with_overrides
+    from search.study.study import Study
 
 # Ray and MLflow read these when they are imported, so they stand here, before any module of this package is. No usage
 # reports or telemetry, none of Ray's own loggers and signal handler, no warnings about our pace, and short retries: a
@@ -51,17 +50,17 @@ _HOMES = {
     "InputError": "errors",
     "Leaderboard": "leaderboard",
     "Store": "store",
-    "Study": "study",
+    "Study": "study.study",
     "TrainingError": "errors",
     "confirm_search": "confirming",
     "export": "exporting",
-    "load_study": "study_file",
+    "load_study": "study.parse",
     "opened": "exporting",
     "plan_resume": "planning",
     "plan_search": "planning",
     "run_search": "running",
     "score_tables": "scoring",
-    "with_overrides": "preparation",
+    "with_overrides": "study.parse",
 }
 
 __all__ = [

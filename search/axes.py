@@ -11,10 +11,9 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES
-from search.configuration import Configuration, Training
-from search.domain import Fixed, Range
-from search.schema import arguments_of
-from search.study import Study
+from search.study.configuration import Configuration, Training
+from search.study.space import Fixed, Range, arguments_of
+from search.study.study import Study
 
 ALWAYS = ("latent", "sigma", "lambda")  # numbers that are worth sorting by, searched or not
 EQUAL = 0.1  # log2 of encoder over decoder parameters: 7 % more or fewer count as the same

@@ -87,9 +87,9 @@ def check(
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
     from search.cluster import room
     from search.preparation import check as check_study
-    from search.preparation import problem_of, task_of, with_overrides
+    from search.preparation import task_of
     from search.storage import Storage, could_write, leaving_nothing
-    from search.study_file import load_study
+    from search.study.parse import load_study, problem_of, with_overrides
 
     loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)
     made = problem_of(loaded)

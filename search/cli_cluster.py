@@ -39,9 +39,8 @@ def submit(
     """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
     from search.jobs import Jobs
     from search.planning import check_name, stem
-    from search.preparation import problem_of, with_overrides
     from search.shipping import elsewhere, shipped
-    from search.study_file import load_study
+    from search.study.parse import load_study, problem_of, with_overrides
 
     tracking_uri = options.pop("tracking_uri")
     _check_places(store, storage, tracking_uri)

@@ -59,8 +59,7 @@ def run(
 ) -> None:
     """Search for the best generator, and print the leaderboard."""
     from search.planning import plan_search
-    from search.preparation import with_overrides
-    from search.study_file import load_study
+    from search.study.parse import load_study, with_overrides
     from search.warming import warmed
 
     loaded = with_overrides(
@@ -121,8 +120,8 @@ def confirm(
     as_json: Json = False,
 ) -> None:
     """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
-    from search.budget import Budget
     from search.planning import plan_resume
+    from search.study.budget import Budget
 
     console, opened = results(as_json), store_of(store, tracking_uri)
     board = opened.leaderboard(name)

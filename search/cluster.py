@@ -16,10 +16,10 @@ import ray
 import torch
 from ray.exceptions import AuthenticationError, RayError
 
-from search.budget import Budget, cores
 from search.errors import InputError
 from search.log import hush, verbose
 from search.storage import Storage
+from search.study.budget import Budget, cores
 from search.survey import marked, nodes, survey
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole

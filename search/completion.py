@@ -7,6 +7,8 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 
+from search.study.presets import shipped
+
 BY = (
     "fit",
     "ad",
@@ -24,12 +26,6 @@ BY = (
 LISTED = ("problems", "models", "objectives", "scores", "studies", "searches", "registered")
 
 
-def shipped() -> list[str]:
-    """Names of the studies that come with genseek."""
-    folder = resources.files("search.studies")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
 def studies(incomplete: str) -> list[str]:
     """Shipped studies, and study files below what is typed."""
     files = [str(path) for path in Path().glob(f"{incomplete}*.toml")] if not incomplete.startswith("/") else []
@@ -38,7 +34,7 @@ def studies(incomplete: str) -> list[str]:
 
 def problems(incomplete: str) -> list[str]:
     """Problems of the shipped studies; each problem has one."""
-    folder = resources.files("search.studies")
+    folder = resources.files("search.study.presets")
     read = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in shipped())
     return sorted({name for study in read if (name := study["problem"]["name"]).startswith(incomplete)})
 

@@ -19,10 +19,10 @@ from search.exporting import opened
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.log import decoration
 from search.planning import Plan
-from search.plugins import blamed
 from search.recorded import FRONT
 from search.store import SUMMARY
-from search.study_json import goals_json
+from search.study.plugins import blamed
+from search.study.serialize import goals_json
 
 
 def tests(

@@ -23,15 +23,15 @@ from search.errors import InputError
 from search.events import Listener
 from search.exporting import opened
 from search.finalist import Finalist
-from search.goals import WORST
 from search.intervals import advantage, interval, resampled
 from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
-from search.plugins import blamed
 from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
 from search.storage import Storage
+from search.study.goals import WORST
+from search.study.plugins import blamed
 from search.text import command
 from search.tuning import tune_trials
 

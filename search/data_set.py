@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.study import Study
+from search.study.study import Study
 from search.task import Task
 
 LETTERS = 16  # of the hash, which MLflow shows; the tag `genseek.data_sha256` of the search has all of it

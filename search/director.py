@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, final
 
-from search.budget import Budget
-from search.configuration import Configuration
 from search.deaths import Death
 from search.errors import InputError
 from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained, Troubled
-from search.fusing import Key, key_of
-from search.goals import Goals, Standing
 from search.orders import Assignment, Message, News, Orders
 from search.proposer import Proposer
 from search.storage import Storage
+from search.study.budget import Budget
+from search.study.configuration import Configuration, Key, key_of
+from search.study.goals import Goals, Standing
 from search.trial import Report
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train

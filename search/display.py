@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from search.budget import Budget
 from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
-from search.naming import short_name
+from search.study.budget import Budget
+from search.study.study import short_name
 from search.tables import SHOWN, STYLES, Line, fitting, grid, scores_shown
 from search.text import counted, shortened, visible
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from search import DEFAULTS
-from search.budget import cores
 from search.errors import InputError, public
 from search.log import show_traceback
 from search.reaching import asked
 from search.storage import could_write
+from search.study.budget import cores
 
 PACKAGES = ("genseek", "torch", "ray", "optuna", "mlflow", "numpy", "pandas")
 SLOW = 30.0  # seconds to import them

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from search.configuration import Configuration
 from search.storage import Storage
+from search.study.configuration import Configuration
 from search.trial import Report
 
 Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]

@@ -23,8 +23,8 @@ from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
 from search.leaderboard import Entry, Leaderboard
 from search.log import show_traceback
-from search.plugins import merge_installed, merge_module
 from search.store import Store
+from search.study.plugins import merge_installed, merge_module
 from search.text import json_text, markdown, pasted, shortened
 
 DRAWING = "-n 1000 --seed 0 --out rows.csv"

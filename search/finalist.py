@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from search.configuration import Configuration
 from search.storage import Storage
+from search.study.configuration import Configuration
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,13 @@ import torch
 
 from models import Pushforward, Shape
 from objectives.losses import MMD
-from search.configuration import Configuration, Training
 from search.group import Group
 from search.pack import Pack
+from search.study.configuration import Training
 
 WORTH = 8.0
 UNMEASURED = 4  # trials that train stacked from the start: on no size measured were four slower than one by one
 MOST = 64  # trials of one pack, however small: beyond that nothing is gained, and all of them judge at once
-
-Key = tuple[str, str, int]
 
 
 @final
@@ -74,11 +72,6 @@ class Fusing:
         wasted = together - sum(count * own for count, own in sizes)
         # A parameter multiplies each row of a batch once forwards and twice backwards.
         return 3 * group.pack.training[0].batch * wasted * self.machine.product < self.machine.step
-
-
-def key_of(configuration: Configuration) -> Key:
-    """What trials must share to train stacked."""
-    return configuration.model, configuration.objective, configuration.training.batch
 
 
 def _parameters(group: Group) -> int:

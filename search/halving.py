@@ -11,9 +11,8 @@ from typing import Protocol, final
 
 import numpy as np
 
-from search.budget import Budget
-from search.front import Fronts
-from search.goals import Standing
+from search.study.budget import Budget
+from search.study.goals import Fronts, Standing
 
 
 class _Rung(Protocol):

@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Self, final
 
-from search.configuration import Configuration
 from search.errors import InputError
 from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.storage import Storage
+from search.study.configuration import Configuration
 from search.trial import Report
 
 JOURNAL = "journal.jsonl"

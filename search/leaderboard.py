@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from objectives import SCORES, Floor
-from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
-from search.front import front
-from search.goals import WORST, Goals, Standing
+from search.study.configuration import Configuration
+from search.study.goals import WORST, Goals, Standing, front
 
 CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
 UNKNOWN = {"problem": "unknown", "problem_arguments": {}, "data_sha256": "unknown", "versions": {"genseek": "unknown"}}

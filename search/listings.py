@@ -5,11 +5,11 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
-from search.completion import shipped
-from search.plugins import merge_installed
-from search.schema import arguments_of
-from search.study import serving
-from search.study_file import load_study
+from search.study.parse import load_study
+from search.study.plugins import merge_installed
+from search.study.presets import shipped
+from search.study.space import arguments_of
+from search.study.study import serving
 
 Rows = list[dict[str, Any]]
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from search.configuration import Configuration
-from search.fusing import Key
+from search.study.configuration import Configuration, Key
 from search.trial import Report
 
 

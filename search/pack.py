@@ -19,7 +19,7 @@ from models.noise import Noise, hashed_seed
 from models.optimizers import OPTIMIZERS, Flat, clip, shrink, soften, zeros_like
 from models.pack import join, keep
 from objectives.losses.objective import Objective
-from search.configuration import Training
+from search.study.configuration import Training
 
 
 @final

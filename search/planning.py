@@ -16,12 +16,13 @@ from typing import final
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
 from search.journal import JOURNAL, Journal, begun
-from search.keys import LISTED
-from search.preparation import check, judge_of, problem_of, task_of
+from search.preparation import check, judge_of, task_of
 from search.storage import Storage
 from search.store import TUNE, Store
-from search.study import Study
-from search.study_json import study_from
+from search.study.fields import LISTED
+from search.study.parse import problem_of
+from search.study.serialize import study_from
+from search.study.study import Study
 from search.task import Task
 from search.text import command
 

@@ -4,7 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,40 +13,23 @@ from torch import Tensor
 from models import MODELS, Shape
 from models.features import FEATURES
 from models.noise import Noise
-from objectives import OBJECTIVES, PROBLEMS, SCORES, Judge, Problem, Rows, judge_for
+from objectives import OBJECTIVES, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
-from search.budget import Device, cores
 from search.cluster import check_places
-from search.configuration import Configuration, Training
-from search.domain import Choice, Fixed
 from search.draws import draws
-from search.errors import InputError, unknown
-from search.goals import FACTS
-from search.keys import LISTED
-from search.keys import fuse as fused
+from search.errors import InputError
 from search.pack import Pack
-from search.plugins import blamed, packed, source_of
-from search.schema import arguments_of
-from search.study import Study
+from search.study.budget import cores
+from search.study.configuration import Configuration, Training
+from search.study.goals import FACTS
+from search.study.plugins import blamed, packed, source_of
+from search.study.space import Choice, Fixed, arguments_of
+from search.study.study import Study
 from search.task import Task
 from search.trial import Trial
 
 STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
-
-
-def problem_of(study: Study) -> Problem:
-    """The study's problem, with its data read.
-
-    Raises:
-        InputError: the problem can't be made of these arguments, or there is something wrong with the data.
-    """
-    where = f"problem {study.problem}"
-    try:
-        with blamed(where, problems=[study.problem]):
-            return PROBLEMS[study.problem](**study.problem_arguments)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
 
 
 def task_of(study: Study, problem: Problem) -> Task:
@@ -253,46 +236,3 @@ def _check_resources(study: Study) -> None:
         raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {have} cores")
     if budget.device == "gpu" and budget.gpus > gpus:
         raise InputError(f"gpus = {budget.gpus:g}: one trainer wants more than this machine's {gpus} GPUs")
-
-
-def with_overrides(
-    study: Study,
-    *,
-    problem: str | None = None,
-    data: str | None = None,
-    columns: str | None = None,
-    drop_missing: bool = False,
-    fuse: str | None = None,
-    device: str | None = None,
-    **budget: int | None,
-) -> Study:
-    """The study on another problem or table, fused otherwise, with other numbers of its budget; None changes nothing.
-
-    Raises:
-        InputError: an unknown problem, a table for a problem that has none, or a number out of its range.
-    """
-    if problem is not None and problem != study.problem:
-        if problem not in PROBLEMS:
-            raise InputError(f"--problem: {unknown('problem', problem, PROBLEMS)}")
-        study = replace(study, problem=problem, problem_arguments={})
-    if device is not None and device not in get_args(Device):
-        raise InputError(f"--device: {unknown('device', device, get_args(Device))}")
-    table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
-    given = {key: value for key, value in table.items() if value is not None}
-    if given and study.problem != "table":
-        option = "--" + next(iter(given)).replace("_", "-")
-        raise InputError(
-            f"{option}: problem {study.problem!r} takes no table; use the study 'table', or --problem table"
-        )
-    wanted = {key: value for key, value in budget.items() if value is not None}
-    if study.sampler in LISTED and "trials" in wanted:
-        wanted["trials"] = min(wanted["trials"], len(study.points))
-    try:
-        return replace(
-            study,
-            problem_arguments=study.problem_arguments | given,
-            budget=replace(study.budget, device=cast(Device, device) or study.budget.device, **wanted),
-            fuse=study.fuse if fuse is None else fused({"fuse": int(fuse) if fuse.isdecimal() else fuse}),
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error

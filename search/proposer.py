@@ -15,12 +15,11 @@ from optuna.trial import TrialState
 from models import MODELS
 from models.noise import hashed_seed
 from objectives import OBJECTIVES
-from search.configuration import Configuration, Training
-from search.domain import Choice, Domain, Fixed
 from search.log import verbose
 from search.quasi_random import QuasiRandom
-from search.schema import arguments_of
-from search.study import Domains, Study, check_point
+from search.study.configuration import Configuration, Training
+from search.study.space import Choice, Domain, Fixed, arguments_of
+from search.study.study import Domains, Study, check_point
 
 optuna.logging.set_verbosity(optuna.logging.INFO if verbose() else optuna.logging.WARNING)
 

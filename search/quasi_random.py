@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from scipy.stats import qmc
 
-from search.domain import Choice, Domain, Fixed, Range
+from search.study.space import Choice, Domain, Fixed, Range
 
 
 @final

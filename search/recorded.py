@@ -9,10 +9,10 @@ from typing import Any
 from mlflow.entities import Run
 
 from objectives import Floor
-from search.configuration import Configuration
-from search.goals import RESERVED, WORST
 from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
-from search.study_json import goals_from
+from search.study.configuration import Configuration
+from search.study.goals import RESERVED, WORST
+from search.study.serialize import goals_from
 
 OUTCOME, RUNNING = "genseek.outcome", "running"  # tag of a trial's state, and what it is before it has ended
 ERROR = "genseek.error"  # tag: of a trial that failed, and of a search whose trainers kept dying

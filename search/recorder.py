@@ -15,10 +15,10 @@ from search.axes import Axes, asymmetry
 from search.data_set import DataSet
 from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.log import verbose
-from search.naming import short_name
 from search.recorded import ERROR, MISSING, OUTCOME, RUNNING
 from search.storage import Storage
 from search.store import Store
+from search.study.study import short_name
 from search.tracking import refused
 
 Point = tuple[str, float, int, float]

@@ -27,8 +27,8 @@ from search.exporting import export
 from search.leaderboard import Entry, Leaderboard
 from search.packaging import package
 from search.planning import Plan
-from search.schema import arguments_of
 from search.store import Store
+from search.study.space import arguments_of
 from search.tracking import found_or_made, pages, quoted
 
 CHAMPION, CHALLENGER = "champion", "challenger"

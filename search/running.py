@@ -19,15 +19,15 @@ from search.errors import InputError, TrainingError
 from search.events import Delayed, Ended, Event, Listener
 from search.exporting import versions
 from search.journal import JOURNAL, Journal, told
-from search.keys import FUSE, LEARNING
 from search.leaderboard import Entries, Leaderboard
 from search.planning import FINALISTS, Plan
 from search.proposer import Proposer
 from search.recorded import ERROR, TRIALS
 from search.recorder import Recorder
 from search.storage import Storage
-from search.study import Study
-from search.study_json import study_json
+from search.study.fields import FUSE, LEARNING
+from search.study.serialize import study_json
+from search.study.study import Study
 from search.tuning import tune_trials
 
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty

@@ -13,7 +13,7 @@ from objectives.scores.judge import floors
 from objectives.scores.score import Array, Reference
 from search.errors import InputError
 from search.leaderboard import with_floors
-from search.plugins import merge_installed
+from search.study.plugins import merge_installed
 
 
 def score_tables(

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from search.errors import InputError
-from search.study import Study
+from search.study.study import Study
 
 DATA = "data"
 FILES = "files"  # a folder of their own: Ray lets Python import what is at the top

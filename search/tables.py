@@ -11,7 +11,7 @@ from rich.text import Text
 
 from search.finalist import Finalist
 from search.leaderboard import Entry, Leaderboard
-from search.naming import short_name
+from search.study.study import short_name
 from search.text import visible
 
 SHOWN = 10

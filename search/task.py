@@ -12,8 +12,8 @@ from models import MODELS, Model, Shape
 from models.features import FEATURES, FeatureName, Features
 from objectives import OBJECTIVES, Judge, Rows
 from objectives.losses import Objective
-from search.goals import Goals
-from search.plugins import packed
+from search.study.goals import Goals
+from search.study.plugins import packed
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from search.checkpoint import Checkpoint
-from search.fusing import MOST, Fusing, Key, key_of
+from search.fusing import MOST, Fusing
 from search.group import Group
+from search.study.configuration import Key, key_of
 from search.trial import Report, Trial
 
 SPLIT = 8  # groups of one kind

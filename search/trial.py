@@ -14,10 +14,10 @@ from models.generator import Generator, build
 from models.noise import hashed_seed
 from models.pack import keep
 from objectives import Verdict
-from search.configuration import Configuration
 from search.draws import sample_seconds
-from search.goals import WORST
 from search.pack import Pack
+from search.study.configuration import Configuration
+from search.study.goals import WORST
 from search.task import Task
 
 

@@ -19,7 +19,6 @@ from ray.exceptions import RayError
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.budget import Budget
 from search.cluster import cluster, slots
 from search.deaths import Death, death_of, read_words
 from search.desk import new_desk
@@ -30,6 +29,7 @@ from search.halving import Halving
 from search.orders import Orders
 from search.proposer import Proposer
 from search.storage import Storage
+from search.study.budget import Budget
 from search.survey import nodes
 from search.task import Task
 from search.worker import TuneTrainer

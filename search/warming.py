@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from search.errors import InputError
-from search.keys import LISTED
 from search.leaderboard import Leaderboard
-from search.study import Study, check_point
+from search.study.fields import LISTED
+from search.study.study import Study, check_point
 
 MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
 

@@ -16,9 +16,10 @@ from ray import tune
 
 from search.checkpoint import Checkpoint, save_best
 from search.deaths import leave_words, words_of
-from search.fusing import Fusing, Key, Machine, key_of
+from search.fusing import Fusing, Machine
 from search.orders import Message, News, Orders
 from search.storage import Storage
+from search.study.configuration import Key, key_of
 from search.task import Task
 from search.trainer import Trainer
 from search.trial import Report, Trial

@@ -79,7 +79,7 @@ def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def clean_registries() -> Iterator[None]:
     """Registries, and what is known of plug-ins, as they were."""
-    from search import plugins
+    from search.study import plugins
 
     dicts: list[dict[Any, Any]] = [registry for registry, _ in plugins.REGISTRIES.values()]
     dicts += [plugins._origins, plugins._homes, plugins._files]

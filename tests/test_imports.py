@@ -51,7 +51,7 @@ HOMES = {
         "cli_rows.py",
         "options.py",
     },
-    "cloudpickle": {"plugins.py"},
+    "cloudpickle": {"study/plugins.py"},
     "safetensors": {"checkpoint.py"},
     "pyarrow": {"storage.py"},
     "fsspec": {"storage.py"},

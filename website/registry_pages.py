@@ -11,11 +11,11 @@ from griffe import Docstring, DocstringSectionKind
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES, STANDARD
-from search.budget import Budget
-from search.completion import shipped
-from search.configuration import Training
-from search.schema import Argument, arguments_of
-from search.study import serving
+from search.study.budget import Budget
+from search.study.configuration import Training
+from search.study.presets import shipped
+from search.study.space import Argument, arguments_of
+from search.study.study import serving
 
 KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
@@ -131,7 +131,7 @@ def _keys() -> str:
 def _studies() -> str:
     parts = ["# Studies that come with genseek", "`genseek run NAME` runs one; copy the text for one of your own."]
     for name in shipped():
-        text = (resources.files("search.studies") / f"{name}.toml").read_text(encoding="utf-8")
+        text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
         problem = tomllib.loads(text)["problem"]["name"]
         parts += [f"## {name}", f"On {_linked([problem], 'problems.md')}.", f"```toml\n{text.rstrip()}\n```"]
     return "\n\n".join(parts) + "\n"

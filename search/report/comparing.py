@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from search.naming import short_name
 from search.report.contents import Contents, collected
 from search.report.page import Row, Table
 from search.report.writing import lasted, seconds
 from search.store import Store
-from search.study_json import study_json
+from search.study.serialize import study_json
+from search.study.study import short_name
 from search.tables import Line, grid, put, scores_shown
 
 SETTINGS = (

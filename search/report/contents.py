@@ -9,18 +9,18 @@ from typing import Any
 
 from models.generator import Generator
 from objectives import Problem, Rows
-from search.configuration import Configuration
 from search.errors import InputError, unknown
 from search.events import Ended, Event, Reported, Started
 from search.exporting import opened
 from search.journal import JOURNAL, Journal
 from search.leaderboard import Entry, Leaderboard
 from search.log import show_traceback
-from search.preparation import problem_of
 from search.recorded import Found
 from search.store import TUNE, Store
-from search.study import Study
-from search.study_json import study_from
+from search.study.configuration import Configuration
+from search.study.parse import problem_of
+from search.study.serialize import study_from
+from search.study.study import Study
 
 
 @dataclass(frozen=True)

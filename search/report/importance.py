@@ -13,11 +13,11 @@ import optuna
 import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.configuration import Configuration
-from search.domain import Choice, Domain, Fixed
-from search.goals import WORST
 from search.report.contents import Contents, History
-from search.study import Study
+from search.study.configuration import Configuration
+from search.study.goals import WORST
+from search.study.space import Choice, Domain, Fixed
+from search.study.study import Study
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

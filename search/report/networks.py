@@ -11,11 +11,11 @@ from search.checkpoint import WEIGHTS
 from search.errors import InputError
 from search.leaderboard import Entry
 from search.log import show_traceback
-from search.naming import short_name
 from search.report import latent, training
 from search.report.contents import Contents, fetched, kept_generator
 from search.report.page import Drawing, Row, Section, Table
 from search.report.training import Weights
+from search.study.study import short_name
 
 MOST_LOSSES = 6
 STRENGTHS = 5

@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import combinations
 
 from search.leaderboard import Entry, Leaderboard
-from search.naming import short_name
 from search.report import trials
 from search.report.contents import Contents
 from search.report.page import Drawing, Row, Section, Table
+from search.study.study import short_name
 from search.tables import FORMATS, STYLES, scores_shown, shortfall
 from search.text import counted
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from objectives.scores.anderson_darling import ad
 from search.density import LARGEST
-from search.naming import short_name
 from search.report import dependence, margins
 from search.report.contents import Contents, kept_generator
 from search.report.page import Drawing, Section
 from search.report.training import Array
+from search.study.study import short_name
 
 MOST_ROWS = 2000  # drawn of a sample; more make the page heavy, not clearer
 MOST_PAIRS, MOST_COLUMNS, MOST_TAUS = 6, 6, 20

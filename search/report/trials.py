@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from search.goals import WORST
 from search.leaderboard import Entry, Leaderboard
-from search.naming import short_name
 from search.report.contents import Contents, History
 from search.report.style import BLACK, GREEN, GREY, MADE, OUTCOMES, REAL, SYMBOLS, level, styled
+from search.study.goals import WORST
+from search.study.study import short_name
 
 SHOWN = 1e3  # fits beyond say no more than that a trial went wrong
 

@@ -56,8 +56,8 @@ def test_stacked_replicas_equal_trials_alone() -> None:
 
     from models.noise import hashed_seed
     from search.group import Group
-    from search.study import check_point
-    from search.study_file import parse_study
+    from search.study.parse import parse_study
+    from search.study.study import check_point
     from search.trial import Trial
 
     study = parse_study(STUDY, "tiny", "tiny.toml")
@@ -84,8 +84,8 @@ def test_stacked_replicas_equal_trials_alone() -> None:
 def test_the_last_weights_are_judged_where_that_was_published() -> None:
     from replicas import replicated
 
-    from search.study import check_point
-    from search.study_file import parse_study
+    from search.study.parse import parse_study
+    from search.study.study import check_point
 
     study = parse_study(STUDY, "tiny", "tiny.toml")
     configuration = check_point(study, {"width": 8})
@@ -99,7 +99,7 @@ def test_published_points_exist() -> None:
     from published import FAMILIES, PUBLISHED
 
     from objectives import PROBLEMS, SCORES
-    from search.study_file import load_study
+    from search.study.parse import load_study
 
     for claim in PUBLISHED:
         study = load_study(claim.study)

@@ -42,8 +42,8 @@ def test_sides_are_compared_from_when_each_had_its_winner() -> None:
 def test_both_sides_search_one_space() -> None:
     from whole_search import SPACE, suggested
 
-    from search.domain import Choice, Fixed, Range
-    from search.study_file import parse_study
+    from search.study.parse import parse_study
+    from search.study.space import Choice, Fixed, Range
 
     study = parse_study(SPACE, "whole_search", "whole_search")
     ours = study.training | study.models["pushforward"]

@@ -14,13 +14,13 @@ import typer
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
-from search.budget import Budget
 from search.cli import app
-from search.completion import shipped
-from search.configuration import Training
-from search.keys import Sampler
-from search.schema import arguments_of
-from search.study import serving
+from search.study.budget import Budget
+from search.study.configuration import Training
+from search.study.fields import Sampler
+from search.study.presets import shipped
+from search.study.space import arguments_of
+from search.study.study import serving
 
 STUDIES = (Path(__file__).resolve().parents[2] / "docs/studies.md").read_text()
 REGISTRIES = {"problems": PROBLEMS, "models": MODELS, "objectives": OBJECTIVES, "scores": SCORES}

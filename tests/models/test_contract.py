@@ -21,8 +21,8 @@ from models import Model, Noise, Shape
 from models.adapter import pushforward_of
 from models.pack import join, keep, pack_size
 from objectives.losses import OBJECTIVES, Objective
-from search.configuration import Training
 from search.pack import Pack
+from search.study.configuration import Training
 
 SHAPE = Shape(features=3, source="normal", source_features=2)
 ROWS, BATCH, BUDGET = 96, 32, 4

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from models import FlowMatching, Noise, Shape
 from models.pack import join
 from objectives.losses import FlowMatching as Matching
-from search.configuration import Training
 from search.pack import Pack
+from search.study.configuration import Training
 
 SHAPE = Shape(features=2, source="uniform", source_features=1)
 

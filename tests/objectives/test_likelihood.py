@@ -9,8 +9,8 @@ from torch import Tensor
 
 from models import GMM, Gaussian, Noise, Shape
 from objectives.losses import Likelihood
-from search.configuration import Training
 from search.pack import Pack
+from search.study.configuration import Training
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 

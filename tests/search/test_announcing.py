@@ -8,10 +8,10 @@ from typing import Any
 from mlflow import MlflowClient
 
 from search.announcing import announce, description
-from search.configuration import Configuration
 from search.events import Started
-from search.goals import Goals
 from search.store import Store
+from search.study.configuration import Configuration
+from search.study.goals import Goals
 from search.view import tag_of
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from search import load_study
 from search.axes import Axes, asymmetry
-from search.configuration import Configuration, Training
-from search.study_file import shipped
+from search.study.configuration import Configuration, Training
+from search.study.parse import shipped
 
 
 def test_axes_of_a_study(tiny_study: Path) -> None:

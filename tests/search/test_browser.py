@@ -70,7 +70,7 @@ def searched(
     from search import Store, confirm_search, plan_search, run_search
     from search.registry import register
     from search.report.writing import keep_report
-    from search.study_file import parse_study
+    from search.study.parse import parse_study
 
     store = Store(new_store(tmp_path_factory.mktemp("searched") / "store"))
     plan = plan_search(parse_study(STUDY, "autoencoders", "autoencoders.toml"), store, "first")

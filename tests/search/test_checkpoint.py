@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from search.checkpoint import Checkpoint, save_best
-from search.configuration import Configuration, Training
 from search.exporting import opened
 from search.group import Group
 from search.storage import Storage
+from search.study.configuration import Configuration, Training
 from search.trial import Trial, rebuilt
 
 TRAINING = Training(batch=20, learning_rate=0.01)

@@ -144,7 +144,7 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
 def test_list(what: str, genseek: Any) -> None:
     import models
     import objectives
-    from search.study_file import shipped
+    from search.study.parse import shipped
 
     names = {
         "problems": objectives.PROBLEMS,

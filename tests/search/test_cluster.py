@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from search import cluster as clusters
-from search.budget import Budget, cores
 from search.cluster import check_places, cluster, room, slots
 from search.errors import InputError
 from search.storage import Storage
+from search.study.budget import Budget, cores
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,7 @@ def test_cores_are_those_that_a_container_has(
     quota: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
-    monkeypatch.setattr("search.budget.QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("search.study.budget.QUOTA", tmp_path / "cpu.max")
     assert cores() == 6
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
     assert cores() == count

@@ -13,13 +13,13 @@ from mlflow import MlflowClient
 
 from models import MODELS
 from search import Store, confirming, opened, plan_resume
-from search.configuration import Configuration
 from search.confirming import _Trained, candidates, confirm
 from search.errors import InputError
 from search.finalist import Finalist
-from search.goals import Goals
 from search.leaderboard import Entry, Leaderboard
 from search.storage import Storage
+from search.study.configuration import Configuration
+from search.study.goals import Goals
 
 Genseek = Callable[..., tuple[int, str, str]]
 CONFIGURATION = Configuration("pushforward", "mmd")

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.budget import Budget
-from search.configuration import Configuration, Training
 from search.deaths import Death
 from search.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
 from search.errors import InputError
 from search.events import Ended, Event, Reported, Started, Trained, Troubled
-from search.fusing import key_of
-from search.goals import WORST, Goals
 from search.halving import Halving
 from search.orders import Assignment, Message, News, Orders
 from search.storage import Storage
+from search.study.budget import Budget
+from search.study.configuration import Configuration, Training, key_of
+from search.study.goals import WORST, Goals
 from search.trial import Report
 
 FIT = Goals()

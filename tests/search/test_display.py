@@ -7,10 +7,10 @@ import time
 
 from rich.console import Console
 
-from search.budget import Budget
-from search.configuration import Configuration
 from search.display import LiveTable
 from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.study.budget import Budget
+from search.study.configuration import Configuration
 from search.trial import Report
 
 

@@ -11,9 +11,9 @@ import pytest
 from objectives import PROBLEMS
 from search.draws import draws
 from search.group import Group
-from search.preparation import check, problem_of, task_of, with_overrides
-from search.study import Study, check_point
-from search.study_file import load_study
+from search.preparation import check, task_of
+from search.study.parse import load_study, problem_of, with_overrides
+from search.study.study import Study, check_point
 from search.trial import Trial
 
 EPOCHS = 40

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from search.configuration import Configuration, Training
-from search.fusing import MOST, UNMEASURED, WORTH, Fusing, Machine, key_of
+from search.fusing import MOST, UNMEASURED, WORTH, Fusing, Machine
 from search.group import Group
+from search.study.configuration import Configuration, Training, key_of
 from search.trial import Trial
 
 MACHINE = Machine(step=1e-3, product=1e-10)

@@ -20,8 +20,8 @@ from objectives import REFERENCES
 from search import InputError, plots, score_tables
 from search.fusing import Fusing, Machine
 from search.intervals import advantage, interval, resampled
-from search.preparation import check, corners, judge_of, problem_of, task_of
-from search.study_file import parse_study
+from search.preparation import check, corners, judge_of, task_of
+from search.study.parse import parse_study, problem_of
 from search.trainer import Trainer
 from search.trial import Trial
 

@@ -8,8 +8,8 @@ import torch
 from models import Shape
 from objectives import judge_for
 from objectives.problems import Gaussian2D
-from search.configuration import Configuration, Training
 from search.fusing import Fusing, Machine
+from search.study.configuration import Configuration, Training
 from search.task import Task
 from search.trainer import Told, Trainer
 from search.trial import Trial

@@ -11,10 +11,10 @@ import torch
 
 from search import group as group_module
 from search.checkpoint import Checkpoint
-from search.configuration import Configuration, Training
 from search.draws import draws
-from search.goals import WORST
 from search.group import Group
+from search.study.configuration import Configuration, Training
+from search.study.goals import WORST
 from search.trial import Report, Trial, rebuilt
 
 

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from search import InputError, Store
 from search.exporting import export
-from search.goals import WORST
+from search.study.goals import WORST
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from search.budget import Budget
-from search.goals import Standing
 from search.halving import Halving
+from search.study.budget import Budget
+from search.study.goals import Standing
 
 BUDGET = Budget(epochs=20, grace=2, reduction=2)
 

@@ -25,8 +25,8 @@ from search.exporting import write_program
 from search.listings import LISTINGS
 from search.log import choose
 from search.preparation import check as check_study
-from search.preparation import problem_of, task_of
-from search.study_file import load_study
+from search.preparation import task_of
+from search.study.parse import load_study, problem_of
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it
 UNSET = ("MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI")

@@ -7,9 +7,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from search.configuration import Configuration
 from search.leaderboard import Entry, Leaderboard
 from search.plots import Array, asymmetry, beside, labels, samples_beside
+from search.study.configuration import Configuration
 from search.text import shortened
 
 RANDOM = np.random.default_rng(0)

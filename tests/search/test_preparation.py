@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from search.errors import InputError
-from search.preparation import check, judge_of, problem_of, task_of, with_overrides
-from search.study import Study
-from search.study_file import parse_study
+from search.preparation import check, judge_of, task_of
+from search.study.parse import parse_study, problem_of, with_overrides
+from search.study.study import Study
 
 
 def study(training: str = "", pushforward: str = "", top: str = "", problem: str = "") -> Study:

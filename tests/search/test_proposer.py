@@ -9,13 +9,12 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES
-from search.configuration import Configuration, Training
-from search.domain import Domain, Fixed
-from search.goals import Goals
 from search.proposer import Proposer
-from search.schema import arguments_of
-from search.study import Study, check_point
-from search.study_file import load_study, parse_study, shipped
+from search.study.configuration import Configuration, Training
+from search.study.goals import Goals
+from search.study.parse import load_study, parse_study, shipped
+from search.study.space import Domain, Fixed, arguments_of
+from search.study.study import Study, check_point
 
 TOY = """
 [problem]

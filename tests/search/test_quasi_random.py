@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from search.domain import Choice, Domain, Fixed, Range
 from search.quasi_random import QuasiRandom
+from search.study.space import Choice, Domain, Fixed, Range
 
 COUNT = 256
 

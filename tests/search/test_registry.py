@@ -184,8 +184,8 @@ def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch:
 def table(folder: Path, frame: pd.DataFrame, name: str = "prices.csv", seed: int = 0, **arguments: Any) -> str:
     """Identity of a search on a table."""
     from search.planning import Plan
-    from search.preparation import problem_of, task_of
-    from search.study_file import load_study
+    from search.preparation import task_of
+    from search.study.parse import load_study, problem_of
 
     path = folder / name
     path.parent.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ from search.journal import JOURNAL, Journal, told
 from search.journal import begun as begun_journal
 from search.planning import RESERVED
 from search.recorder import points_of
-from search.study_json import study_from, study_json
+from search.study.serialize import study_from, study_json
 
 STUDY = """
 trials = 8

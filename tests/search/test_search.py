@@ -16,9 +16,9 @@ from search import InputError, Store, plan_search, run_search
 from search.events import Ended, Started, Trained
 from search.group import Group
 from search.leaderboard import Leaderboard
-from search.naming import short_name
 from search.storage import Storage
-from search.study_file import load_study, parse_study
+from search.study.parse import load_study, parse_study
+from search.study.study import short_name
 from search.trial import Trial
 
 

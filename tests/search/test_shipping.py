@@ -8,7 +8,7 @@ import pytest
 from objectives import PROBLEMS
 from search.errors import InputError
 from search.shipping import FILES, shipped
-from search.study_file import load_study
+from search.study.parse import load_study
 
 STUDY = """
 plugins = {plugins}

@@ -81,7 +81,7 @@ def test_what_is_removed_is_gone(storage: Storage) -> None:
 
 
 def test_a_checkpoint_comes_back_as_it_was(storage: Storage, make_task) -> None:  # type: ignore[no-untyped-def]
-    from search.configuration import Configuration, Training
+    from search.study.configuration import Configuration, Training
 
     task = make_task()
     trial = Trial(Configuration("pushforward", "mmd", {"width": 6}, training=Training(batch=20)), task, 5)

@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from search import InputError, Store
-from search.configuration import Configuration
 from search.events import Started
+from search.study.configuration import Configuration
 
 
 def test_the_database_is_in_write_ahead_mode(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_many_and_long_parameters_and_tags(store_folder: Path) -> None:
 
 WRITER = """
 import sys, time
-from search.configuration import Configuration
+from search.study.configuration import Configuration
 from search.events import Ended, Reported, Started
 from search.recorder import Recorder
 from search.store import Store

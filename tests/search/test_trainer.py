@@ -11,9 +11,9 @@ from objectives import OBJECTIVES
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward
 from search.checkpoint import Checkpoint
-from search.configuration import Configuration, Training
 from search.fusing import MOST, UNMEASURED, Fusing, Machine
 from search.group import Group
+from search.study.configuration import Configuration, Training
 from search.trainer import Told, Trainer
 from search.trial import Report, Trial
 

@@ -16,10 +16,10 @@ from models.generator import Generator
 from objectives import Floor, Rows, Verdict, judge_for
 from objectives.problems import Gaussian2D
 from search.checkpoint import Checkpoint
-from search.configuration import Configuration, Training
 from search.draws import draws, sample_seconds
-from search.goals import WORST, Goals
 from search.group import Group
+from search.study.configuration import Configuration, Training
+from search.study.goals import WORST, Goals
 from search.task import Task
 from search.trial import Report, Trial, rebuilt
 

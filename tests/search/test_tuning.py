@@ -15,7 +15,6 @@ import ray
 
 from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
-from search.budget import Budget
 from search.cluster import slots as slots_of
 from search.errors import InputError, TrainingError
 from search.events import Ended, Event, Reported, Started, Trained
@@ -23,8 +22,9 @@ from search.exporting import opened
 from search.group import Group
 from search.orders import Message, Orders
 from search.proposer import Proposer
-from search.study import Study
-from search.study_file import parse_study
+from search.study.budget import Budget
+from search.study.parse import parse_study
+from search.study.study import Study
 from search.trial import Report, Trial
 from search.tuning import MUTE, _Fleet, _Post, tune_trials
 

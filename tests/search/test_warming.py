@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from search.configuration import Configuration
 from search.errors import InputError
 from search.leaderboard import Entry, Leaderboard
-from search.study import Study, check_point
-from search.study_file import parse_study
+from search.study.configuration import Configuration
+from search.study.parse import parse_study
+from search.study.study import Study, check_point
 from search.warming import MOST, warmed
 
 TEXT = """

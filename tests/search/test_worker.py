@@ -18,13 +18,14 @@ import pytest
 from objectives import OBJECTIVES, SCORES
 from search import load_study, with_overrides, worker
 from search.checkpoint import Checkpoint
-from search.configuration import Configuration, Training
 from search.exporting import opened
-from search.fusing import UNMEASURED, key_of
+from search.fusing import UNMEASURED
 from search.group import Group
 from search.orders import Assignment, Message, News, Orders
-from search.preparation import problem_of, task_of
+from search.preparation import task_of
 from search.storage import Storage
+from search.study.configuration import Configuration, Training, key_of
+from search.study.parse import problem_of
 from search.trial import Report, Trial
 from search.worker import STATES, TuneTrainer
 

@@ -14,8 +14,8 @@ from search import Store
 from search.report.page import Drawing, Page, Section, Table, rendered
 from search.report.page import Row as TableRow
 from search.report.writing import report
-from search.study_file import load_study, parse_study, shipped
-from search.study_toml import study_toml
+from search.study.parse import load_study, parse_study, shipped
+from search.study.serialize import study_toml
 
 EVIL = "<script>alert(1)</script>"
 

@@ -1,5 +1,6 @@
-"""A study as JSON, with all that was changed on the command line, so that a search can go on without its file."""
+"""A study as JSON, for the journal and the record, and as TOML, for the report."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -7,13 +8,12 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
-from search.budget import Budget
-from search.domain import Choice, Domain, Fixed, Range
 from search.errors import InputError, unknown
-from search.goals import Goals
-from search.keys import plugins_merged, refuse_others
-from search.schema import arguments_of, checked_arguments
-from search.study import Domains, Study, serving
+from search.study.budget import Budget
+from search.study.fields import FUSE, plugins_merged, refuse_others
+from search.study.goals import Goals
+from search.study.space import Choice, Domain, Fixed, Range, arguments_of, checked_arguments
+from search.study.study import Domains, Study, serving
 
 KINDS = {"fixed": Fixed, "choice": Choice, "range": Range}
 
@@ -113,3 +113,60 @@ def _domain(kind: str, values: dict[str, Any]) -> Domain:
     if kind == "choice":
         return Choice(tuple(values["values"]))
     return Range(**values) if kind == "range" else Fixed(**values)
+
+
+def study_toml(study: Study) -> str:
+    """TOML of a study, from which `parse_study` makes an equal one; its table by its whole path."""
+    words = {most: word for word, most in FUSE.items()}
+    top: dict[str, Any] = {
+        **asdict(study.budget),
+        "sampler": study.sampler,
+        "scores": list(study.scores),
+        "rank": list(study.goals.rank),
+        "fuse": words.get(study.fuse, study.fuse),
+        **({"plugins": list(study.plugins)} if study.plugins else {}),
+    }
+    parts = [_lines(top), _table("problem", {"name": study.problem, **study_json(study)["problem_arguments"]})]
+    parts.append(_table("training", _toml_value(study.training)))
+    for group, named in (("models", study.models), ("objectives", study.objectives)):
+        parts += [_table(f"{group}.{_key(name)}", _toml_value(domains)) for name, domains in named.items()]
+    if study.goals.bounds:
+        parts.append(_table("constraints", dict(study.goals.bounds)))
+    if study.sampler != "grid":  # whose points follow from its domains
+        parts += [f"[[points]]\n{_lines(point)}" for point in study.points]
+    return "\n".join(parts)
+
+
+def _table(heading: str, values: dict[str, Any]) -> str:
+    return f"[{heading}]\n{_lines(values)}"
+
+
+def _lines(values: dict[str, Any]) -> str:
+    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in values.items())
+
+
+def _key(key: str) -> str:
+    return key if key.isascii() and key.replace("_", "").replace("-", "").isalnum() else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, float):
+        return repr(value)  # as TOML has it; JSON would write 1e-05 as well, but not every float
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _toml_value(domains: Domains) -> dict[str, Any]:
+    return {key: _toml_domain(domain) for key, domain in domains.items()}
+
+
+def _toml_domain(domain: Domain) -> Any:
+    if isinstance(domain, Fixed):
+        return domain.value
+    if isinstance(domain, Choice):
+        return list(domain.values)
+    plain = {"low": domain.low, "high": domain.high}
+    return plain | ({"log": True} if domain.log else {}) | ({} if domain.step is None else {"step": domain.step})

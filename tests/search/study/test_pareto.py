@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.front import Array, Fronts, crowding, front
+from search.study.goals import Array, Fronts, crowding, front
 
 
 def dominated(point: list[float], by: list[float]) -> bool:

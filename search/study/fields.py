@@ -7,8 +7,8 @@ from typing import Any, Literal, cast, get_args
 
 from objectives import SCORES, STANDARD
 from search.errors import InputError, unknown
-from search.goals import FACTS
-from search.plugins import check_name, merge_installed, merge_module
+from search.study.goals import FACTS
+from search.study.plugins import check_name, merge_installed, merge_module
 
 Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random", "grid", "points"]
 FUSE = {"auto": None, "off": 1}

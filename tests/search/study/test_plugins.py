@@ -18,9 +18,10 @@ from markdown_pages import page
 import models
 import objectives
 from models import MODELS
-from search import InputError, Store, export, load_study, opened, plan_search, plugins, run_search
-from search.plugins import merge_installed, merge_module, source_of
-from search.study_file import parse_study
+from search import InputError, Store, export, load_study, opened, plan_search, run_search
+from search.study import plugins
+from search.study.parse import parse_study
+from search.study.plugins import merge_installed, merge_module, source_of
 
 pytestmark = pytest.mark.usefixtures("clean_registries")
 ROOT = Path(__file__).resolve().parents[2]
@@ -247,7 +248,7 @@ def test_a_task_travels_with_its_classes(shown: Path, store_folder: Path, tmp_pa
     assert len(content) < len((tmp_path / "task").read_bytes())
     script = """
 import pickle, sys
-from search.configuration import Configuration, Training
+from search.study.configuration import Configuration, Training
 from search.trial import Trial
 task = pickle.load(open(sys.argv[1], "rb"))
 for model in ("sines", "residual"):

@@ -5,18 +5,14 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from models import MODELS
-from objectives import OBJECTIVES, PROBLEMS
-from search.budget import Budget
-from search.completion import shipped
-from search.configuration import Training
-from search.domain import domain_of
+from objectives import OBJECTIVES, PROBLEMS, Problem
 from search.errors import InputError, unknown
-from search.goals import Goals
-from search.grid import grid
-from search.keys import (
+from search.study.budget import Budget, Device
+from search.study.configuration import Training
+from search.study.fields import (
     LISTED,
     OTHERS,
     constraints,
@@ -29,9 +25,12 @@ from search.keys import (
     scores_judged,
     table,
 )
-from search.plugins import check_name
-from search.schema import arguments_of, checked_arguments
-from search.study import Domains, Study, check_point, serving
+from search.study.fields import fuse as fused
+from search.study.goals import Goals
+from search.study.plugins import blamed, check_name
+from search.study.presets import shipped
+from search.study.space import arguments_of, checked_arguments, domain_of, grid
+from search.study.study import Domains, Study, check_point, serving
 
 
 def load_study(name: str) -> Study:
@@ -49,7 +48,7 @@ def load_study(name: str) -> Study:
         return parse_study(text, path.stem, where=name)
     if name not in shipped():
         raise InputError(f"{unknown('study or problem', name, shipped())} (a study file ends in .toml)")
-    text = (resources.files("search.studies") / f"{name}.toml").read_text(encoding="utf-8")
+    text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
     return parse_study(text, name, where=f"{name}.toml")
 
 
@@ -167,3 +166,60 @@ def _in(where: str, call: Any) -> Any:
         return call()
     except InputError as error:
         raise InputError(f"{where} {error}") from error
+
+
+def problem_of(study: Study) -> Problem:
+    """The study's problem, with its data read.
+
+    Raises:
+        InputError: the problem can't be made of these arguments, or there is something wrong with the data.
+    """
+    where = f"problem {study.problem}"
+    try:
+        with blamed(where, problems=[study.problem]):
+            return PROBLEMS[study.problem](**study.problem_arguments)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def with_overrides(
+    study: Study,
+    *,
+    problem: str | None = None,
+    data: str | None = None,
+    columns: str | None = None,
+    drop_missing: bool = False,
+    fuse: str | None = None,
+    device: str | None = None,
+    **budget: int | None,
+) -> Study:
+    """The study on another problem or table, fused otherwise, with other numbers of its budget; None changes nothing.
+
+    Raises:
+        InputError: an unknown problem, a table for a problem that has none, or a number out of its range.
+    """
+    if problem is not None and problem != study.problem:
+        if problem not in PROBLEMS:
+            raise InputError(f"--problem: {unknown('problem', problem, PROBLEMS)}")
+        study = replace(study, problem=problem, problem_arguments={})
+    if device is not None and device not in get_args(Device):
+        raise InputError(f"--device: {unknown('device', device, get_args(Device))}")
+    table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
+    given = {key: value for key, value in table.items() if value is not None}
+    if given and study.problem != "table":
+        option = "--" + next(iter(given)).replace("_", "-")
+        raise InputError(
+            f"{option}: problem {study.problem!r} takes no table; use the study 'table', or --problem table"
+        )
+    wanted = {key: value for key, value in budget.items() if value is not None}
+    if study.sampler in LISTED and "trials" in wanted:
+        wanted["trials"] = min(wanted["trials"], len(study.points))
+    try:
+        return replace(
+            study,
+            problem_arguments=study.problem_arguments | given,
+            budget=replace(study.budget, device=cast(Device, device) or study.budget.device, **wanted),
+            fuse=study.fuse if fuse is None else fused({"fuse": int(fuse) if fuse.isdecimal() else fuse}),
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error

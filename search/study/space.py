@@ -1,14 +1,70 @@
-"""Domains: the values that one key of a study may take.
+"""The space that a study searches: the typed arguments of a class, a domain for each, and their grid."""
 
-In a study, `key = 3` is fixed, `key = [1, 2, 3]` a choice, and `key = {low = 1, high = 9}` a range, with `log = true`
-for a logarithmic one and `step` for a grid.
-"""
-
+import inspect
+import itertools
+import math
+import typing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 from search.errors import InputError, unknown
-from search.schema import Argument
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One keyword argument: its name, type (bool, int, float or str), allowed words (if any) and default."""
+
+    name: str
+    kind: type
+    words: tuple[str, ...]
+    default: Any
+
+    def checked(self, value: Any) -> Any:
+        """`value` as this argument's type (an int may stand for a float).
+
+        Raises:
+            InputError: wrong type, not finite, or a word that isn't allowed.
+        """
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not self.kind:
+            raise InputError(f"{self.name} = {value!r}: expected {NAMES[self.kind]}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{self.name} = {value}: expected a finite number")
+        if self.words and value not in self.words:
+            raise InputError(f"{self.name}: {unknown('value', str(value), self.words)}")
+        return value
+
+
+NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}
+
+
+def arguments_of(constructor: Callable[..., Any]) -> dict[str, Argument]:
+    """Arguments that a study may set, by name: the constructor's parameters that have a default."""
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor
+    hints = typing.get_type_hints(function)
+    arguments = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.default is inspect.Parameter.empty:
+            continue
+        literal = typing.get_origin(hints[name]) is Literal
+        words = typing.get_args(hints[name]) if literal else ()
+        arguments[name] = Argument(name, str if literal else hints[name], words, parameter.default)
+    return arguments
+
+
+def checked_arguments(constructor: Callable[..., Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`values` checked against the constructor's arguments.
+
+    Raises:
+        InputError: an unknown key or a value of the wrong type.
+    """
+    arguments = arguments_of(constructor)
+    for name in values:
+        if name not in arguments:
+            raise InputError(unknown("key", name, arguments))
+    return {name: arguments[name].checked(value) for name, value in values.items()}
 
 
 @final
@@ -109,3 +165,24 @@ def _range(argument: Argument, written: dict[str, Any]) -> Domain:
     if not domain.reaches(high):
         raise InputError(f"{argument.name}: high = {high} can't be reached from low = {low} in steps of {step}")
     return domain
+
+
+def grid(domains: dict[str, Domain]) -> Iterator[dict[str, Any]]:
+    """Every combination of the domains' values, the last key changing first.
+
+    Raises:
+        InputError: a range has no steps.
+    """
+    for chosen in itertools.product(*[_values(key, domain) for key, domain in domains.items()]):
+        yield dict(zip(domains, chosen, strict=True))
+
+
+def _values(key: str, domain: Domain) -> tuple[Any, ...]:
+    if isinstance(domain, Fixed | Choice):
+        return domain.corners()
+    step = domain.step or (1 if isinstance(domain.low, int) and not domain.log else None)
+    if step is None:
+        raise InputError(f"{key}: a grid needs a list of values, or a range with a step")
+    count = round((domain.high - domain.low) / step) + 1
+    # Sums of steps may miss the end by a rounding error, and then lie outside the range.
+    return tuple(min(domain.low + number * step, domain.high) for number in range(count))

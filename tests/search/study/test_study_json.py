@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from search.goals import Goals
-from search.preparation import with_overrides
-from search.study_file import load_study, parse_study, shipped
-from search.study_json import study_from, study_json
+from search.study.goals import Goals
+from search.study.parse import load_study, parse_study, shipped, with_overrides
+from search.study.serialize import study_from, study_json
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -1,4 +1,4 @@
-"""A study: what to search."""
+"""A study: what to search, in checked values; and the one-line label of a configuration."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,13 +6,12 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, STANDARD
-from search.budget import Budget
-from search.configuration import Configuration, Training
-from search.domain import Domain
 from search.errors import InputError, unknown
-from search.goals import Goals
-from search.keys import Sampler, refuse_others
-from search.schema import arguments_of
+from search.study.budget import Budget
+from search.study.configuration import Configuration, Training
+from search.study.fields import Sampler, refuse_others
+from search.study.goals import Goals
+from search.study.space import Domain, arguments_of
 
 Domains = dict[str, Domain]
 
@@ -102,3 +101,45 @@ def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[s
             raise InputError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
         chosen[key] = value
     return chosen
+
+
+CODED = ("encoder_depth", "encoder_width", "latent", "decoder_depth", "decoder_width")
+PLAIN = ("depth", "width")
+WEIGHTS = {"lam": "lambda", "beta": "beta"}  # of an objective's penalty, by their key
+MOST_LETTERS = 80
+
+
+def short_name(configuration: Configuration) -> str:
+    """Such as `vae 3x64>2<1x32 sigma 0.3`: encoder's layers, latent dimensions, decoder's layers, and what else tells.
+
+    Networks without an encoder are `pushforward 2x64`; of other models, the keys that tell most. The objective
+    is named where it isn't the first that serves the model. Of a model whose plug-in isn't merged all keys are told.
+    """
+    model, arguments = configuration.model, configuration.model_arguments
+    words = [model]
+    if all(key in arguments for key in CODED):
+        words.append("{}x{}>{}<{}x{}".format(*(arguments[key] for key in CODED)))
+    elif all(key in arguments for key in PLAIN):
+        words.append("{}x{}".format(*(arguments[key] for key in PLAIN)))
+    else:
+        words += _others(model, arguments)
+    if "sigma" in arguments:
+        words.append("sigma learned" if arguments.get("learn_sigma") else f"sigma {arguments['sigma']:.3g}")
+    first = serving(model)[:1] if model in MODELS else []
+    if configuration.objective not in (model, *first):
+        words.append(configuration.objective)
+    for key, word in WEIGHTS.items():
+        value = configuration.objective_arguments.get(key, 1.0)
+        if value != 1.0:
+            words.append(f"{word} {value:.3g}")
+    return " ".join(words)[:MOST_LETTERS]
+
+
+def _others(model: str, arguments: dict[str, Any]) -> list[str]:
+    """The first key, which says most, and those that aren't at their defaults."""
+    known = arguments_of(MODELS[model]) if model in MODELS else {}
+    defaults = {key: argument.default for key, argument in known.items()}
+    first = next(iter(arguments), "")
+    usual = {key for key in defaults if key != first and arguments.get(key) == defaults[key]}
+    told = {key: value for key, value in arguments.items() if key not in usual}
+    return [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in told.items()]

@@ -24,10 +24,10 @@ from models import MODELS, Model
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Problem
 from objectives.losses import Objective
 from objectives.scores import Score
-from search.configuration import Training
 from search.errors import InputError
-from search.goals import RESERVED
-from search.schema import NAMES, arguments_of
+from search.study.configuration import Training
+from search.study.goals import RESERVED
+from search.study.space import NAMES, arguments_of
 
 REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
     "models": (MODELS, Model),
@@ -38,7 +38,6 @@ REGISTRIES: dict[str, tuple[dict[str, Any], type]] = {
 TAKEN = {"models": ("model", "objective", *arguments_of(Training)), "scores": (), "problems": ("name",)}
 TAKEN["objectives"] = TAKEN["models"]
 MOST_LETTERS = 60  # of a name: MLflow takes 250, with what is put before it
-
 _NOWHERE = ModuleType("nowhere")
 _origins: dict[tuple[str, str], str] = {}  # by kind and name, as a user knows it
 _homes: dict[tuple[str, str], str] = {}  # the same: a file that was changed may replace what it gave before

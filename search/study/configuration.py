@@ -79,3 +79,11 @@ class Configuration:
     def from_nested(cls, nested: dict[str, Any]) -> "Configuration":
         """Configuration of its JSON form."""
         return cls(**{**nested, "training": Training(**nested["training"])})
+
+
+Key = tuple[str, str, int]
+
+
+def key_of(configuration: Configuration) -> Key:
+    """What trials must share to train stacked."""
+    return configuration.model, configuration.objective, configuration.training.batch

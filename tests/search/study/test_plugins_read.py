@@ -14,9 +14,9 @@ import pytest
 from models import MODELS
 from objectives import OBJECTIVES, SCORES
 from search import InputError, Store, load_study, plan_search, run_search
-from search.goals import RESERVED
-from search.plugins import merge_module
-from search.study_json import study_from, study_json
+from search.study.goals import RESERVED
+from search.study.plugins import merge_module
+from search.study.serialize import study_from, study_json
 
 pytestmark = pytest.mark.usefixtures("clean_registries")
 MODULE = '''

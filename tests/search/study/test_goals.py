@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from search.goals import BREAKS, WORST, Goals
+from search.study.goals import BREAKS, WORST, Goals
 
 SCORES, FACTS = {"ad": 3.0, "overfit": 0.66}, {"parameters": 120.0}
 

@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from search.domain import Choice, Fixed, Range
 from search.errors import InputError
-from search.grid import grid
-from search.preparation import with_overrides
 from search.proposer import Proposer
-from search.study import Study
-from search.study_file import parse_study
+from search.study.parse import parse_study, with_overrides
+from search.study.space import Choice, Fixed, Range, grid
+from search.study.study import Study
 
 GRID = """
 sampler = "grid"

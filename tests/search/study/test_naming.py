@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from models import MODELS
-from search.configuration import Configuration
-from search.naming import short_name
-from search.schema import arguments_of
-from search.study import serving
+from search.study.configuration import Configuration
+from search.study.space import arguments_of
+from search.study.study import serving, short_name
 
 
 def named(model: str, objective: str = "", weights: dict[str, Any] | None = None, **arguments: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from search.errors import InputError, unknown
-from search.schema import arguments_of, checked_arguments
+from search.study.space import arguments_of, checked_arguments
 
 
 class Thing:

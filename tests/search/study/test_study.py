@@ -7,12 +7,11 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS
-from search.configuration import Configuration, Training
-from search.domain import Choice, Fixed, Range
 from search.errors import InputError
-from search.schema import arguments_of
-from search.study import Budget, check_point, serving
-from search.study_file import load_study, parse_study, shipped
+from search.study.configuration import Configuration, Training
+from search.study.parse import load_study, parse_study, shipped
+from search.study.space import Choice, Fixed, Range, arguments_of
+from search.study.study import Budget, check_point, serving
 
 STUDY = """
 trials = 8

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from search.domain import Choice, Fixed, Range, domain_of
 from search.errors import InputError
-from search.schema import Argument
+from search.study.space import Argument, Choice, Fixed, Range, domain_of
 
 WHOLE = Argument("count", int, (), 3)
 NUMBER = Argument("share", float, (), 0.5)

@@ -1,1 +1,0 @@
-"""The studies that genseek ships, one TOML file each."""
