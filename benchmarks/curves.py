@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from search.events import Event, Reported
+from search.events.events import Event, Reported
 from search.preparation import task_of
 from search.proposer import Proposer
 from search.study.parse import load_study, problem_of

@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from search.director import Director
-from search.events import Listener
+from search.events.events import Listener, Report
+from search.events.messages import Assignment, Message, News
 from search.halving import Halving
-from search.orders import Assignment, Message, News
 from search.proposer import Proposer
 from search.recorder import Recorder
 from search.storage import Storage
 from search.store import Store
 from search.study.configuration import key_of
 from search.study.parse import parse_study
-from search.trial import Report
 
 STUDY = """
 epochs = 27

@@ -13,7 +13,7 @@ from cases import F1, task
 from page import cores
 from ray.cluster_utils import Cluster
 
-from search.events import Event, Trained
+from search.events.events import Event, Trained
 from search.proposer import Proposer
 from search.study.parse import parse_study
 from search.study.study import Study

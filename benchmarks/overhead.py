@@ -106,7 +106,7 @@ def plain(trials: int, folder: Path, mlflow: bool) -> float:
 
 def ours(trials: int, folder: Path, mlflow: bool) -> float:
     """Seconds of a search of genseek."""
-    from search.events import Event, Reported
+    from search.events.events import Event, Reported
     from search.preparation import task_of
     from search.proposer import Proposer
     from search.recorder import Recorder

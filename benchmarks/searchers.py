@@ -16,14 +16,14 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from search.director import Director, Stopper
+from search.events.events import Report
+from search.events.messages import Message, News
 from search.halving import Halving
-from search.orders import Message, News
 from search.proposer import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, key_of
 from search.study.goals import Goals
-from search.trial import Report
 
 WORKERS = 4
 MOST = 5000  # trials, more than any clock has time for

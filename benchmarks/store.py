@@ -28,11 +28,10 @@ from page import table, write
 from search import Store, load_study
 from search.axes import Axes
 from search.data_set import DataSet
-from search.events import Ended, Reported, Started
+from search.events.events import Ended, Report, Reported, Started
 from search.leaderboard import floors_json
 from search.proposer import Proposer
 from search.recorder import Recorder
-from search.trial import Report
 
 SCORES = ("ad", "kendall", "mmd", "overfit", "tail", "tau_error")
 JUDGED = (10, 20, 30, 60, 90, 150, 210, 270)

@@ -28,7 +28,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 from turns import Measured, spread, take_turns
 
-from search.events import Ended, Event
+from search.events.events import Ended, Event
 from search.planning import plan_search
 from search.preparation import judge_of, task_of
 from search.running import run_search

@@ -11,9 +11,10 @@ from typing import final
 from safetensors.torch import load, save
 from torch import Tensor
 
+from search.events.events import Report
 from search.group import Group
 from search.storage import Storage
-from search.trial import Report, Trial
+from search.trial import Trial
 
 WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
 STATE, BEST, TOLD = "state/", "best/", "told"

@@ -14,7 +14,7 @@ from objectives.problems.problem import Array
 from search import plots
 from search.draws import draws
 from search.errors import InputError
-from search.events import Ended
+from search.events.events import Ended
 from search.exporting import opened
 from search.leaderboard import Entries, Leaderboard, floors_json
 from search.log import decoration

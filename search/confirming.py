@@ -20,11 +20,11 @@ from search.announcing import announce
 from search.concluding import picture
 from search.draws import draws
 from search.errors import InputError
-from search.events import Listener
+from search.events.events import Listener
+from search.events.journal import JOURNAL, Journal, told
 from search.exporting import opened
 from search.finalist import Finalist
 from search.intervals import advantage, interval, resampled
-from search.journal import JOURNAL, Journal, told
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
 from search.proposer import Proposer

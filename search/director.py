@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, final
 
-from search.deaths import Death
 from search.errors import InputError
-from search.events import Ended, Event, Listener, Outcome, Reported, Started, Trained, Troubled
-from search.orders import Assignment, Message, News, Orders
+from search.events.events import Ended, Event, Listener, Outcome, Report, Reported, Started, Trained, Troubled
+from search.events.messages import Assignment, Death, Message, News, Orders
 from search.proposer import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Key, key_of
 from search.study.goals import Goals, Standing
-from search.trial import Report
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
 LOSSES = 3  # trainers that a trial may lose before it counts as what kills them

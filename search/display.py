@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from search.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
+from search.events.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
 from search.study.budget import Budget
 from search.study.study import short_name
 from search.tables import SHOWN, STYLES, Line, fitting, grid, scores_shown

@@ -7,7 +7,7 @@ from typing import Any
 
 from objectives import SCORES, Floor
 from search.errors import InputError, unknown
-from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.events.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.study.configuration import Configuration
 from search.study.goals import WORST, Goals, Standing, front
 

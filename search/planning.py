@@ -15,7 +15,7 @@ from typing import final
 
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
-from search.journal import JOURNAL, Journal, begun
+from search.events.journal import JOURNAL, Journal, begun
 from search.preparation import check, judge_of, task_of
 from search.storage import Storage
 from search.store import TUNE, Store

@@ -13,7 +13,7 @@ from typing import Any, final
 
 from search.axes import Axes, asymmetry
 from search.data_set import DataSet
-from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.events.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.log import verbose
 from search.recorded import ERROR, MISSING, OUTCOME, RUNNING
 from search.storage import Storage

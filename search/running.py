@@ -16,9 +16,9 @@ from search.axes import Axes
 from search.concluding import conclude, references, tests
 from search.data_set import DataSet
 from search.errors import InputError, TrainingError
-from search.events import Delayed, Ended, Event, Listener
+from search.events.events import Delayed, Ended, Event, Listener
+from search.events.journal import JOURNAL, Journal, told
 from search.exporting import versions
-from search.journal import JOURNAL, Journal, told
 from search.leaderboard import Entries, Leaderboard
 from search.planning import FINALISTS, Plan
 from search.proposer import Proposer

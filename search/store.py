@@ -20,7 +20,7 @@ from search.axes import Axes
 from search.data_set import DataSet
 from search.embedded import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.errors import InputError, public, unknown
-from search.events import Started
+from search.events.events import Started
 from search.experiments import every_experiment, experiment_of
 from search.inputs import input_of
 from search.leaderboard import Leaderboard

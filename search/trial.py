@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, final
 
@@ -15,34 +15,11 @@ from models.noise import hashed_seed
 from models.pack import keep
 from objectives import Verdict
 from search.draws import sample_seconds
+from search.events.events import Report
 from search.pack import Pack
 from search.study.configuration import Configuration
 from search.study.goals import WORST
 from search.task import Task
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a trial has reached at an evaluation.
-
-    `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch, each
-    a mean over the trial's replicas, and `spread` the standard deviation over these of the best checkpoint's fit and
-    scores; losses are in the objective's own units. `zeros` is the share of weights that are exactly zero, `deviation`
-    the standard deviation of all weights.
-    """
-
-    epoch: int = 0
-    loss: float = math.nan
-    validation_loss: float = math.nan
-    fit: float = WORST
-    scores: dict[str, float] = field(default_factory=dict)
-    epoch_fit: float = WORST
-    epoch_scores: dict[str, float] = field(default_factory=dict)
-    best_epoch: int = 0
-    diverged: bool = False
-    zeros: float = 0.0
-    deviation: float = 0.0
-    spread: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,12 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.cluster import cluster, slots
-from search.deaths import Death, death_of, read_words
 from search.desk import new_desk
 from search.director import Director
 from search.errors import TrainingError
-from search.events import Event, Listener
+from search.events.events import Event, Listener
+from search.events.messages import Death, Orders, death_of, read_words
 from search.halving import Halving
-from search.orders import Orders
 from search.proposer import Proposer
 from search.storage import Storage
 from search.study.budget import Budget

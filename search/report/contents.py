@@ -10,9 +10,9 @@ from typing import Any
 from models.generator import Generator
 from objectives import Problem, Rows
 from search.errors import InputError, unknown
-from search.events import Ended, Event, Reported, Started
+from search.events.events import Ended, Event, Reported, Started
+from search.events.journal import JOURNAL, Journal
 from search.exporting import opened
-from search.journal import JOURNAL, Journal
 from search.leaderboard import Entry, Leaderboard
 from search.log import show_traceback
 from search.recorded import Found

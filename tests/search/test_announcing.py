@@ -8,7 +8,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from search.announcing import announce, description
-from search.events import Started
+from search.events.events import Started
 from search.store import Store
 from search.study.configuration import Configuration
 from search.study.goals import Goals

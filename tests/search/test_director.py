@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.deaths import Death
 from search.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
 from search.errors import InputError
-from search.events import Ended, Event, Reported, Started, Trained, Troubled
+from search.events.events import Ended, Event, Report, Reported, Started, Trained, Troubled
+from search.events.messages import Assignment, Death, Message, News, Orders
 from search.halving import Halving
-from search.orders import Assignment, Message, News, Orders
 from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training, key_of
 from search.study.goals import WORST, Goals
-from search.trial import Report
 
 FIT = Goals()
 A, B, C = (Configuration("vae", "elbo", training=Training(batch=batch)) for batch in (10, 20, 30))

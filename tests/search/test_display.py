@@ -8,10 +8,9 @@ import time
 from rich.console import Console
 
 from search.display import LiveTable
-from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.events.events import Delayed, Ended, Event, Report, Reported, Started, Trained, Troubled
 from search.study.budget import Budget
 from search.study.configuration import Configuration
-from search.trial import Report
 
 
 def shown(terminal: bool, *events: Event) -> str:

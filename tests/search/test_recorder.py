@@ -14,12 +14,11 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from search import Store, recorder
 from search.axes import Axes
 from search.data_set import DataSet
-from search.events import Ended, Reported, Started, Trained
+from search.events.events import Ended, Report, Reported, Started, Trained
 from search.leaderboard import Entries
 from search.recorder import Recorder
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
-from search.trial import Report
 
 CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.5}, Training(learning_rate=0.01))
 EPOCHS = (10, 20, 30)

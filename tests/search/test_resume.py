@@ -18,9 +18,9 @@ from mlflow import MlflowClient
 
 from search import Store, load_study, plan_search, with_overrides
 from search.axes import Axes
-from search.events import Ended, Reported, Started
-from search.journal import JOURNAL, Journal, told
-from search.journal import begun as begun_journal
+from search.events.events import Ended, Reported, Started
+from search.events.journal import JOURNAL, Journal, told
+from search.events.journal import begun as begun_journal
 from search.planning import RESERVED
 from search.recorder import points_of
 from search.study.serialize import study_from, study_json

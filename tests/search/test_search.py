@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from models.noise import hashed_seed
 from objectives import Judge, Rows
 from search import InputError, Store, plan_search, run_search
-from search.events import Ended, Started, Trained
+from search.events.events import Ended, Started, Trained
 from search.group import Group
 from search.leaderboard import Leaderboard
 from search.storage import Storage

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from search import InputError, Store
-from search.events import Started
+from search.events.events import Started
 from search.study.configuration import Configuration
 
 
@@ -194,10 +194,10 @@ def test_many_and_long_parameters_and_tags(store_folder: Path) -> None:
 WRITER = """
 import sys, time
 from search.study.configuration import Configuration
-from search.events import Ended, Reported, Started
+from search.events.events import Ended, Reported, Started
 from search.recorder import Recorder
 from search.store import Store
-from search.trial import Report
+from search.events.events import Report
 
 folder, name = sys.argv[1:]
 store = Store(folder)

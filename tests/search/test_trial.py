@@ -17,11 +17,12 @@ from objectives import Floor, Rows, Verdict, judge_for
 from objectives.problems import Gaussian2D
 from search.checkpoint import Checkpoint
 from search.draws import draws, sample_seconds
+from search.events.events import Report
 from search.group import Group
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals
 from search.task import Task
-from search.trial import Report, Trial, rebuilt
+from search.trial import Trial, rebuilt
 
 PROBLEM = Gaussian2D(train=100, validation=60, test=60)
 ROWS = PROBLEM.rows(0)

@@ -17,15 +17,15 @@ from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
 from search.cluster import slots as slots_of
 from search.errors import InputError, TrainingError
-from search.events import Ended, Event, Reported, Started, Trained
+from search.events.events import Ended, Event, Report, Reported, Started, Trained
+from search.events.messages import Message, Orders
 from search.exporting import opened
 from search.group import Group
-from search.orders import Message, Orders
 from search.proposer import Proposer
 from search.study.budget import Budget
 from search.study.parse import parse_study
 from search.study.study import Study
-from search.trial import Report, Trial
+from search.trial import Trial
 from search.tuning import MUTE, _Fleet, _Post, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]

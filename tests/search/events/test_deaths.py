@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from search import Store, deaths
-from search.deaths import Death, death_of, leave_words, read_words, words_of
-from search.journal import JOURNAL
+from search import Store
+from search.events import messages as deaths
+from search.events.journal import JOURNAL
+from search.events.messages import Death, death_of, leave_words, read_words, words_of
 
 DYING = """
 import ctypes, os, signal, sys, threading
-from search.deaths import leave_words
+from search.events.messages import leave_words
 
 def killed(): os.kill(os.getpid(), signal.SIGKILL)
 def aborted(): os.abort()

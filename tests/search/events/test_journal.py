@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from search.errors import InputError
-from search.events import Ended, Event, Reported, Started, Trained
-from search.journal import Journal, begun, told
+from search.events.events import Ended, Event, Report, Reported, Started, Trained
+from search.events.journal import Journal, begun, told
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
-from search.trial import Report
 
 CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.1 + 0.2}, Training(learning_rate=1 / 3))
 EVENTS: list[Event] = [

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import IO, Any, Self, final
 
 from search.errors import InputError
-from search.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.events.events import Delayed, Ended, Event, Report, Reported, Started, Trained, Troubled
 from search.storage import Storage
 from search.study.configuration import Configuration
-from search.trial import Report
 
 JOURNAL = "journal.jsonl"
 

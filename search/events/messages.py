@@ -1,8 +1,4 @@
-"""How a trainer died: a signal ends its process before it can say anything, and Ray tells only that it's gone.
-
-So a trainer leaves a file on its node, into which Python writes which fatal signal came and where (`faulthandler`).
-A trainer that was killed leaves it as it was.
-"""
+"""What the driver and its trainers tell each other, and what is known of how a trainer died."""
 
 import ctypes
 import faulthandler
@@ -12,9 +8,72 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
+
+from search.events.events import Report
+from search.study.configuration import Configuration, Key
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A trial to train: from its beginning or, if another trainer had it before, from its checkpoint."""
+
+    number: int
+    configuration: Configuration
+    seed: int
+    begun: bool = False
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Trials that a trainer shall begin, and numbers of those that it shall stop."""
+
+    begin: list[Assignment] = field(default_factory=list)
+    stop: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new of a trial: its report and the facts of its architecture, or the error that ended it."""
+
+    number: int
+    report: Report
+    facts: dict[str, float]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a trainer says.
+
+    Args:
+        trainer: a name of its own, which a trainer that replaces it doesn't have.
+        news: of its trials, in order.
+        numbers: of the trials that it has, or has got orders to begin.
+        kinds: of these.
+        room: trials that it could take in besides them.
+        networks: in training now.
+        busy: share of its time that it has spent training and judging lately.
+        device: that it trains on, "cpu" or "gpu".
+        seconds: that a step has taken lately for each network, by kind.
+        node: address of the node that it runs on.
+        trouble: what goes wrong there that a user should know of, if anything.
+    """
+
+    trainer: str
+    news: list[News]
+    numbers: frozenset[int]
+    kinds: frozenset[Key]
+    room: int
+    networks: int
+    busy: float
+    device: str = "cpu"
+    seconds: dict[Key, float] = field(default_factory=dict)
+    node: str = ""
+    trouble: str = ""
+
 
 SIGNALS = {
     "Segmentation fault": "SIGSEGV",

@@ -1,14 +1,39 @@
 """What happens in a search, as told to those who listen: the recorder, the display, the leaderboard."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from search.storage import Storage
 from search.study.configuration import Configuration
-from search.trial import Report
+from search.study.goals import WORST
 
 Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a trial has reached at an evaluation.
+
+    `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch, each
+    a mean over the trial's replicas, and `spread` the standard deviation over these of the best checkpoint's fit and
+    scores; losses are in the objective's own units. `zeros` is the share of weights that are exactly zero, `deviation`
+    the standard deviation of all weights.
+    """
+
+    epoch: int = 0
+    loss: float = math.nan
+    validation_loss: float = math.nan
+    fit: float = WORST
+    scores: dict[str, float] = field(default_factory=dict)
+    epoch_fit: float = WORST
+    epoch_scores: dict[str, float] = field(default_factory=dict)
+    best_epoch: int = 0
+    diverged: bool = False
+    zeros: float = 0.0
+    deviation: float = 0.0
+    spread: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
