@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from search.pack import Pack
 from search.preparation import task_of
 from search.study.configuration import Configuration
 from search.study.parse import parse_study, problem_of
 from search.study.study import Study, check_point
-from search.task import Task
-from search.trial import Trial
+from search.train.context import Task
+from search.train.pack import Pack
+from search.train.trial import Trial
 
 F1 = """
 [problem]

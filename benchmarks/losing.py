@@ -9,12 +9,12 @@ from steps import least
 
 from models import Shape
 from objectives import Rows, Verdict
-from search.fusing import Fusing, Machine
 from search.study.parse import parse_study
 from search.study.study import check_point
-from search.task import Task
-from search.trainer import Trainer
-from search.trial import Trial
+from search.train.context import Task
+from search.train.stacking import Fusing, Machine
+from search.train.trainer import Trainer
+from search.train.trial import Trial
 
 
 @dataclass(frozen=True)

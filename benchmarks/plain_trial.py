@@ -8,7 +8,7 @@ from plain import Training
 from ray import tune
 
 from objectives import Judge
-from search.task import Task
+from search.train.context import Task
 
 
 class PlainTrial(tune.Trainable):

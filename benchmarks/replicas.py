@@ -14,16 +14,15 @@ from models import MODELS
 from models.generator import Generator
 from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Verdict
-from search.draws import draws
 from search.events.events import Report
-from search.group import Group
-from search.pack import Pack
 from search.preparation import judge_of, task_of
 from search.study.configuration import Configuration, key_of
 from search.study.parse import problem_of
 from search.study.study import Study
-from search.task import Task
-from search.trial import Trial, rebuilt
+from search.train.context import Task, draws
+from search.train.group import Group
+from search.train.pack import Pack
+from search.train.trial import Trial, rebuilt
 
 _PREPARED: dict[tuple[Any, ...], tuple[Task, Judge]] = {}
 

@@ -29,7 +29,7 @@ from turns import median, ratios, spread, take_turns
 
 from search.proposer import Proposer
 from search.study.study import Study
-from search.task import Task
+from search.train.context import Task
 from search.tuning import tune_trials
 
 TRIALS = 96

@@ -12,7 +12,6 @@ from models.noise import hashed_seed
 from objectives import REFERENCES
 from objectives.problems.problem import Array
 from search import plots
-from search.draws import draws
 from search.errors import InputError
 from search.events.events import Ended
 from search.exporting import opened
@@ -23,6 +22,7 @@ from search.recorded import FRONT
 from search.store import SUMMARY
 from search.study.plugins import blamed
 from search.study.serialize import goals_json
+from search.train.context import draws
 
 
 def tests(

@@ -18,7 +18,6 @@ import numpy as np
 from models.noise import hashed_seed
 from search.announcing import announce
 from search.concluding import picture
-from search.draws import draws
 from search.errors import InputError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, told
@@ -33,6 +32,7 @@ from search.storage import Storage
 from search.study.goals import WORST
 from search.study.plugins import blamed
 from search.text import command
+from search.train.context import draws
 from search.tuning import tune_trials
 
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from search.study.study import Study
-from search.task import Task
+from search.train.context import Task
 
 LETTERS = 16  # of the hash, which MLflow shows; the tag `genseek.data_sha256` of the search has all of it
 

@@ -19,13 +19,13 @@ from models.generator import Generator, load
 from models.program import drawn as drawn_by
 from models.program import exported
 from search.card import card
-from search.checkpoint import DESCRIPTION, PLUGIN, WEIGHTS
 from search.errors import InputError
 from search.leaderboard import Entry, Leaderboard
 from search.log import show_traceback
 from search.store import Store
 from search.study.plugins import merge_installed, merge_module
 from search.text import json_text, markdown, pasted, shortened
+from search.train.group import DESCRIPTION, PLUGIN, WEIGHTS
 
 DRAWING = "-n 1000 --seed 0 --out rows.csv"
 SAMPLER = f"From the exported folder, with torch alone: `python sampler.py {DRAWING}`."

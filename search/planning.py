@@ -23,8 +23,8 @@ from search.study.fields import LISTED
 from search.study.parse import problem_of
 from search.study.serialize import study_from
 from search.study.study import Study
-from search.task import Task
 from search.text import command
+from search.train.context import Task
 
 FINALISTS = "finalists-"  # how folders of their training begin, below that of the search
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need

@@ -17,17 +17,16 @@ from objectives import OBJECTIVES, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
 from search.cluster import check_places
-from search.draws import draws
 from search.errors import InputError
-from search.pack import Pack
 from search.study.budget import cores
 from search.study.configuration import Configuration, Training
 from search.study.goals import FACTS
 from search.study.plugins import blamed, packed, source_of
 from search.study.space import Choice, Fixed, arguments_of
 from search.study.study import Study
-from search.task import Task
-from search.trial import Trial
+from search.train.context import Task, draws
+from search.train.pack import Pack
+from search.train.trial import Trial
 
 STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 

@@ -30,7 +30,7 @@ from search.proposer import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
 from search.survey import nodes
-from search.task import Task
+from search.train.context import Task
 from search.worker import TuneTrainer
 
 RESTARTS = 3  # of one trainer

@@ -14,15 +14,15 @@ import ray
 import torch
 from ray import tune
 
-from search.checkpoint import Checkpoint, save_best
 from search.events.events import Report
 from search.events.messages import Message, News, Orders, leave_words, words_of
-from search.fusing import Fusing, Machine
 from search.storage import Storage
 from search.study.configuration import Key, key_of
-from search.task import Task
-from search.trainer import Trainer
-from search.trial import Trial
+from search.train.context import Task
+from search.train.group import Checkpoint, save_best
+from search.train.stacking import Fusing, Machine
+from search.train.trainer import Trainer
+from search.train.trial import Trial
 
 HEARTBEAT = 1.0  # seconds after which a trainer speaks though there is no news
 PATIENCE = (1.0, 3.0, 9.0)  # seconds between tries to read or write a trial's checkpoint

@@ -52,7 +52,7 @@ HOMES = {
         "options.py",
     },
     "cloudpickle": {"study/plugins.py"},
-    "safetensors": {"checkpoint.py"},
+    "safetensors": {"train/group.py"},
     "pyarrow": {"storage.py"},
     "fsspec": {"storage.py"},
 }
@@ -146,7 +146,7 @@ def test_files_are_found() -> None:
     assert {shown(path) for path in files(*FOLDERS)} >= {
         "models/layers.py",
         "objectives/losses/mmd.py",
-        "search/pack.py",
+        "search/train/pack.py",
     }
 
 

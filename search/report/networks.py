@@ -7,7 +7,6 @@ import numpy as np
 
 from models.generator import read_safetensors
 from objectives.problems.mixture import Mixture3D
-from search.checkpoint import WEIGHTS
 from search.errors import InputError
 from search.leaderboard import Entry
 from search.log import show_traceback
@@ -16,6 +15,7 @@ from search.report.contents import Contents, fetched, kept_generator
 from search.report.page import Drawing, Row, Section, Table
 from search.report.training import Weights
 from search.study.study import short_name
+from search.train.group import WEIGHTS
 
 MOST_LOSSES = 6
 STRENGTHS = 5

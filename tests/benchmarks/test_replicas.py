@@ -55,10 +55,10 @@ def test_stacked_replicas_equal_trials_alone() -> None:
     from replicas import prepared, replicated
 
     from models.noise import hashed_seed
-    from search.group import Group
     from search.study.parse import parse_study
     from search.study.study import check_point
-    from search.trial import Trial
+    from search.train.group import Group
+    from search.train.trial import Trial
 
     study = parse_study(STUDY, "tiny", "tiny.toml")
     configurations = [check_point(study, point) for point in study.points]

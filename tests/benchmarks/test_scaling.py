@@ -98,7 +98,7 @@ def test_off_and_auto_train_the_same_trials_to_their_end() -> None:
 
     from losing import CASES, drained, made
 
-    from search.fusing import Fusing, Machine
+    from search.train.stacking import Fusing, Machine
 
     case = replace(CASES[0], rows=128, epochs=8)
     trials = {most: made(case, 5) for most in (1, 3)}

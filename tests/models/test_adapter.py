@@ -12,9 +12,9 @@ from models.adapter import pushforward_of
 from models.pack import join, keep
 from objectives.losses import MMD
 from objectives.losses.protocols import Pushforward
-from search.pack import Pack
 from search.study.configuration import Training
 from search.study.space import arguments_of
+from search.train.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=2)
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

@@ -10,8 +10,8 @@ from torch import Tensor
 from models import AE, Noise, Shape
 from models.pack import join, keep
 from objectives.losses import Reconstruction
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 

@@ -11,18 +11,18 @@ from itertools import cycle, islice
 from typing import Any, Literal
 
 import pytest
+import search.pack
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-import search.pack
 from models import MODELS as REGISTERED
 from models import Model, Noise, Shape
 from models.adapter import pushforward_of
 from models.pack import join, keep, pack_size
 from objectives.losses import OBJECTIVES, Objective
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=2)
 ROWS, BATCH, BUDGET = 96, 32, 4

@@ -13,8 +13,8 @@ from models import Diffusion, Noise, Shape
 from models.diffusion import NoiseSchedule
 from models.pack import join
 from objectives.losses import Denoising
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 SHAPE = Shape(features=2, source="normal", source_features=1)
 

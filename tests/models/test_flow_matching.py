@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from models import FlowMatching, Noise, Shape
 from models.pack import join
 from objectives.losses import FlowMatching as Matching
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 SHAPE = Shape(features=2, source="uniform", source_features=1)
 

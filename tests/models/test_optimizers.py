@@ -11,8 +11,8 @@ from models.optimizers import OPTIMIZERS, Flat, clip, shrink, soften
 from models.pack import join, keep
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward as Protocol
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 SHAPE = Shape(features=2, source="normal", source_features=2)
 RATES = [3e-3, 1e-2, 5e-2]

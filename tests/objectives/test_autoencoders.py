@@ -15,9 +15,9 @@ from objectives.losses import ELBO, LARS, OBJECTIVES, W2VAE, Objective, Reconstr
 from objectives.losses.w2_vae import squared_w2
 from objectives.scores.mmd import mmd_biased
 from objectives.scores.score import ruler
-from search.pack import Pack
 from search.study.configuration import Training
 from search.study.study import serving
+from search.train.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 OF_VAE = ("elbo", "w2_vae", "wae_mmd", "wae_gan")

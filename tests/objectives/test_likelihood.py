@@ -9,8 +9,8 @@ from torch import Tensor
 
 from models import GMM, Gaussian, Noise, Shape
 from objectives.losses import Likelihood
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=1)
 

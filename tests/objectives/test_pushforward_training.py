@@ -9,8 +9,8 @@ import torch
 from models import MODELS, Noise, Shape
 from objectives.losses import OBJECTIVES
 from objectives.scores.mmd import mmd
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 ROWS = 500
 MIXING = np.array([[0.7, 0.4], [0.0, 0.3]])

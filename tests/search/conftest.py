@@ -130,7 +130,7 @@ def make_task() -> Callable[..., Any]:
     from models import Shape
     from objectives import judge_for
     from objectives.problems import Gaussian2D
-    from search.task import Task
+    from search.train.context import Task
 
     problem = Gaussian2D(train=100, validation=60, test=60)
     rows = problem.rows(0)

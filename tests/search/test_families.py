@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from objectives import PROBLEMS
-from search.draws import draws
-from search.group import Group
 from search.preparation import check, task_of
 from search.study.parse import load_study, problem_of, with_overrides
 from search.study.study import Study, check_point
-from search.trial import Trial
+from search.train.context import draws
+from search.train.group import Group
+from search.train.trial import Trial
 
 EPOCHS = 40
 SIZES = {"train": 300, "validation": 100, "test": 100}

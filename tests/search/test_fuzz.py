@@ -18,12 +18,12 @@ from models.generator import Generator, build
 from models.noise import hashed_seed
 from objectives import REFERENCES
 from search import InputError, plots, score_tables
-from search.fusing import Fusing, Machine
 from search.intervals import advantage, interval, resampled
 from search.preparation import check, corners, judge_of, task_of
 from search.study.parse import parse_study, problem_of
-from search.trainer import Trainer
-from search.trial import Trial
+from search.train.stacking import Fusing, Machine
+from search.train.trainer import Trainer
+from search.train.trial import Trial
 
 COUNT = int(os.environ.get("GENSEEK_TEST_TABLES", "10"))
 STUDY = """

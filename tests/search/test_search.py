@@ -14,12 +14,12 @@ from models.noise import hashed_seed
 from objectives import Judge, Rows
 from search import InputError, Store, plan_search, run_search
 from search.events.events import Ended, Started, Trained
-from search.group import Group
 from search.leaderboard import Leaderboard
 from search.storage import Storage
 from search.study.parse import load_study, parse_study
 from search.study.study import short_name
-from search.trial import Trial
+from search.train.group import Group
+from search.train.trial import Trial
 
 
 def children(store: Store, parent: str) -> list[Any]:

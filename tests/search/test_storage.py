@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from search.checkpoint import Checkpoint
 from search.errors import InputError
-from search.group import Group
 from search.storage import Storage
-from search.trial import Trial
+from search.train.group import Checkpoint, Group
+from search.train.trial import Trial
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,12 @@ from search.errors import InputError, TrainingError
 from search.events.events import Ended, Event, Report, Reported, Started, Trained
 from search.events.messages import Message, Orders
 from search.exporting import opened
-from search.group import Group
 from search.proposer import Proposer
 from search.study.budget import Budget
 from search.study.parse import parse_study
 from search.study.study import Study
-from search.trial import Trial
+from search.train.group import Group
+from search.train.trial import Trial
 from search.tuning import MUTE, _Fleet, _Post, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -268,7 +268,7 @@ def made_for_gpus(folder: Path) -> Any:
     from models import Shape
     from objectives import judge_for
     from objectives.problems import Gaussian2D
-    from search.task import Task
+    from search.train.context import Task
 
     problem = Gaussian2D(train=100, validation=60, test=60)
     rows = problem.rows(0)

@@ -17,17 +17,16 @@ import pytest
 
 from objectives import OBJECTIVES, SCORES
 from search import load_study, with_overrides, worker
-from search.checkpoint import Checkpoint
 from search.events.events import Report
 from search.events.messages import Assignment, Message, News, Orders
 from search.exporting import opened
-from search.fusing import UNMEASURED
-from search.group import Group
 from search.preparation import task_of
 from search.storage import Storage
 from search.study.configuration import Configuration, Training, key_of
 from search.study.parse import problem_of
-from search.trial import Trial
+from search.train.group import Checkpoint, Group
+from search.train.stacking import UNMEASURED
+from search.train.trial import Trial
 from search.worker import STATES, TuneTrainer
 
 

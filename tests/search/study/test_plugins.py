@@ -249,7 +249,7 @@ def test_a_task_travels_with_its_classes(shown: Path, store_folder: Path, tmp_pa
     script = """
 import pickle, sys
 from search.study.configuration import Configuration, Training
-from search.trial import Trial
+from search.train.trial import Trial
 task = pickle.load(open(sys.argv[1], "rb"))
 for model in ("sines", "residual"):
     configuration = Configuration(model, "moments", training=Training(batch=20))

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from search import group as group_module
-from search.checkpoint import Checkpoint
-from search.draws import draws
 from search.events.events import Report
-from search.group import Group
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST
-from search.trial import Trial, rebuilt
+from search.train import group as group_module
+from search.train.context import draws
+from search.train.group import Checkpoint, Group
+from search.train.trial import Trial, rebuilt
 
 
 def configuration(model: str, objective: str, training: dict[str, Any], **arguments: Any) -> Configuration:

@@ -15,14 +15,12 @@ from models import Shape
 from models.generator import Generator
 from objectives import Floor, Rows, Verdict, judge_for
 from objectives.problems import Gaussian2D
-from search.checkpoint import Checkpoint
-from search.draws import draws, sample_seconds
 from search.events.events import Report
-from search.group import Group
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals
-from search.task import Task
-from search.trial import Trial, rebuilt
+from search.train.context import Task, draws, sample_seconds
+from search.train.group import Checkpoint, Group
+from search.train.trial import Trial, rebuilt
 
 PROBLEM = Gaussian2D(train=100, validation=60, test=60)
 ROWS = PROBLEM.rows(0)
@@ -245,7 +243,7 @@ def test_sampling_is_timed_once_wherever_a_trial_goes_on(monkeypatch: pytest.Mon
     group = Group.of(first)
     group.advance()
     saved = Checkpoint.of(group, first)
-    monkeypatch.setattr("search.trial.sample_seconds", lambda *given: 9.0)  # a busy machine
+    monkeypatch.setattr("search.train.trial.sample_seconds", lambda *given: 9.0)  # a busy machine
     again = Trial(configuration(), timed, 0)
     saved.resumed(again)
     assert again.facts == first.facts

@@ -8,11 +8,11 @@ import torch
 from models import Shape
 from objectives import judge_for
 from objectives.problems import Gaussian2D
-from search.fusing import Fusing, Machine
 from search.study.configuration import Configuration, Training
-from search.task import Task
-from search.trainer import Told, Trainer
-from search.trial import Trial
+from search.train.context import Task
+from search.train.stacking import Fusing, Machine
+from search.train.trainer import Told, Trainer
+from search.train.trial import Trial
 
 pytestmark = [
     pytest.mark.gpu,

@@ -14,12 +14,11 @@ from models.generator import Generator, build
 from models.noise import hashed_seed
 from models.pack import keep
 from objectives import Verdict
-from search.draws import sample_seconds
 from search.events.events import Report
-from search.pack import Pack
 from search.study.configuration import Configuration
 from search.study.goals import WORST
-from search.task import Task
+from search.train.context import Task, sample_seconds
+from search.train.pack import Pack
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from models import Model, Noise, Pushforward, Shape
 from models.layers import MLP
 from models.pack import join, keep
 from objectives.losses import MMD, Objective
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.pack import Pack
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 

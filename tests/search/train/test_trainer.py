@@ -10,13 +10,12 @@ from torch import Tensor
 from objectives import OBJECTIVES
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward
-from search.checkpoint import Checkpoint
 from search.events.events import Report
-from search.fusing import MOST, UNMEASURED, Fusing, Machine
-from search.group import Group
 from search.study.configuration import Configuration, Training
-from search.trainer import Told, Trainer
-from search.trial import Trial
+from search.train.group import Checkpoint, Group
+from search.train.stacking import MOST, UNMEASURED, Fusing, Machine
+from search.train.trainer import Told, Trainer
+from search.train.trial import Trial
 
 CHEAP = Machine(step=1e6, product=0.0)  # every step is cheap beside the smallest: packs grow as fast as they may
 NEVER = 10**6

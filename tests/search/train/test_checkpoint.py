@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from search.checkpoint import Checkpoint, save_best
 from search.exporting import opened
-from search.group import Group
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
-from search.trial import Trial, rebuilt
+from search.train.group import Checkpoint, Group, save_best
+from search.train.trial import Trial, rebuilt
 
 TRAINING = Training(batch=20, learning_rate=0.01)
 PAIRS = {

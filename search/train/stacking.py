@@ -13,9 +13,9 @@ import torch
 
 from models import Pushforward, Shape
 from objectives.losses import MMD
-from search.group import Group
-from search.pack import Pack
 from search.study.configuration import Training
+from search.train.group import Group
+from search.train.pack import Pack
 
 WORTH = 8.0
 UNMEASURED = 4  # trials that train stacked from the start: on no size measured were four slower than one by one

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from search.fusing import MOST, UNMEASURED, WORTH, Fusing, Machine
-from search.group import Group
 from search.study.configuration import Configuration, Training, key_of
-from search.trial import Trial
+from search.train.group import Group
+from search.train.stacking import MOST, UNMEASURED, WORTH, Fusing, Machine
+from search.train.trial import Trial
 
 MACHINE = Machine(step=1e-3, product=1e-10)
 

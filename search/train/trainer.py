@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from search.checkpoint import Checkpoint
 from search.events.events import Report
-from search.fusing import MOST, Fusing
-from search.group import Group
 from search.study.configuration import Key, key_of
-from search.trial import Trial
+from search.train.group import Checkpoint, Group
+from search.train.stacking import MOST, Fusing
+from search.train.trial import Trial
 
 SPLIT = 8  # groups of one kind
 NEVER = 2**31  # epoch that no trial reaches

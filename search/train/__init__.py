@@ -1,0 +1,1 @@
+"""Train and judge many stacked networks in one process; torch, no Ray."""
