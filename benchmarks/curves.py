@@ -18,7 +18,7 @@ import pandas as pd
 
 from search.events.events import Event, Reported
 from search.preparation import task_of
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.study.parse import load_study, problem_of
 from search.study.study import Study
 from search.tuning import tune_trials

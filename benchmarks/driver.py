@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from search.director import Director
 from search.events.events import Listener, Report
 from search.events.messages import Assignment, Message, News
-from search.halving import Halving
-from search.proposer import Proposer
 from search.recorder import Recorder
+from search.schedule.asha import Halving
+from search.schedule.director import Director
+from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.store import Store
 from search.study.configuration import key_of

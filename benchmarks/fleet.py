@@ -14,7 +14,7 @@ from page import cores
 from ray.cluster_utils import Cluster
 
 from search.events.events import Event, Trained
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.study.parse import parse_study
 from search.study.study import Study
 from search.tuning import tune_trials

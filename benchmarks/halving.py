@@ -12,7 +12,7 @@ import time
 import numpy as np
 from page import table, write
 
-from search.halving import Halving
+from search.schedule.asha import Halving
 from search.study.budget import Budget
 from search.study.goals import Standing
 

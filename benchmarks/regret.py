@@ -19,7 +19,7 @@ from learning import SHAPES, Learning, shaped, tabled
 from page import table, write
 from searchers import Alone, Genseek, PlainRay, furthest, lowest, simulate, with_goals
 
-from search.halving import Halving
+from search.schedule.asha import Halving
 from search.study.goals import Standing, front
 
 FULL = 20  # budgets of a fully trained trial that a searcher may spend

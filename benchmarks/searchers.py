@@ -15,11 +15,11 @@ from learning import Learning
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from search.director import Director, Stopper
 from search.events.events import Report
 from search.events.messages import Message, News
-from search.halving import Halving
-from search.proposer import Proposer
+from search.schedule.asha import Halving
+from search.schedule.director import Director, Stopper
+from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, key_of

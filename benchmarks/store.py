@@ -30,8 +30,8 @@ from search.axes import Axes
 from search.data_set import DataSet
 from search.events.events import Ended, Report, Reported, Started
 from search.leaderboard import floors_json
-from search.proposer import Proposer
 from search.recorder import Recorder
+from search.schedule.suggest import Proposer
 
 SCORES = ("ad", "kendall", "mmd", "overfit", "tail", "tau_error")
 JUDGED = (10, 20, 30, 60, 90, 150, 210, 270)

@@ -27,7 +27,7 @@ from ray import tune
 from steps import step_table
 from turns import median, ratios, spread, take_turns
 
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.study.study import Study
 from search.train.context import Task
 from search.tuning import tune_trials

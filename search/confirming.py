@@ -26,8 +26,8 @@ from search.finalist import Finalist
 from search.intervals import advantage, interval, resampled
 from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
-from search.proposer import Proposer
 from search.recorded import CONFIRMED_OF, VERDICT
+from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.goals import WORST
 from search.study.plugins import blamed

@@ -21,9 +21,9 @@ from search.events.journal import JOURNAL, Journal, told
 from search.exporting import versions
 from search.leaderboard import Entries, Leaderboard
 from search.planning import FINALISTS, Plan
-from search.proposer import Proposer
 from search.recorded import ERROR, TRIALS
 from search.recorder import Recorder
+from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.fields import FUSE, LEARNING
 from search.study.serialize import study_json

@@ -21,12 +21,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.cluster import cluster, slots
 from search.desk import new_desk
-from search.director import Director
 from search.errors import TrainingError
 from search.events.events import Event, Listener
 from search.events.messages import Death, Orders, death_of, read_words
-from search.halving import Halving
-from search.proposer import Proposer
+from search.schedule.asha import Halving
+from search.schedule.director import Director
+from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
 from search.survey import nodes

@@ -21,7 +21,7 @@ FIGURES = (
 )
 HOMES = {
     "ray": {"tuning.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
-    "optuna": {"proposer.py", "report/importance.py"},
+    "optuna": {"schedule/suggest.py", "report/importance.py"},
     "mlflow": {
         "store.py",
         "embedded.py",

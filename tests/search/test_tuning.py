@@ -20,7 +20,7 @@ from search.errors import InputError, TrainingError
 from search.events.events import Ended, Event, Report, Reported, Started, Trained
 from search.events.messages import Message, Orders
 from search.exporting import opened
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.study.budget import Budget
 from search.study.parse import parse_study
 from search.study.study import Study

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from search.errors import InputError
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.study.parse import parse_study, with_overrides
 from search.study.space import Choice, Fixed, Range, grid
 from search.study.study import Study

@@ -1,28 +1,26 @@
-"""Proposals: Optuna's samplers over the study's conditional space.
+"""Suggest the next configuration: Optuna's samplers over the conditional space, and scrambled Sobol points.
 
-Source: Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization, section 4; Optuna (Akiba et al. 2019).
-A model's and an objective's own keys are asked for only where it is chosen. Trials that ASHA stopped are told as
-pruned with every judged epoch, so that the estimator ranks them behind the finished ones by the epoch they reached.
-"""
+Sources: Akiba et al. 2019, Optuna; Owen 1998, Scrambling Sobol' and Niederreiter-Xing points."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
+from scipy.stats import qmc
 
 from models import MODELS
 from models.noise import hashed_seed
 from objectives import OBJECTIVES
 from search.log import verbose
-from search.quasi_random import QuasiRandom
 from search.study.configuration import Configuration, Training
-from search.study.space import Choice, Domain, Fixed, arguments_of
+from search.study.space import Choice, Domain, Fixed, Range, arguments_of
 from search.study.study import Domains, Study, check_point
 
 optuna.logging.set_verbosity(optuna.logging.INFO if verbose() else optuna.logging.WARNING)
-
 POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
 BEGUN = [state for state in TrialState if state != TrialState.WAITING]
 STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
@@ -172,3 +170,44 @@ def _value(trial: optuna.Trial, name: str, domain: Domain) -> Any:
 
 def _suggested(trial: optuna.Trial, name: str, names: list[str]) -> str:
     return names[0] if len(names) == 1 else str(trial.suggest_categorical(name, names))
+
+
+@final
+class QuasiRandom:
+    """A sequence of points, of which the first n fill the space evenly.
+
+    Args:
+        domains: of all keys, those included that a point's other values leave without a meaning.
+        seed: of the scrambling.
+    """
+
+    def __init__(self, domains: Mapping[str, Domain], seed: int) -> None:
+        self._domains = {key: domain for key, domain in domains.items() if not isinstance(domain, Fixed)}
+        self._seed = seed
+
+    def point(self, number: int) -> dict[str, Any]:
+        """Value of every key that isn't fixed at place `number` (0, 1, ...) of the sequence."""
+        if not self._domains:
+            return {}
+        sequence = qmc.Sobol(len(self._domains), seed=np.random.default_rng(self._seed))
+        if number:
+            sequence.fast_forward(number)
+        place = sequence.random(1)[0]
+        return {key: _value_at(domain, float(u)) for (key, domain), u in zip(self._domains.items(), place, strict=True)}
+
+
+def _value_at(domain: Domain, u: float) -> Any:
+    """Value of a domain at `u` in [0, 1)."""
+    if isinstance(domain, Choice):
+        return domain.values[int(u * len(domain.values))]
+    assert isinstance(domain, Range)
+    low, high = domain.low, domain.high
+    whole = isinstance(low, int)
+    if domain.step is not None or (whole and not domain.log):
+        step = domain.step or 1
+        return min(low + int(u * (round((high - low) / step) + 1)) * step, high)
+    if not domain.log:
+        return float(low + u * (high - low))
+    ends = (low - 0.5, high + 0.5) if whole else (low, high)  # whole numbers are rounded, the ends as often as others
+    value = math.exp(math.log(ends[0]) + u * math.log(ends[1] / ends[0]))
+    return min(max(round(value) if whole else value, low), high)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
 from search.errors import InputError
 from search.events.events import Ended, Event, Report, Reported, Started, Trained, Troubled
 from search.events.messages import Assignment, Death, Message, News, Orders
-from search.halving import Halving
+from search.schedule.asha import Halving
+from search.schedule.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
 from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training, key_of

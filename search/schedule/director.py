@@ -13,7 +13,7 @@ from typing import Protocol, final
 from search.errors import InputError
 from search.events.events import Ended, Event, Listener, Outcome, Report, Reported, Started, Trained, Troubled
 from search.events.messages import Assignment, Death, Message, News, Orders
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Key, key_of

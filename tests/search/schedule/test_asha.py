@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from search.halving import Halving
+from search.schedule.asha import Halving
 from search.study.budget import Budget
 from search.study.goals import Standing
 

@@ -9,7 +9,7 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES
-from search.proposer import Proposer
+from search.schedule.suggest import Proposer
 from search.study.configuration import Configuration, Training
 from search.study.goals import Goals
 from search.study.parse import load_study, parse_study, shipped
