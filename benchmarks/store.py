@@ -29,7 +29,7 @@ from search import Store, load_study
 from search.axes import Axes
 from search.data_set import DataSet
 from search.events.events import Ended, Report, Reported, Started
-from search.leaderboard import floors_json
+from search.rank.leaderboard import floors_json
 from search.recorder import Recorder
 from search.schedule.suggest import Proposer
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from search.confirming import confirm_search
     from search.errors import InputError, TrainingError
     from search.exporting import export, opened
-    from search.finalist import Finalist
-    from search.leaderboard import Entry, Leaderboard
     from search.planning import plan_resume, plan_search
+    from search.rank.finalist import Finalist
+    from search.rank.leaderboard import Entry, Leaderboard
+    from search.rank.score_tables import score_tables
     from search.running import run_search
-    from search.scoring import score_tables
     from search.store import Store
     from search.study.parse import load_study, with_overrides
     from search.study.study import Study
@@ -45,10 +45,10 @@ for _name, _value in DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
 _HOMES = {
-    "Entry": "leaderboard",
-    "Finalist": "finalist",
+    "Entry": "rank.leaderboard",
+    "Finalist": "rank.finalist",
     "InputError": "errors",
-    "Leaderboard": "leaderboard",
+    "Leaderboard": "rank.leaderboard",
     "Store": "store",
     "Study": "study.study",
     "TrainingError": "errors",
@@ -59,7 +59,7 @@ _HOMES = {
     "plan_resume": "planning",
     "plan_search": "planning",
     "run_search": "running",
-    "score_tables": "scoring",
+    "score_tables": "rank.score_tables",
     "with_overrides": "study.parse",
 }
 

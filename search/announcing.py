@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from search.errors import InputError
-from search.leaderboard import Entry, Leaderboard
 from search.log import decoration
+from search.rank.leaderboard import SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
 from search.recorded import DESCRIPTION, WINNER
 from search.store import Store
 from search.study.study import short_name
-from search.tables import SHOWN, STYLES, real_rows, scores_shown, shortfall
 from search.text import command, markdown, markdown_table
 from search.view import runs_page
 

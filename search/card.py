@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from search.leaderboard import Entry, Leaderboard
+from search.rank.leaderboard import Entry, Leaderboard
 from search.text import code, markdown, markdown_table
 
 FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed

@@ -58,7 +58,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score generated rows against real ones, each score with its floor."""
-    from search.scoring import score_tables
+    from search.rank.score_tables import score_tables
     from search.tables import Line, grid, put
 
     scores = score_tables(

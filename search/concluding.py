@@ -15,9 +15,9 @@ from search import plots
 from search.errors import InputError
 from search.events.events import Ended
 from search.exporting import opened
-from search.leaderboard import Entries, Leaderboard, floors_json
 from search.log import decoration
 from search.planning import Plan
+from search.rank.leaderboard import Entries, Leaderboard, floors_json
 from search.recorded import FRONT
 from search.store import SUMMARY
 from search.study.plugins import blamed

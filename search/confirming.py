@@ -22,10 +22,9 @@ from search.errors import InputError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, told
 from search.exporting import opened
-from search.finalist import Finalist
-from search.intervals import advantage, interval, resampled
-from search.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.planning import FINALISTS, Plan
+from search.rank.finalist import Finalist, advantage, interval, resampled
+from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.recorded import CONFIRMED_OF, VERDICT
 from search.schedule.suggest import Proposer
 from search.storage import Storage

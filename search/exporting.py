@@ -20,8 +20,8 @@ from models.program import drawn as drawn_by
 from models.program import exported
 from search.card import card
 from search.errors import InputError
-from search.leaderboard import Entry, Leaderboard
 from search.log import show_traceback
+from search.rank.leaderboard import Entry, Leaderboard
 from search.store import Store
 from search.study.plugins import merge_installed, merge_module
 from search.text import json_text, markdown, pasted, shortened

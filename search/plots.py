@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from search.density import MOST_POINTS, density
 from search.density import limits as limits_of
-from search.leaderboard import Leaderboard
+from search.rank.leaderboard import Leaderboard
 from search.text import shortened
 
 Array: TypeAlias = NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from objectives import Floor
-from search.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
+from search.rank.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
 from search.study.configuration import Configuration
 from search.study.goals import RESERVED, WORST
 from search.study.serialize import goals_from

@@ -24,9 +24,9 @@ from objectives import PROBLEMS
 from search.card import card
 from search.errors import InputError, public
 from search.exporting import export
-from search.leaderboard import Entry, Leaderboard
 from search.packaging import package
 from search.planning import Plan
+from search.rank.leaderboard import Entry, Leaderboard
 from search.store import Store
 from search.study.space import arguments_of
 from search.tracking import found_or_made, pages, quoted

@@ -19,8 +19,8 @@ from search.errors import InputError, TrainingError
 from search.events.events import Delayed, Ended, Event, Listener
 from search.events.journal import JOURNAL, Journal, told
 from search.exporting import versions
-from search.leaderboard import Entries, Leaderboard
 from search.planning import FINALISTS, Plan
+from search.rank.leaderboard import Entries, Leaderboard
 from search.recorded import ERROR, TRIALS
 from search.recorder import Recorder
 from search.schedule.suggest import Proposer

@@ -23,8 +23,8 @@ from search.errors import InputError, public, unknown
 from search.events.events import Started
 from search.experiments import every_experiment, experiment_of
 from search.inputs import input_of
-from search.leaderboard import Leaderboard
 from search.log import decoration, hush
+from search.rank.leaderboard import Leaderboard
 from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
 from search.storage import Storage, writable
 from search.text import command, json_text

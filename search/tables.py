@@ -2,31 +2,21 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.finalist import Finalist
-from search.leaderboard import Entry, Leaderboard
+from search.rank.finalist import Finalist
+from search.rank.leaderboard import FORMATS, SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
 from search.study.study import short_name
 from search.text import visible
 
-SHOWN = 10
-FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
 NARROW, NARROWEST = 4, 60  # scores that even a narrow terminal shows, and columns of a terminal that shows fewer
 LEAST, LABEL, WORD = 6, 9, 9  # letters of a generator, of a row's label, and of other words before they are broken
 FIGURE = re.compile(r"[-+]?\d[\d.,:/%e+-]*")
-STYLES: dict[str, str] = {
-    "running": "cyan",
-    "finished": "green",
-    "stopped": "dim",
-    "diverged": "red",
-    "failed": "bold red",
-    "interrupted": "yellow",
-}
 
 
 class Line(NamedTuple):
@@ -81,31 +71,6 @@ def show_finalists(
         "optimism: how much worse fresh networks are on validation rows than the one that it found",
         style="dim",
     )
-
-
-def shortfall(board: Leaderboard, entry: Entry) -> str:
-    """Why a trial can't win: how it ended, or that it breaks a bound; empty where it can."""
-    if entry.outcome != "finished":
-        return entry.outcome
-    return "breaks a bound" if board.standing(entry).violation > 0 else ""
-
-
-def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
-    """Cells of fit and the scores `names`; a dash where one doesn't exist."""
-    cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
-    return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
-
-
-def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[list[str]]:
-    """Rows of the reference generators, and of what one real sample scores against another: cells of a leaderboard."""
-    for name, scores in board.references[split].items():
-        yield [name, "reference", *scores_shown(scores, scores["fit"], names)]
-    floors = board.floors[split]
-    for name, figures in (
-        ("real rows, median", {score: floor.median for score, floor in floors.items()}),
-        ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
-    ):
-        yield [name, "floor", "", *scores_shown(figures, 1.0, names)[1:]]
 
 
 def fitting(names: Sequence[str], width: int) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from search.errors import InputError
-from search.leaderboard import Leaderboard
+from search.rank.leaderboard import Leaderboard
 from search.study.fields import LISTED
 from search.study.study import Study, check_point
 

@@ -8,13 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from search.rank.leaderboard import scores_shown
 from search.report.contents import Contents, collected
 from search.report.page import Row, Table
 from search.report.writing import lasted, seconds
 from search.store import Store
 from search.study.serialize import study_json
 from search.study.study import short_name
-from search.tables import Line, grid, put, scores_shown
+from search.tables import Line, grid, put
 
 SETTINGS = (
     "problem",

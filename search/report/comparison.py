@@ -6,11 +6,11 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from search.errors import InputError
+from search.rank.leaderboard import scores_shown
 from search.report import trials
 from search.report.comparing import Comparison, differing, winners
 from search.report.page import Drawing, Page, Row, Section, Table, write
 from search.report.style import GREEN, GREY, SEVERAL, level, styled
-from search.tables import scores_shown
 
 
 def write_comparison(found: Comparison, out: Path) -> Path:

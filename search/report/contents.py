@@ -13,8 +13,8 @@ from search.errors import InputError, unknown
 from search.events.events import Ended, Event, Reported, Started
 from search.events.journal import JOURNAL, Journal
 from search.exporting import opened
-from search.leaderboard import Entry, Leaderboard
 from search.log import show_traceback
+from search.rank.leaderboard import Entry, Leaderboard
 from search.recorded import Found
 from search.store import TUNE, Store
 from search.study.configuration import Configuration

@@ -8,8 +8,8 @@ import numpy as np
 from models.generator import read_safetensors
 from objectives.problems.mixture import Mixture3D
 from search.errors import InputError
-from search.leaderboard import Entry
 from search.log import show_traceback
+from search.rank.leaderboard import Entry
 from search.report import latent, training
 from search.report.contents import Contents, fetched, kept_generator
 from search.report.page import Drawing, Row, Section, Table

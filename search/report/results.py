@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from search.leaderboard import Entry, Leaderboard
+from search.rank.leaderboard import FORMATS, STYLES, Entry, Leaderboard, scores_shown, shortfall
 from search.report import trials
 from search.report.contents import Contents
 from search.report.page import Drawing, Row, Section, Table
 from search.study.study import short_name
-from search.tables import FORMATS, STYLES, scores_shown, shortfall
 from search.text import counted
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal

@@ -8,12 +8,11 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from search.axes import EQUAL
-from search.leaderboard import Entry, Leaderboard
+from search.rank.leaderboard import Entry, Leaderboard, scores_shown
 from search.report.page import Row, Table
 from search.report.style import OUTCOMES, SYMBOLS, level, styled
 from search.report.trials import SHOWN
 from search.study.study import short_name
-from search.tables import scores_shown
 
 ASYMMETRY = "log2_encoder_over_decoder"
 GROUPS = 4  # of a setting with many values

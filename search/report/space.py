@@ -1,6 +1,6 @@
 """Sections on the space that was searched: what mattered in it, and fit and scores by setting."""
 
-from search.leaderboard import Leaderboard
+from search.rank.leaderboard import Leaderboard
 from search.report import importance, settings
 from search.report.contents import Contents
 from search.report.page import Drawing, Row, Section, Table

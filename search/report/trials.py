@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from search.leaderboard import Entry, Leaderboard
+from search.rank.leaderboard import Entry, Leaderboard
 from search.report.contents import Contents, History
 from search.report.style import BLACK, GREEN, GREY, MADE, OUTCOMES, REAL, SYMBOLS, level, styled
 from search.study.goals import WORST

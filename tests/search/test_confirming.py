@@ -15,8 +15,8 @@ from models import MODELS
 from search import Store, confirming, opened, plan_resume
 from search.confirming import _Trained, candidates, confirm
 from search.errors import InputError
-from search.finalist import Finalist
-from search.leaderboard import Entry, Leaderboard
+from search.rank.finalist import Finalist
+from search.rank.leaderboard import Entry, Leaderboard
 from search.storage import Storage
 from search.study.configuration import Configuration
 from search.study.goals import Goals

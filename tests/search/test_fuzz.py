@@ -18,8 +18,8 @@ from models.generator import Generator, build
 from models.noise import hashed_seed
 from objectives import REFERENCES
 from search import InputError, plots, score_tables
-from search.intervals import advantage, interval, resampled
 from search.preparation import check, corners, judge_of, task_of
+from search.rank.finalist import advantage, interval, resampled
 from search.study.parse import parse_study, problem_of
 from search.train.stacking import Fusing, Machine
 from search.train.trainer import Trainer

@@ -15,7 +15,7 @@ from search import Store, recorder
 from search.axes import Axes
 from search.data_set import DataSet
 from search.events.events import Ended, Report, Reported, Started, Trained
-from search.leaderboard import Entries
+from search.rank.leaderboard import Entries
 from search.recorder import Recorder
 from search.storage import Storage
 from search.study.configuration import Configuration, Training

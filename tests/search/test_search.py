@@ -14,7 +14,7 @@ from models.noise import hashed_seed
 from objectives import Judge, Rows
 from search import InputError, Store, plan_search, run_search
 from search.events.events import Ended, Started, Trained
-from search.leaderboard import Leaderboard
+from search.rank.leaderboard import Leaderboard
 from search.storage import Storage
 from search.study.parse import load_study, parse_study
 from search.study.study import short_name

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from search.errors import InputError
-from search.leaderboard import Entry, Leaderboard
+from search.rank.leaderboard import Entry, Leaderboard
 from search.study.configuration import Configuration
 from search.study.parse import parse_study
 from search.study.study import Study, check_point

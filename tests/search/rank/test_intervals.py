@@ -13,7 +13,7 @@ from objectives import SCORES, Judge, judge_for
 from objectives.problems import Gaussian2D
 from objectives.scores import Reference
 from objectives.scores.judge import floors
-from search.intervals import advantage, interval, resampled
+from search.rank.finalist import advantage, interval, resampled
 
 
 def test_p_values_are_those_of_every_way_to_deal() -> None:

@@ -1,19 +1,79 @@
-"""How well a fit on test rows is known: bootstrap intervals over seeds and rows, and permutation tests.
+"""A configuration that was trained again with fresh seeds, and how sure its misfit is.
 
-Axes: k configurations, R networks of each, B bootstrap samples, m rows.
-"""
+Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap."""
 
 import itertools
 import math
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from objectives import Judge
+from search.storage import Storage
+from search.study.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration as its fresh networks confirm it, on test rows.
+
+    Args:
+        trial: its number in the search.
+        configuration: what was trained.
+        searched: fit on validation rows that the search chose it by.
+        validated: the same of each fresh network; infinite where one diverged or failed.
+        fits: of each fresh network on test rows; infinite where one could not be judged.
+        scores: means over the networks.
+        low, high: 95 % interval of the fit; infinite where it is unknown.
+        p_value: share of relabelings of the networks, its own and the winner's, with at least the winner's lead; 1 for
+            the winner.
+        parameters: of one network.
+        verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no fit), or "".
+        checkpoint: where the network is that judged best on validation rows.
+        run_id: of the trial in the store.
+    """
+
+    trial: int
+    configuration: Configuration
+    searched: float
+    validated: tuple[float, ...]
+    fits: tuple[float, ...]
+    scores: dict[str, float]
+    low: float
+    high: float
+    p_value: float
+    parameters: float
+    verdict: str
+    checkpoint: Storage
+    run_id: str
+
+    @property
+    def fit(self) -> float:
+        """Geometric mean over the networks, since a fit is a ratio."""
+        return _mean(self.fits)
+
+    @property
+    def optimism(self) -> float:
+        """How much worse fresh networks are on the rows that the search chose by: their fit over its, less 1.
+
+        Infinite where one diverged or failed.
+        """
+        return _mean(self.validated) / self.searched - 1
+
+    def described(self) -> dict[str, Any]:
+        """JSON of all of it."""
+        plain = {key: value for key, value in vars(self).items() if key not in ("configuration", "checkpoint")}
+        return plain | {"configuration": self.configuration.flat(), "fit": self.fit, "optimism": self.optimism}
+
+
+def _mean(fits: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(fits))))
+
 
 Array: TypeAlias = NDArray[np.float64]
-
 REPEATS = 200
 SPAN = (2.5, 97.5)  # percentiles
 KNOWN = 0.5  # share of bootstrap samples that must have been judged: an interval of fewer would say nothing

@@ -1,7 +1,7 @@
 """The leaderboard: every trial's end, ranked, beside reference generators, with the floors they are judged by."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,16 @@ from search.events.events import Delayed, Ended, Event, Reported, Started, Train
 from search.study.configuration import Configuration
 from search.study.goals import WORST, Goals, Standing, front
 
+SHOWN = 10
+FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
+STYLES: dict[str, str] = {
+    "running": "cyan",
+    "finished": "green",
+    "stopped": "dim",
+    "diverged": "red",
+    "failed": "bold red",
+    "interrupted": "yellow",
+}
 CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
 UNKNOWN = {"problem": "unknown", "problem_arguments": {}, "data_sha256": "unknown", "versions": {"genseek": "unknown"}}
 
@@ -275,3 +285,28 @@ class Entries:
 def _value(entry: Entry, by: str) -> float:
     value = (entry.scores | {"fit": entry.fit}).get(by, math.inf)
     return value if math.isfinite(value) else math.inf
+
+
+def shortfall(board: Leaderboard, entry: Entry) -> str:
+    """Why a trial can't win: how it ended, or that it breaks a bound; empty where it can."""
+    if entry.outcome != "finished":
+        return entry.outcome
+    return "breaks a bound" if board.standing(entry).violation > 0 else ""
+
+
+def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
+    """Cells of fit and the scores `names`; a dash where one doesn't exist."""
+    cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
+    return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
+
+
+def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[list[str]]:
+    """Rows of the reference generators, and of what one real sample scores against another: cells of a leaderboard."""
+    for name, scores in board.references[split].items():
+        yield [name, "reference", *scores_shown(scores, scores["fit"], names)]
+    floors = board.floors[split]
+    for name, figures in (
+        ("real rows, median", {score: floor.median for score, floor in floors.items()}),
+        ("real rows, 95 %", {score: floor.upper for score, floor in floors.items()}),
+    ):
+        yield [name, "floor", "", *scores_shown(figures, 1.0, names)[1:]]

@@ -13,8 +13,8 @@ from rich.console import Console
 from objectives import Floor
 from search.errors import InputError
 from search.events.events import Ended, Report, Reported, Started
-from search.finalist import Finalist
-from search.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
+from search.rank.finalist import Finalist
+from search.rank.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals
 from search.tables import _ranking, fitting, put, show, show_finalists

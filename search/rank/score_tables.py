@@ -12,7 +12,7 @@ from objectives.problems.reading import read_table
 from objectives.scores.judge import floors
 from objectives.scores.score import Array, Reference
 from search.errors import InputError
-from search.leaderboard import with_floors
+from search.rank.leaderboard import with_floors
 from search.study.plugins import merge_installed
 
 

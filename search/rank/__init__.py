@@ -1,0 +1,1 @@
+"""Say who is best, and how well that is known."""
