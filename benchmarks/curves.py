@@ -21,7 +21,7 @@ from search.preparation import task_of
 from search.schedule.suggest import Proposer
 from search.study.parse import load_study, problem_of
 from search.study.study import Study
-from search.tuning import tune_trials
+from search.tune.run import tune_trials
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "curves.parquet"

@@ -17,7 +17,7 @@ from search.events.events import Event, Trained
 from search.schedule.suggest import Proposer
 from search.study.parse import parse_study
 from search.study.study import Study
-from search.tuning import tune_trials
+from search.tune.run import tune_trials
 
 SEARCH = """
 grace = 5

@@ -112,7 +112,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
     from search.schedule.suggest import Proposer
     from search.store import Store
     from search.study.parse import parse_study, problem_of
-    from search.tuning import tune_trials
+    from search.tune.run import tune_trials
 
     times: list[float] = []
 

@@ -30,7 +30,7 @@ from turns import median, ratios, spread, take_turns
 from search.schedule.suggest import Proposer
 from search.study.study import Study
 from search.train.context import Task
-from search.tuning import tune_trials
+from search.tune.run import tune_trials
 
 TRIALS = 96
 EPOCHS = {"f1": 60, "VAE": 160}

@@ -85,11 +85,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
-    from search.cluster import room
     from search.preparation import check as check_study
     from search.preparation import task_of
     from search.storage import Storage, could_write, leaving_nothing
     from search.study.parse import load_study, problem_of, with_overrides
+    from search.tune.cluster import room
 
     loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)
     made = problem_of(loaded)

@@ -37,10 +37,9 @@ def submit(
     **options: Any,
 ) -> None:
     """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
-    from search.jobs import Jobs
     from search.planning import check_name, stem
-    from search.shipping import elsewhere, shipped
     from search.study.parse import load_study, problem_of, with_overrides
+    from search.tune.jobs import Jobs, elsewhere, shipped
 
     tracking_uri = options.pop("tracking_uri")
     _check_places(store, storage, tracking_uri)
@@ -60,7 +59,7 @@ def resubmit(
     name: str, trials: str, store: str | None, storage: str | None, tracking_uri: str | None, address: str
 ) -> None:
     """Let a cluster go on with a search, where its last job had its store and record unless others are named."""
-    from search.jobs import Jobs
+    from search.tune.jobs import Jobs
 
     _check_places(store, storage, tracking_uri)
     jobs = Jobs(address)
@@ -86,7 +85,7 @@ def _check_places(store: str | None, storage: str | None, tracking_uri: str | No
 
 def attach(name: SearchName, address: Api = LOCAL) -> None:
     """Show what a submitted search prints, from its beginning until it ends; Ctrl-C leaves it running."""
-    from search.jobs import Jobs
+    from search.tune.jobs import Jobs
 
     jobs = Jobs(address)
     _follow(jobs, jobs.latest(name), address)
@@ -94,7 +93,7 @@ def attach(name: SearchName, address: Api = LOCAL) -> None:
 
 def stop(name: SearchName, address: Api = LOCAL) -> None:
     """End a submitted search; what it has done is recorded, and `resume` goes on with it."""
-    from search.jobs import Jobs
+    from search.tune.jobs import Jobs
 
     jobs = Jobs(address)
     job = jobs.stop(jobs.latest(name))
@@ -108,8 +107,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """List the searches that were submitted to a cluster, the newest first."""
-    from search.jobs import Jobs
     from search.tables import Line, grid, put
+    from search.tune.jobs import Jobs
 
     jobs = Jobs(address)
     found = jobs.all() if name is None else [jobs.latest(name)]

@@ -139,7 +139,7 @@ def confirm(
 
 def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
-    from search.cluster import cluster
+    from search.tune.cluster import cluster
 
     console, study, rows = results(as_json), plan.study, plan.task.rows
     beside = aside(console)

@@ -32,7 +32,7 @@ from search.study.goals import WORST
 from search.study.plugins import blamed
 from search.text import command
 from search.train.context import draws
-from search.tuning import tune_trials
+from search.tune.run import tune_trials
 
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
 

@@ -175,10 +175,10 @@ def _ray(address: str, patience: float) -> Iterator[Finding]:
 
         def counted() -> str:
             if address.startswith("http"):
-                from search.jobs import Jobs
+                from search.tune.jobs import Jobs
 
                 return f"{address}, {len(Jobs(address).all())} searches submitted, RAY_AUTH_MODE {mode}"
-            from search.cluster import joined
+            from search.tune.cluster import joined
 
             return f"{address}, {joined(address)} nodes, RAY_AUTH_MODE {mode}"
 

@@ -16,7 +16,6 @@ from models.noise import Noise
 from objectives import OBJECTIVES, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
-from search.cluster import check_places
 from search.errors import InputError
 from search.study.budget import cores
 from search.study.configuration import Configuration, Training
@@ -27,6 +26,7 @@ from search.study.study import Study
 from search.train.context import Task, draws
 from search.train.pack import Pack
 from search.train.trial import Trial
+from search.tune.cluster import check_places
 
 STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 

@@ -28,7 +28,7 @@ from search.storage import Storage
 from search.study.fields import FUSE, LEARNING
 from search.study.serialize import study_json
 from search.study.study import Study
-from search.tuning import tune_trials
+from search.tune.run import tune_trials
 
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
 

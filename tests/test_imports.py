@@ -20,7 +20,13 @@ FIGURES = (
     "comparison",
 )
 HOMES = {
-    "ray": {"tuning.py", "desk.py", "worker.py", "cluster.py", "survey.py", "jobs.py"},
+    "ray": {
+        "tune/run.py",
+        "tune/trainable.py",
+        "tune/cluster.py",
+        "tune/preflight.py",
+        "tune/jobs.py",
+    },
     "optuna": {"schedule/suggest.py", "report/importance.py"},
     "mlflow": {
         "store.py",

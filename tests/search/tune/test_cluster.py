@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from search import cluster as clusters
-from search.cluster import check_places, cluster, room, slots
 from search.errors import InputError
 from search.storage import Storage
 from search.study.budget import Budget, cores
+from search.tune import cluster as clusters
+from search.tune.cluster import check_places, cluster, room, slots
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +70,8 @@ def test_a_head_without_cores_says_how_a_cluster_grows(with_nodes: Any) -> None:
 
 
 def test_room_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("search.cluster.cores", lambda: 6)
-    monkeypatch.setattr("search.cluster.torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("search.tune.cluster.cores", lambda: 6)
+    monkeypatch.setattr("search.tune.cluster.torch.cuda.device_count", lambda: 0)
     assert room(Budget(cpus=2), Storage(str(tmp_path))) == ({"gpu": 0, "cpu": 3}, [])
 
 

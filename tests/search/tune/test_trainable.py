@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from objectives import OBJECTIVES, SCORES
-from search import load_study, with_overrides, worker
+from search import load_study, with_overrides
 from search.events.events import Report
 from search.events.messages import Assignment, Message, News, Orders
 from search.exporting import opened
@@ -27,7 +27,8 @@ from search.study.parse import problem_of
 from search.train.group import Checkpoint, Group
 from search.train.stacking import UNMEASURED
 from search.train.trial import Trial
-from search.worker import STATES, TuneTrainer
+from search.tune import trainable as worker
+from search.tune.trainable import STATES, TuneTrainer
 
 
 class Desk:

@@ -19,8 +19,6 @@ from ray.exceptions import RayError
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.cluster import cluster, slots
-from search.desk import new_desk
 from search.errors import TrainingError
 from search.events.events import Event, Listener
 from search.events.messages import Death, Orders, death_of, read_words
@@ -29,9 +27,10 @@ from search.schedule.director import Director
 from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.budget import Budget
-from search.survey import nodes
 from search.train.context import Task
-from search.worker import TuneTrainer
+from search.tune.cluster import cluster, slots
+from search.tune.preflight import nodes
+from search.tune.trainable import TuneTrainer, new_desk
 
 RESTARTS = 3  # of one trainer
 MUTE = 4  # trainers in a row that may die before they speak

@@ -20,7 +20,7 @@ from search.errors import InputError
 from search.log import hush, verbose
 from search.storage import Storage
 from search.study.budget import Budget, cores
-from search.survey import marked, nodes, survey
+from search.tune.preflight import marked, nodes, survey
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection

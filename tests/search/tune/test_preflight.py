@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from ray.exceptions import GetTimeoutError, RaySystemError
 
-from search import survey as surveying
 from search.errors import InputError
 from search.storage import Storage
-from search.survey import Answer, survey
+from search.tune import preflight as surveying
+from search.tune.preflight import Answer, survey
 
 HERE = {"Python": "3.11.7", "genseek": "0.1.0", "torch": "2.13.0+cu130", "numpy": "2.4.1"}
 

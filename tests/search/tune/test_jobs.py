@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from search import jobs
 from search.errors import InputError
-from search.jobs import Jobs
-from search.shipping import FILES
+from search.tune import jobs
+from search.tune.jobs import FILES, Jobs
 
 
 class Client:

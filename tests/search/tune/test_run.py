@@ -15,7 +15,6 @@ import ray
 
 from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
-from search.cluster import slots as slots_of
 from search.errors import InputError, TrainingError
 from search.events.events import Ended, Event, Report, Reported, Started, Trained
 from search.events.messages import Message, Orders
@@ -26,7 +25,8 @@ from search.study.parse import parse_study
 from search.study.study import Study
 from search.train.group import Group
 from search.train.trial import Trial
-from search.tuning import MUTE, _Fleet, _Post, tune_trials
+from search.tune.cluster import slots as slots_of
+from search.tune.run import MUTE, _Fleet, _Post, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -116,7 +116,7 @@ def test_what_a_cluster_cannot_give(
 def test_shares_that_make_a_whole_are_all_taken(
     have: dict[str, float], wanted: dict[str, Any], slots: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.cluster.ray.nodes", lambda: [{"Alive": True, "Resources": have}])
+    monkeypatch.setattr("search.tune.cluster.ray.nodes", lambda: [{"Alive": True, "Resources": have}])
     assert slots_of(Budget(**wanted)) == {"gpu": slots[0], "cpu": slots[1]}
 
 
@@ -134,7 +134,7 @@ def test_shares_that_make_a_whole_are_all_taken(
 def test_as_many_trainers_as_have_room_or_are_wanted(
     wanted: int, room: dict[str, int], left: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.tuning.slots", lambda budget: room)
+    monkeypatch.setattr("search.tune.run.slots", lambda budget: room)
     director: Any = SimpleNamespace(done=False, left=left, trainers=1)
     fleet = _Fleet(director, Budget(trainers=wanted))
     asked = [fleet.suggest(f"{number}") for number in range(6)]
@@ -147,7 +147,7 @@ def test_as_many_trainers_as_have_room_or_are_wanted(
 
 def test_only_trainers_that_die_without_a_word_between_end_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     abandoned, lost = list[str](), list[tuple[str, bool, str]]()
-    monkeypatch.setattr("search.tuning.nodes", lambda: [{"NodeManagerAddress": "10.0.0.1"}])
+    monkeypatch.setattr("search.tune.run.nodes", lambda: [{"NodeManagerAddress": "10.0.0.1"}])
     director: Any = SimpleNamespace(
         abandon=abandoned.append,
         lose=lambda name, alone, death: lost.append((name, alone, death.cause)),

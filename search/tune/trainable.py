@@ -1,18 +1,21 @@
-"""A trainer in a Ray worker: one long-lived trial of Tune, which trains many of ours."""
+"""A trainer as a Tune trial: a training thread, and the mailbox by which the driver reaches it."""
 
+import asyncio
 import os
 import pickle
 import threading
 import time
 import traceback
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, final
 
 import ray
 import torch
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.events.events import Report
 from search.events.messages import Message, News, Orders, leave_words, words_of
@@ -220,3 +223,29 @@ class TuneTrainer(tune.Trainable):
 
     def _state(self, number: int) -> Storage:
         return self._place.at(STATES).at(f"{number:05d}")
+
+
+@final
+class Desk:
+    """Queues of orders, one a trainer; an actor of Ray, whose calls wait without blocking each other."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
+
+    async def put(self, trainer: str, orders: bytes) -> None:
+        """Leave orders for a trainer."""
+        await self._orders[trainer].put(orders)
+
+    async def take(self, trainer: str) -> bytes:
+        """The next orders of a trainer, as soon as there are any."""
+        return await self._orders[trainer].get()
+
+
+def new_desk() -> Any:
+    """Handle of a desk on the driver's own node, which takes none of the cores that trainers count on.
+
+    One that dies comes back empty; trainers wait there again, and the director misses the orders that were lost.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    lasting = {"max_restarts": -1, "max_task_retries": -1}
+    return ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here, **lasting).remote()

@@ -7,8 +7,8 @@ import pytest
 
 from objectives import PROBLEMS
 from search.errors import InputError
-from search.shipping import FILES, shipped
 from search.study.parse import load_study
+from search.tune.jobs import FILES, shipped
 
 STUDY = """
 plugins = {plugins}

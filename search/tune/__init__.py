@@ -1,0 +1,1 @@
+"""Run a search on Ray: trainers as Tune trials, clusters and jobs."""
