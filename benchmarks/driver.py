@@ -10,12 +10,12 @@ import numpy as np
 
 from search.events.events import Listener, Report
 from search.events.messages import Assignment, Message, News
-from search.recorder import Recorder
+from search.record.recorder import Recorder
+from search.record.store import Store
 from search.schedule.asha import Halving
 from search.schedule.director import Director
 from search.schedule.suggest import Proposer
 from search.storage import Storage
-from search.store import Store
 from search.study.configuration import key_of
 from search.study.parse import parse_study
 

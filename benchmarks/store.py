@@ -26,11 +26,11 @@ from mlflow import MlflowClient
 from page import table, write
 
 from search import Store, load_study
-from search.axes import Axes
-from search.data_set import DataSet
 from search.events.events import Ended, Report, Reported, Started
 from search.rank.leaderboard import floors_json
-from search.recorder import Recorder
+from search.record.dataset import DataSet
+from search.record.layout import Axes
+from search.record.recorder import Recorder
 from search.schedule.suggest import Proposer
 
 SCORES = ("ad", "kendall", "mmd", "overfit", "tail", "tau_error")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from search.rank.finalist import Finalist
     from search.rank.leaderboard import Entry, Leaderboard
     from search.rank.score_tables import score_tables
+    from search.record.store import Store
     from search.running import run_search
-    from search.store import Store
     from search.study.parse import load_study, with_overrides
     from search.study.study import Study
 
@@ -49,7 +49,7 @@ _HOMES = {
     "Finalist": "rank.finalist",
     "InputError": "errors",
     "Leaderboard": "rank.leaderboard",
-    "Store": "store",
+    "Store": "record.store",
     "Study": "study.study",
     "TrainingError": "errors",
     "confirm_search": "confirming",

@@ -175,9 +175,9 @@ def ui(
     port: Annotated[int, typer.Option(help="On this machine's loopback address.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the store."""
-    from search.server import serve
-    from search.store import Store
-    from search.view import links
+    from search.record.server import serve
+    from search.record.store import Store
+    from search.record.view import links
 
     opened, console = Store(store or Path("genseek-store"), None, create=False), Printer()
     opened.prepare()

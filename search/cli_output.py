@@ -111,7 +111,7 @@ def aside(console: Console) -> Printer:
 
 def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
     """The store that the options name: its record is MLFLOW_TRACKING_URI's unless `tracking_uri` says otherwise."""
-    from search.store import Store
+    from search.record.store import Store
 
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     store = Store(folder or Path("genseek-store"), uri, create)
@@ -133,7 +133,7 @@ def check_tracking(tracking_uri: str | None) -> None:
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return
-    from search.embedded import database_of
+    from search.record.sqlite import database_of
     from search.storage import could_write
 
     database = database_of(uri)

@@ -202,7 +202,7 @@ def _searched(console: Printer, plan: Any, where: Sequence[object], as_json: boo
 
 def _announced(console: Printer, store: Any, name: str) -> list[Any]:
     """Listener that says where MLflow's UI shows a search, once it has begun; of an MLflow server, whose UI it has."""
-    from search.view import links
+    from search.record.view import links
 
     said = False
 

@@ -18,8 +18,8 @@ from search.exporting import opened
 from search.log import decoration
 from search.planning import Plan
 from search.rank.leaderboard import Entries, Leaderboard, floors_json
-from search.recorded import FRONT
-from search.store import SUMMARY
+from search.record.read import FRONT
+from search.record.store import SUMMARY
 from search.study.plugins import blamed
 from search.study.serialize import goals_json
 from search.train.context import draws

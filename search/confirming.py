@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.noise import hashed_seed
-from search.announcing import announce
 from search.concluding import picture
 from search.errors import InputError
 from search.events.events import Listener
@@ -25,7 +24,8 @@ from search.exporting import opened
 from search.planning import FINALISTS, Plan
 from search.rank.finalist import Finalist, advantage, interval, resampled
 from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
-from search.recorded import CONFIRMED_OF, VERDICT
+from search.record.describe import announce
+from search.record.read import CONFIRMED_OF, VERDICT
 from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.goals import WORST

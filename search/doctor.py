@@ -134,7 +134,7 @@ def _store(folder: Path, patience: float) -> Iterator[Finding]:
     states: list[Finding] = []
 
     def opened() -> str:
-        from search.store import Store
+        from search.record.store import Store
 
         store = Store(folder, create=False)
         searches = store.searches()
@@ -162,7 +162,7 @@ def _tracking(uri: str, patience: float) -> Finding:
         return _tried("tracking server", lambda: f"{shown}, {asked(uri, patience)}", patience * 3, cure)
 
     def opened() -> str:
-        from search.store import Store
+        from search.record.store import Store
 
         return f"{shown}, {len(Store(Path(), uri).searches())} searches"
 

@@ -22,7 +22,7 @@ from search.card import card
 from search.errors import InputError
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
-from search.store import Store
+from search.record.store import Store
 from search.study.plugins import merge_installed, merge_module
 from search.text import json_text, markdown, pasted, shortened
 from search.train.group import DESCRIPTION, PLUGIN, WEIGHTS

@@ -17,8 +17,8 @@ from objectives import Judge, Problem
 from search.errors import InputError, unknown
 from search.events.journal import JOURNAL, Journal, begun
 from search.preparation import check, judge_of, task_of
+from search.record.store import TUNE, Store
 from search.storage import Storage
-from search.store import TUNE, Store
 from search.study.fields import LISTED
 from search.study.parse import problem_of
 from search.study.serialize import study_from

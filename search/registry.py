@@ -27,9 +27,9 @@ from search.exporting import export
 from search.packaging import package
 from search.planning import Plan
 from search.rank.leaderboard import Entry, Leaderboard
-from search.store import Store
+from search.record.client import found_or_made, pages, quoted
+from search.record.store import Store
 from search.study.space import arguments_of
-from search.tracking import found_or_made, pages, quoted
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"

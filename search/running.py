@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from models.noise import hashed_seed
-from search.announcing import announce
-from search.axes import Axes
 from search.concluding import conclude, references, tests
-from search.data_set import DataSet
 from search.errors import InputError, TrainingError
 from search.events.events import Delayed, Ended, Event, Listener
 from search.events.journal import JOURNAL, Journal, told
 from search.exporting import versions
 from search.planning import FINALISTS, Plan
 from search.rank.leaderboard import Entries, Leaderboard
-from search.recorded import ERROR, TRIALS
-from search.recorder import Recorder
+from search.record.dataset import DataSet
+from search.record.describe import announce
+from search.record.layout import Axes
+from search.record.read import ERROR, TRIALS
+from search.record.recorder import Recorder
 from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.fields import FUSE, LEARNING
@@ -78,7 +78,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     }
     if header != before:
         journal.begin(header)
-    axes, data = Axes.of(study), DataSet.of(study, task)
+    axes, data = Axes.of(study), DataSet.of(study, task.rows, task.columns)
     try:
         parent = _parent(plan, params, axes, new=not before)
     except InputError:

@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
     """Makes an empty store in a new folder: a first one takes seconds of database migrations, a copy none."""
-    from search.store import Store
+    from search.record.store import Store
 
     ready = tmp_path_factory.mktemp("ready") / "store"
     Store(ready)

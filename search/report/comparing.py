@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from search.rank.leaderboard import scores_shown
+from search.record.store import Store
 from search.report.contents import Contents, collected
 from search.report.page import Row, Table
 from search.report.writing import lasted, seconds
-from search.store import Store
 from search.study.serialize import study_json
 from search.study.study import short_name
 from search.tables import Line, grid, put

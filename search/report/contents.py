@@ -15,8 +15,8 @@ from search.events.journal import JOURNAL, Journal
 from search.exporting import opened
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
-from search.recorded import Found
-from search.store import TUNE, Store
+from search.record.read import Found
+from search.record.store import TUNE, Store
 from search.study.configuration import Configuration
 from search.study.parse import problem_of
 from search.study.serialize import study_from

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from search.axes import EQUAL
 from search.rank.leaderboard import Entry, Leaderboard, scores_shown
+from search.record.layout import EQUAL
 from search.report.page import Row, Table
 from search.report.style import OUTCOMES, SYMBOLS, level, styled
 from search.report.trials import SHOWN

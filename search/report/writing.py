@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from search.errors import InputError
+from search.record.store import Store
 from search.report import networks, results, samples, space
 from search.report.contents import Contents, collected
 from search.report.page import Page, Row, Section, Table, write
-from search.store import Store
 from search.study.serialize import study_toml
 from search.study.study import short_name
 from search.text import command

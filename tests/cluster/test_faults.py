@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from ray_hosts import RayHosts
 
 from search import Store
-from search.store import TUNE
+from search.record.store import TUNE
 
 pytestmark = pytest.mark.cluster
 

@@ -182,8 +182,8 @@ def test_no_decoration_ends_a_search(
         for place in (
             "search.plots.samples_beside",
             "search.plots.asymmetry",
-            "search.announcing.description",
-            "search.view.state_tag",
+            "search.record.describe.description",
+            "search.record.view.state_tag",
             "search.report.writing.keep_report",
             "search.registry.register",
         ):

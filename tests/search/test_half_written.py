@@ -71,7 +71,7 @@ def test_finalists_that_lack_figures(
         store.log(entry.run_id, tags={"genseek.finalist": said})
         if "fit" in own:
             store.save(entry.run_id, store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id), "confirmed")
-    from search.announcing import announce
+    from search.record.describe import announce
 
     announce(store, "first")
     out = shown(genseek, place, tmp_path)

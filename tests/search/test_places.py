@@ -24,7 +24,7 @@ import pytest
 from mlflow import MlflowClient
 
 from search import InputError, Store
-from search.embedded import relocate
+from search.record.sqlite import relocate
 from search.registry import register
 from search.storage import Storage, leaving_nothing
 

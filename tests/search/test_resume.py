@@ -17,12 +17,12 @@ import pytest
 from mlflow import MlflowClient
 
 from search import Store, load_study, plan_search, with_overrides
-from search.axes import Axes
 from search.events.events import Ended, Reported, Started
 from search.events.journal import JOURNAL, Journal, told
 from search.events.journal import begun as begun_journal
 from search.planning import RESERVED
-from search.recorder import points_of
+from search.record.layout import Axes
+from search.record.recorder import points_of
 from search.study.serialize import study_from, study_json
 
 STUDY = """

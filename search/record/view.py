@@ -11,8 +11,8 @@ import zlib
 from typing import Any
 
 from objectives import STANDARD
-from search.axes import Axes
-from search.recorded import Found
+from search.record.layout import Axes
+from search.record.read import Found
 
 NOTE = "Searches of one study by genseek. Open a search to read its description; its trials are nested below it."
 BEST = ("model", "latent", "sigma", "lambda", "asymmetry")  # columns of parameters besides the searched ones

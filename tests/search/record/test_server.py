@@ -44,7 +44,7 @@ def test_a_server_that_ends_before_it_answers_is_told(
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho starting\necho 'the database is broken' >&2\nexit ${CODE:-3}\n")
     script.chmod(0o755)
-    monkeypatch.setattr("search.server.sys.executable", str(script))
+    monkeypatch.setattr("search.record.server.sys.executable", str(script))
     said = f"error: --port {port}: MLflow's server has ended: the database is broken\n"
     for code in ("3", "0"):
         monkeypatch.setenv("CODE", code)

@@ -1,4 +1,4 @@
-"""What all calls of a tracking store share: errors in one line, pages, and what is made only once."""
+"""MLflow's client as genseek uses it: one line for an error, paging, names made once, an experiment for each study."""
 
 import socket
 import sqlite3
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from search.errors import InputError, public
+from search.record.view import NOTE
 
 CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
-
 REFUSALS = (
     "INVALID_PARAMETER_VALUE",
     "BAD_REQUEST",
@@ -94,3 +96,22 @@ def found_or_made(find: Callable[[], Any], make: Callable[[], Any]) -> Any:
             raise
         return entity
     return find()
+
+
+PREFIX = "genseek"  # of their names
+
+
+def experiment_of(client: MlflowClient, study: str, location: str | None) -> str:
+    """Id of a study's experiment, genseek/STUDY; made, with a place for its files, if there is none."""
+    name = f"{PREFIX}/{study}" if study else PREFIX
+    experiment = found_or_made(
+        lambda: client.get_experiment_by_name(name),
+        lambda: client.create_experiment(name, location, {"mlflow.note.content": NOTE}),
+    )
+    return str(experiment.experiment_id)
+
+
+def every_experiment(client: MlflowClient) -> list[Experiment]:
+    """The experiments of all studies."""
+    found = pages(lambda token: client.search_experiments(filter_string=f"name LIKE '{PREFIX}%'", page_token=token))
+    return [experiment for experiment in found if experiment.name == PREFIX or experiment.name.startswith(f"{PREFIX}/")]

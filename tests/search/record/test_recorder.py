@@ -11,12 +11,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
-from search import Store, recorder
-from search.axes import Axes
-from search.data_set import DataSet
+from search import Store
 from search.events.events import Ended, Report, Reported, Started, Trained
 from search.rank.leaderboard import Entries
-from search.recorder import Recorder
+from search.record import recorder
+from search.record.dataset import DataSet
+from search.record.layout import Axes
+from search.record.recorder import Recorder
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
 

@@ -195,8 +195,8 @@ WRITER = """
 import sys, time
 from search.study.configuration import Configuration
 from search.events.events import Ended, Reported, Started
-from search.recorder import Recorder
-from search.store import Store
+from search.record.recorder import Recorder
+from search.record.store import Store
 from search.events.events import Report
 
 folder, name = sys.argv[1:]
@@ -283,7 +283,7 @@ def test_names_that_filters_of_mlflow_would_misread(name: str, store_folder: Pat
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not {"'", '"'} <= set(name) and name != "."])
 def test_registered_models_of_any_name_are_found(name: str, store_folder: Path) -> None:
-    from search.tracking import quoted
+    from search.record.client import quoted
 
     client = MlflowClient(Store(store_folder).uri)
     for each in ("other", "axb", name):
@@ -293,7 +293,7 @@ def test_registered_models_of_any_name_are_found(name: str, store_folder: Path) 
 
 
 def test_a_name_that_no_filter_can_hold_is_told() -> None:
-    from search.tracking import quoted
+    from search.record.client import quoted
 
     with pytest.raises(InputError, match="expected a name with one kind of quotes at most"):
         quoted('it\'s "so"')

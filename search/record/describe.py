@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from search.errors import InputError
 from search.log import decoration
 from search.rank.leaderboard import SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
-from search.recorded import DESCRIPTION, WINNER
-from search.store import Store
+from search.record.read import DESCRIPTION, WINNER
+from search.record.store import Store
+from search.record.view import runs_page
 from search.study.study import short_name
 from search.text import command, markdown, markdown_table
-from search.view import runs_page
 
 READING = """\
 **How to read it.** Every score is of rows that no trial was trained on, and less is better. *floor* is what one real

@@ -1,11 +1,15 @@
-"""The data set of a search, as its record names it."""
+"""The data set of a search, as MLflow records it."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+from objectives import Rows
 from search.study.study import Study
-from search.train.context import Task
 
 LETTERS = 16  # of the hash, which MLflow shows; the tag `genseek.data_sha256` of the search has all of it
 
@@ -29,15 +33,34 @@ class DataSet:
     profile: dict[str, int]
 
     @classmethod
-    def of(cls, study: Study, task: Task) -> "DataSet":
-        """Data set of a study's task."""
-        rows, arguments = task.rows, study.problem_arguments
+    def of(cls, study: Study, rows: Rows, columns: Sequence[str]) -> "DataSet":
+        """Return the data set that `rows` of `columns` are for a study."""
+        arguments = study.problem_arguments
         path = arguments.get("data")
         parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
         return cls(
             Path(study.data_name).stem,
             rows.digest()[:LETTERS],
             {"uri": str(path)} if path else {"problem": study.problem, **arguments},
-            tuple(task.columns),
+            tuple(columns),
             {f"{name}_rows": len(part) for name, part in parts.items()},
         )
+
+
+MOST_LETTERS = 1_000_000  # of a schema that MLflow takes
+CONTEXT = InputTag("mlflow.data.context", "training")
+
+
+def input_of(data: DataSet) -> DatasetInput:
+    """MLflow's form of a data set."""
+    columns = [{"type": "double", "name": name, "required": True} for name in data.columns]
+    schema = json.dumps({"mlflow_colspec": columns})
+    dataset = Dataset(
+        data.name,
+        data.digest,
+        "local" if "uri" in data.source else "code",
+        json.dumps(data.source),
+        schema if len(schema) <= MOST_LETTERS else None,
+        json.dumps(data.profile),
+    )
+    return DatasetInput(dataset, [CONTEXT])

@@ -15,20 +15,18 @@ from typing import Any, final
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from search import view
-from search.axes import Axes
-from search.data_set import DataSet
-from search.embedded import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.errors import InputError, public, unknown
 from search.events.events import Started
-from search.experiments import every_experiment, experiment_of
-from search.inputs import input_of
 from search.log import decoration, hush
 from search.rank.leaderboard import Leaderboard
-from search.recorded import OUTCOME, RUNNING, Found, board, found, trial_of, whole
+from search.record import view
+from search.record.client import CURE, every_experiment, experiment_of, pages, quoted, told
+from search.record.dataset import DataSet, input_of
+from search.record.layout import Axes
+from search.record.read import OUTCOME, RUNNING, Found, board, found, trial_of, whole
+from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.storage import Storage, writable
 from search.text import command, json_text
-from search.tracking import CURE, pages, quoted, told
 
 FOLDER = "genseek-store"  # of a store, where none is named
 DATABASE, TUNE = "mlflow.db", "ray"

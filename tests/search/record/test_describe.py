@@ -7,12 +7,12 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from search.announcing import announce, description
 from search.events.events import Started
-from search.store import Store
+from search.record.describe import announce, description
+from search.record.store import Store
+from search.record.view import tag_of
 from search.study.configuration import Configuration
 from search.study.goals import Goals
-from search.view import tag_of
 
 
 def test_the_description_is_the_leaderboard(finished: Any) -> None:

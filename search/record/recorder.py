@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
-from search.axes import Axes, asymmetry
-from search.data_set import DataSet
 from search.events.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
 from search.log import verbose
-from search.recorded import ERROR, MISSING, OUTCOME, RUNNING
+from search.record.client import refused
+from search.record.dataset import DataSet
+from search.record.layout import Axes, asymmetry
+from search.record.read import ERROR, MISSING, OUTCOME, RUNNING
+from search.record.store import Store
 from search.storage import Storage
-from search.store import Store
 from search.study.study import short_name
-from search.tracking import refused
 
 Point = tuple[str, float, int, float]
 Piece = tuple[str, Any]  # of a run: "metric" and a point, or "parameter" or "tag" and a name and a value
-
 PERIOD = 2.0  # seconds between writes of what running trials reported
 CLOSING = 20.0  # seconds that a failing store is tried again when the search is over
 TRIES = 3  # to write what fails though the store answers, before it's set aside

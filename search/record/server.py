@@ -12,10 +12,10 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import IO
 
-from search.embedded import ARTIFACTS
 from search.errors import InputError
 from search.log import verbose
-from search.store import Store
+from search.record.sqlite import ARTIFACTS
+from search.record.store import Store
 
 POLL = 0.2  # seconds between looks whether it answers
 

@@ -1,0 +1,1 @@
+"""Keep a search in MLflow, and read it back."""
