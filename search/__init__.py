@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.confirming import confirm_search
     from search.errors import InputError, TrainingError
-    from search.exporting import export, opened
+    from search.export.export import export, opened
     from search.planning import plan_resume, plan_search
     from search.rank.finalist import Finalist
     from search.rank.leaderboard import Entry, Leaderboard
@@ -53,9 +53,9 @@ _HOMES = {
     "Study": "study.study",
     "TrainingError": "errors",
     "confirm_search": "confirming",
-    "export": "exporting",
+    "export": "export.export",
     "load_study": "study.parse",
-    "opened": "exporting",
+    "opened": "export.export",
     "plan_resume": "planning",
     "plan_search": "planning",
     "run_search": "running",

@@ -151,7 +151,7 @@ def list_(
     if what == "searches":
         rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
     elif what == "registered":
-        from search.registry import registered
+        from search.export.registry import registered
 
         rows = [each.described() for each in registered(store_of(store, tracking_uri))]
     elif what in LISTINGS:

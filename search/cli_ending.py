@@ -10,14 +10,14 @@ from search.log import decoration
 
 def publish(console: Printer, plan: Any) -> None:
     """Keep the report of a search, and register its winner; what goes wrong is a warning, since the search didn't."""
-    from search.registry import register
+    from search.export.registry import register
     from search.report.writing import keep_report
 
     console.print()
     with decoration("no report was written"):
         console.say(f"report: {keep_report(plan.store, plan.name)}")
     with decoration("the winner isn't registered"):
-        console.say(f"registered: {register(plan).told()}")
+        console.say(f"registered: {register(plan.store, plan.name, plan.study, plan.task).told()}")
 
 
 def enclose_report(store: Any, name: str, folder: Path) -> None:

@@ -54,7 +54,7 @@ def export(
     tracking_uri: Tracking = None,
 ) -> None:
     """Write the best trial's generator into a folder that samples with torch alone."""
-    from search.exporting import export as write
+    from search.export.export import export as write
 
     opened = store_of(store, tracking_uri)
     board = opened.leaderboard(name)

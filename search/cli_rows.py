@@ -23,7 +23,7 @@ def sample(
     """Draw rows from an exported generator, in the data's own units and columns."""
     import pandas as pd
 
-    from search.exporting import opened
+    from search.export.export import opened
 
     with prints_aside():
         generator = opened(folder, plugins or ())

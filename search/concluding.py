@@ -14,7 +14,7 @@ from objectives.problems.problem import Array
 from search import plots
 from search.errors import InputError
 from search.events.events import Ended
-from search.exporting import opened
+from search.export.export import opened
 from search.log import decoration
 from search.planning import Plan
 from search.rank.leaderboard import Entries, Leaderboard, floors_json

@@ -20,7 +20,7 @@ from search.concluding import picture
 from search.errors import InputError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, told
-from search.exporting import opened
+from search.export.export import opened
 from search.planning import FINALISTS, Plan
 from search.rank.finalist import Finalist, advantage, interval, resampled
 from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard

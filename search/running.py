@@ -15,7 +15,7 @@ from search.concluding import conclude, references, tests
 from search.errors import InputError, TrainingError
 from search.events.events import Delayed, Ended, Event, Listener
 from search.events.journal import JOURNAL, Journal, told
-from search.exporting import versions
+from search.export.export import versions
 from search.planning import FINALISTS, Plan
 from search.rank.leaderboard import Entries, Leaderboard
 from search.record.dataset import DataSet

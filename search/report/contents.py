@@ -12,7 +12,7 @@ from objectives import Problem, Rows
 from search.errors import InputError, unknown
 from search.events.events import Ended, Event, Reported, Started
 from search.events.journal import JOURNAL, Journal
-from search.exporting import opened
+from search.export.export import opened
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.read import Found

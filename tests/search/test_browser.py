@@ -68,7 +68,7 @@ def searched(
 ) -> tuple[Any, Any]:
     """A store with a search of autoencoders, confirmed, and its leaderboard."""
     from search import Store, confirm_search, plan_search, run_search
-    from search.registry import register
+    from search.export.registry import register
     from search.report.writing import keep_report
     from search.study.parse import parse_study
 
@@ -77,7 +77,7 @@ def searched(
     run_search(plan)
     confirm_search(plan, store.leaderboard("first"), top=2, seeds=2)
     keep_report(store, "first")
-    register(plan)
+    register(plan.store, plan.name, plan.study, plan.task)
     return store, store.leaderboard("first")
 
 

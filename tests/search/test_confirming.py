@@ -185,7 +185,7 @@ def test_no_decoration_ends_a_search(
             "search.record.describe.description",
             "search.record.view.state_tag",
             "search.report.writing.keep_report",
-            "search.registry.register",
+            "search.export.registry.register",
         ):
             patched.setattr(place, broken)
         code, said, err = genseek("run", tiny_study, "--name", "first", "--finalists", 1, "--trials", 2, *where)

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from search import InputError, Store
-from search.exporting import export
+from search.export.export import export
 from search.study.goals import WORST
 
 

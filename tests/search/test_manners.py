@@ -21,7 +21,7 @@ from search import completion
 from search.cli import app
 from search.cli_manners import call, mannered
 from search.cli_output import Printer, json_alone, print_json
-from search.exporting import write_program
+from search.export.export import write_program
 from search.listings import LISTINGS
 from search.log import choose
 from search.preparation import check as check_study
@@ -265,7 +265,7 @@ def test_what_is_told_in_few_words_is_told_whole_if_asked(
     def refused(generator: Any) -> Any:
         raise RuntimeError("can't trace [this]\nand more of it")
 
-    monkeypatch.setattr("search.exporting.exported", refused)
+    monkeypatch.setattr("search.export.export.exported", refused)
     said = "torch.export can't trace it (RuntimeError: can't trace [this])"
     assert write_program(winner) == said
     assert capsys.readouterr().err == ""

@@ -24,8 +24,8 @@ import pytest
 from mlflow import MlflowClient
 
 from search import InputError, Store
+from search.export.registry import register
 from search.record.sqlite import relocate
-from search.registry import register
 from search.storage import Storage, leaving_nothing
 
 NAMES = (" plain ", "50%41", "what?x=1#2", 'it\'s "so"', "数据 €")
@@ -127,7 +127,7 @@ def test_a_copy_never_writes_into_its_original(finished: Any, tmp_path: Path) ->
     copy.prepare()
     (tmp_path / "note.txt").write_text("after")
     copy.save(trial.run_id, tmp_path / "note.txt")
-    version = register(plan)
+    version = register(plan.store, plan.name, plan.study, plan.task)
     parent = copy.begin("second", {}, {}, finished.plan.study.name)
     copy.save_json(parent, "search.json", {})
     assert state(one) == before
@@ -141,7 +141,7 @@ def test_a_copy_never_writes_into_its_original(finished: Any, tmp_path: Path) ->
 def test_what_is_registered_loads_from_where_the_store_is_now(finished: Any, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "a 50% store?"
     shutil.copytree(finished.folder, one)
-    name = register(replace(finished.plan, store=Store(one))).name
+    name = register(Store(one), finished.plan.name, finished.plan.study, finished.plan.task).name
     one.rename(two)
     store = Store(two)
     assert store.elsewhere() == [(one / "artifacts").as_uri()]

@@ -27,8 +27,8 @@ from models.features import FEATURES
 from models.generator import Generator
 from objectives.problems.names import clean
 from search import Store, score_tables
-from search.card import card
-from search.packaging import package
+from search.export.export import card
+from search.export.registry import package
 from search.planning import check_name, stem
 from search.plots import samples_beside
 from search.report.page import Page, rendered

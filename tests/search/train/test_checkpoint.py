@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from search.exporting import opened
+from search.export.export import opened
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
 from search.train.group import Checkpoint, Group, save_best

@@ -18,7 +18,7 @@ from objectives.losses import ELBO, Energy
 from search.errors import InputError, TrainingError
 from search.events.events import Ended, Event, Report, Reported, Started, Trained
 from search.events.messages import Message, Orders
-from search.exporting import opened
+from search.export.export import opened
 from search.schedule.suggest import Proposer
 from search.study.budget import Budget
 from search.study.parse import parse_study

@@ -19,7 +19,7 @@ from objectives import OBJECTIVES, SCORES
 from search import load_study, with_overrides
 from search.events.events import Report
 from search.events.messages import Assignment, Message, News, Orders
-from search.exporting import opened
+from search.export.export import opened
 from search.preparation import task_of
 from search.storage import Storage
 from search.study.configuration import Configuration, Training, key_of

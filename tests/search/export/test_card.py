@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from search.card import card, limits
+from search.export.export import card, limits
 
 
 def said(board: Any, entry: Any) -> str:

@@ -23,7 +23,7 @@ from models import MODELS, Shape
 from models.features import FEATURES
 from models.generator import Generator
 from models.latents import sample_latents
-from search.packaging import package
+from search.export.registry import package
 
 COLUMNS = ("open price, $ [USD] <b>'\"", "收益率 Höhe €\n")
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,12 +1,13 @@
-"""The registry: every problem's winners as versions of one model, the best of them under the alias `champion`."""
+"""The registered model of a problem: an MLflow model of each winner, with champion and challenger."""
 
 import hashlib
 import json
 import math
 import re
+import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types import ColSpec, Schema
 
+from models.latents import latent_columns
 from objectives import PROBLEMS
-from search.card import card
 from search.errors import InputError, public
-from search.exporting import export
-from search.packaging import package
-from search.planning import Plan
+from search.export.export import card, export, opened
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.client import found_or_made, pages, quoted
 from search.record.store import Store
 from search.study.space import arguments_of
+from search.study.study import Study
+from search.train.context import Task
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
@@ -65,7 +70,7 @@ class Registered:
         return f"{self.name} version {self.version}, {self.alias} ({fit}{beside})"
 
 
-def register(plan: Plan) -> Registered:
+def register(store: Store, search: str, study: Study, task: Task) -> Registered:
     """Register the winner of a finished search with the problem's others; a winner that is there already stays.
 
     It becomes `champion` where its confirmed fit is below the standing champion's, or there is none, else `challenger`.
@@ -73,20 +78,20 @@ def register(plan: Plan) -> Registered:
     Raises:
         InputError: there is no winner, its model's code isn't known, or the store has no registry.
     """
-    board = plan.store.leaderboard(plan.name)
+    board = store.leaderboard(search)
     entry = board.winner()
     fit = entry.confirmed.get("fit")
-    plan.store.prepare()  # else MLflow would put the model where the store was before
-    with _told(plan.store):
-        client = _client(plan.store)
-        name = _registered_name(client, plan)
+    store.prepare()  # else MLflow would put the model where the store was before
+    with _told(store):
+        client = _client(store)
+        name = _registered_name(client, study, identity(study, task))
         winner = f"{entry.run_id} {'' if fit is None else f'{fit:.6g}'}".strip()
         versions = _versions(client, name)
         version = next((each for each in versions if each.tags.get(WINNER) == winner), None)
         if version is not None and JUDGED in version.tags:
             return _registered(client.get_model_version(name, version.version))
         if version is None:
-            version = _new_version(client, plan, board, entry, name, winner)
+            version = _new_version(client, store, board, entry, name=name, winner=winner, columns=task.columns)
         return _judged(client, version, fit)
 
 
@@ -103,13 +108,12 @@ def registered(store: Store) -> list[Registered]:
         ]
 
 
-def identity(plan: Plan) -> str:
+def identity(study: Study, task: Task) -> str:
     """What makes two searches' problems the same, as a hash: name, arguments, columns, and the rows of a table.
 
     A table's rows count in whatever order, so that neither the seed of the split nor the file's name matters; those of
     a known distribution are drawn anew for each seed, and don't count.
     """
-    study, task = plan.study, plan.task
     defaults = {name: argument.default for name, argument in arguments_of(PROBLEMS[study.problem]).items()}
     arguments = defaults | study.problem_arguments
     content = ""
@@ -121,12 +125,11 @@ def identity(plan: Plan) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _registered_name(client: MlflowClient, plan: Plan) -> str:
+def _registered_name(client: MlflowClient, study: Study, own: str) -> str:
     """The problem's name, or its file's; where that is another problem's already, with some of its hash behind."""
-    own = identity(plan)
-    plain = _plain(Path(plan.study.data_name).stem) or plan.study.problem
+    plain = _plain(Path(study.data_name).stem) or study.problem
     for name in (plain, f"{plain}-{own[:8]}"):
-        model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, plan, own))
+        model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, study.problem, own))
         if model.tags.get(PROBLEM) == own:
             return name
     raise InputError(f"registered model {name} belongs to another problem")
@@ -143,12 +146,19 @@ def _model(client: MlflowClient, name: str) -> Any:
     return next(iter(client.search_registered_models(f"name = {quoted(name)}")), None)
 
 
-def _new_model(client: MlflowClient, name: str, plan: Plan, own: str) -> None:
-    client.create_registered_model(name, {PROBLEM: own}, f"Generators of {plan.study.problem}, by genseek.")
+def _new_model(client: MlflowClient, name: str, problem: str, own: str) -> None:
+    client.create_registered_model(name, {PROBLEM: own}, f"Generators of {problem}, by genseek.")
 
 
 def _new_version(
-    client: MlflowClient, plan: Plan, board: Leaderboard, entry: Entry, name: str, winner: str
+    client: MlflowClient,
+    store: Store,
+    board: Leaderboard,
+    entry: Entry,
+    *,
+    name: str,
+    winner: str,
+    columns: Sequence[str],
 ) -> ModelVersion:
     run = client.get_run(entry.run_id)
     figures = {key: f"{value:.6g}" for key, value in entry.confirmed.items()}
@@ -162,7 +172,7 @@ def _new_version(
     }
     sampling = SERVED.format(name=name)
     with tempfile.TemporaryDirectory() as folder:
-        export(plan.store, board, entry.trial, Path(folder) / "generator", program=False, sampling=sampling)
+        export(store, board, entry.trial, Path(folder) / "generator", program=False, sampling=sampling)
         logged = client.create_logged_model(
             run.info.experiment_id, "generator", entry.run_id, tags, model_type=entry.configuration.model
         )
@@ -170,7 +180,7 @@ def _new_version(
         client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(entry.run_id, [LoggedModelOutput(logged.model_id, 0)])
-    written = card(board, entry, plan.task.columns, sampling)
+    written = card(board, entry, columns, sampling)
     return client.create_model_version(
         name, logged.artifact_location, entry.run_id, tags, description=written[:MOST_LETTERS], model_id=logged.model_id
     )
@@ -245,3 +255,40 @@ def _told(store: Store) -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         raise InputError(public(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error
+
+
+NEEDED = ("mlflow", "torch", "pandas", "numpy")
+
+
+def package(folder: Path, out: Path, model_id: str, run_id: str) -> None:
+    """Write the MLflow model of an exported `folder` into the new folder `out`; `folder` is used up.
+
+    Args:
+        folder: as `search.exporting.export` writes it.
+        out: new folder.
+        model_id, run_id: of MLflow's logged model, and of the run that it belongs to.
+    """
+    generator = opened(folder)
+    asked = Schema(
+        [
+            ColSpec("long", "rows", required=False),
+            ColSpec("long", "seed", required=False),
+            *(ColSpec("double", f"z{column}", required=False) for column in range(latent_columns(generator))),
+        ]
+    )
+    answered = Schema([ColSpec("double", name) for name in generator.columns])
+    code = folder.with_name(f"{folder.name}-code")
+    code.mkdir()
+    shutil.move(folder / "models", code / "models")
+    (folder / "sampler.py").unlink()
+    save_model(
+        out,
+        python_model=str(Path(__file__).with_name("mlflow_predictor.py")),
+        artifacts={"generator": str(folder)},
+        code_paths=[str(code / "models")],
+        signature=ModelSignature(asked, answered),
+        input_example=pd.DataFrame({"rows": [5], "seed": [0]}),
+        # A build of torch for one machine ("+cpu") is no version that pip knows.
+        pip_requirements=[f"{name}=={metadata.version(name).partition('+')[0]}" for name in NEEDED],
+        mlflow_model=Model(model_id=model_id, run_id=run_id),
+    )

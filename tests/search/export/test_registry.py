@@ -13,7 +13,12 @@ import pytest
 from mlflow import MlflowClient
 
 from search.errors import InputError
-from search.registry import identity, register, registered
+from search.export.registry import Registered, identity, register, registered
+from search.planning import Plan
+
+
+def registered_winner(plan: Plan) -> Registered:
+    return register(plan.store, plan.name, plan.study, plan.task)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def searched(finished: Any, tmp_path: Path) -> Searched:
 
 
 def test_a_winner_without_a_confirmed_fit_is_a_challenger_once(searched: Searched) -> None:
-    first, again = register(searched.plan), register(searched.plan)
+    first, again = registered_winner(searched.plan), registered_winner(searched.plan)
     assert (first.name, first.version, first.alias, first.fit) == ("gaussian_2d", 1, "challenger", None)
     assert (again.version, again.alias) == (1, "challenger")
     assert len(searched.client.search_model_versions("name = 'gaussian_2d'")) == 1
@@ -61,13 +66,16 @@ def test_a_winner_without_a_confirmed_fit_is_a_challenger_once(searched: Searche
 
 def test_the_lower_confirmed_fit_is_champion(searched: Searched) -> None:
     one, other = searched.trials()
-    register(searched.plan)
+    registered_winner(searched.plan)
     searched.confirm(one, 1.5)
-    assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
+    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
     searched.confirm(other, 1.7)
-    assert register(searched.plan).told() == "gaussian_2d version 3, challenger (fit 1.70 against 1.50 of version 2)"
+    assert (
+        registered_winner(searched.plan).told()
+        == "gaussian_2d version 3, challenger (fit 1.70 against 1.50 of version 2)"
+    )
     searched.confirm(other, 1.2)
-    better = register(searched.plan)
+    better = registered_winner(searched.plan)
     assert better.told() == "gaussian_2d version 4, champion (fit 1.20 against 1.50 of version 2)"
     versions = {int(each.version): each for each in searched.client.search_model_versions("name = 'gaussian_2d'")}
     assert versions[2].tags["genseek.lost_to"] == "version 4: fit 1.2 against 1.5"
@@ -79,7 +87,7 @@ def test_the_lower_confirmed_fit_is_champion(searched: Searched) -> None:
 def test_a_version_says_where_it_comes_from(searched: Searched) -> None:
     (one, _), board = searched.trials(), searched.plan.store.leaderboard("first")
     searched.confirm(one, 1.5)
-    register(searched.plan)
+    registered_winner(searched.plan)
     version = searched.client.get_model_version_by_alias("gaussian_2d", "champion")
     run_id = board.entry(one).run_id
     assert version.run_id == run_id
@@ -98,9 +106,9 @@ def test_a_version_says_where_it_comes_from(searched: Searched) -> None:
 
 
 def test_another_problem_of_the_name_is_another_model(searched: Searched) -> None:
-    register(searched.plan)
+    registered_winner(searched.plan)
     wider = replace(searched.plan.study, problem_arguments={**searched.plan.study.problem_arguments, "test": 200})
-    second = register(replace(searched.plan, study=wider))
+    second = registered_winner(replace(searched.plan, study=wider))
     assert second.name.startswith("gaussian_2d-")
     assert (second.version, second.alias) == (1, "challenger")
     assert {each.name for each in registered(searched.plan.store)} == {"gaussian_2d", second.name}
@@ -110,26 +118,26 @@ def test_a_model_that_another_search_registers_at_the_same_time(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one, _) = searched.trials()
-    register(searched.plan)
+    registered_winner(searched.plan)
     searched.confirm(one, 1.5)
     find, not_yet = MlflowClient.search_registered_models, iter([[]])
     monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *given: next(not_yet, find(*given)))
-    assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
+    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
 
 
 def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
-    register(searched.plan)
+    registered_winner(searched.plan)
     monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *_: [])
     with pytest.raises(InputError, match=r"^registry of .*name=gaussian_2d.*already exists"):
-        register(searched.plan)
+        registered_winner(searched.plan)
 
 
 def test_a_champion_without_a_confirmed_fit_can_be_beaten(searched: Searched) -> None:
     (one, _) = searched.trials()
-    register(searched.plan)
+    registered_winner(searched.plan)
     searched.client.set_registered_model_alias("gaussian_2d", "champion", "1")  # by hand
     searched.confirm(one, 0.5)
-    assert register(searched.plan).told() == "gaussian_2d version 2, champion (fit 0.50)"
+    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (fit 0.50)"
     beaten = searched.client.get_model_version("gaussian_2d", "1")
     assert beaten.tags["genseek.lost_to"] == "version 2: fit 0.5 against none that is confirmed"
 
@@ -138,12 +146,18 @@ def test_a_champion_chosen_by_hand_stays_until_it_is_beaten(searched: Searched) 
     one, other = searched.trials()
     for trial, fit in ((one, 1.5), (other, 1.7)):
         searched.confirm(trial, fit)
-        register(searched.plan)
+        registered_winner(searched.plan)
     searched.client.set_registered_model_alias("gaussian_2d", "champion", "2")
     searched.confirm(one, 1.8)
-    assert register(searched.plan).told() == "gaussian_2d version 3, challenger (fit 1.80 against 1.70 of version 2)"
+    assert (
+        registered_winner(searched.plan).told()
+        == "gaussian_2d version 3, challenger (fit 1.80 against 1.70 of version 2)"
+    )
     searched.confirm(one, 1.6)
-    assert register(searched.plan).told() == "gaussian_2d version 4, champion (fit 1.60 against 1.70 of version 2)"
+    assert (
+        registered_winner(searched.plan).told()
+        == "gaussian_2d version 4, champion (fit 1.60 against 1.70 of version 2)"
+    )
 
 
 @pytest.mark.parametrize("better_is_late", [True, False])
@@ -152,7 +166,7 @@ def test_of_two_searches_that_end_together_the_better_is_champion(
 ) -> None:
     one, other = searched.trials()
     searched.confirm(one, 3.0)
-    register(searched.plan)
+    registered_winner(searched.plan)
     searched.confirm(one, 1.5 if better_is_late else 1.2)
     set_alias, begun = MlflowClient.set_registered_model_alias, []
 
@@ -160,11 +174,11 @@ def test_of_two_searches_that_end_together_the_better_is_champion(
         if not begun and alias == "champion":  # all of the other search's registration comes in between
             begun.append(version)
             searched.confirm(other, 1.2 if better_is_late else 1.5)
-            begun.append(register(searched.plan).alias)
+            begun.append(registered_winner(searched.plan).alias)
         set_alias(self, name, alias, version)
 
     monkeypatch.setattr(MlflowClient, "set_registered_model_alias", late)
-    register(searched.plan)
+    registered_winner(searched.plan)
     assert begun[0] == "2"
     champion = searched.client.get_model_version_by_alias("gaussian_2d", "champion")
     assert champion.tags["genseek.confirmed_fit"] == "1.2"
@@ -178,12 +192,11 @@ def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch:
 
     monkeypatch.setattr(MlflowClient, "search_registered_models", absent)
     with pytest.raises(InputError, match=r"^registry of .*: no registry here$"):
-        register(searched.plan)
+        registered_winner(searched.plan)
 
 
 def table(folder: Path, frame: pd.DataFrame, name: str = "prices.csv", seed: int = 0, **arguments: Any) -> str:
     """Identity of a search on a table."""
-    from search.planning import Plan
     from search.preparation import task_of
     from search.study.parse import load_study, problem_of
 
@@ -194,8 +207,7 @@ def table(folder: Path, frame: pd.DataFrame, name: str = "prices.csv", seed: int
     study = replace(study, problem="table", problem_arguments={"data": str(path), **arguments})
     study = replace(study, budget=replace(study.budget, seed=seed))
     task: Any = task_of(study, problem_of(study))
-    unused: Any = None
-    return identity(Plan(study, unused, task, unused, "x", unused, unused))
+    return identity(study, task)
 
 
 def test_a_table_is_its_columns_and_rows(tmp_path: Path) -> None:
@@ -215,7 +227,7 @@ def test_a_table_is_its_columns_and_rows(tmp_path: Path) -> None:
 
 
 def test_the_command_line_lists_what_is_registered(searched: Searched, genseek: Any) -> None:
-    register(searched.plan)
+    registered_winner(searched.plan)
     code, out, _ = genseek("list", "registered", "--store", searched.plan.store.folder, "--json")
     (row,) = json.loads(out)
     assert code == 0

@@ -1,0 +1,1 @@
+"""Take a generator away: its folder, card, MLflow model and registered version."""
