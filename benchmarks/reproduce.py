@@ -24,7 +24,8 @@ from replicas import Replica, replicated
 from results import page
 
 from objectives.problems import Mixture3D
-from search import Store, load_study, plan_search, plots, run_search, with_overrides
+from search import Store, load_study, plan_search, run_search, with_overrides
+from search.report import png
 from search.study.configuration import Configuration
 from search.study.parse import problem_of
 from search.study.study import Study, check_point
@@ -171,7 +172,7 @@ def samples(study: str, replica: Replica, path: Path) -> None:
     """Held-out rows beside samples, with density contours."""
     problem = problem_of(load_study(study))
     real = problem.rows(replica.seed).test
-    plots.samples_beside(real, replica.generator().sample(len(real)).numpy(), problem.columns, path)
+    png.samples_beside(real, replica.generator().sample(len(real)).numpy(), problem.columns, path)
 
 
 def latent(replicas: list[Replica], path: Path) -> None:

@@ -11,7 +11,7 @@ from search.log import decoration
 def publish(console: Printer, plan: Any) -> None:
     """Keep the report of a search, and register its winner; what goes wrong is a warning, since the search didn't."""
     from search.export.registry import register
-    from search.report.writing import keep_report
+    from search.report.build import keep_report
 
     console.print()
     with decoration("no report was written"):
@@ -22,7 +22,7 @@ def publish(console: Printer, plan: Any) -> None:
 
 def enclose_report(store: Any, name: str, folder: Path) -> None:
     """Put the report of a search into an exported folder: the one that was kept with it, or else a new one."""
-    from search.report.writing import REPORT, write_report
+    from search.report.build import REPORT, write_report
 
     try:
         store.fetch(store.search(name).run_id, REPORT, folder)

@@ -17,7 +17,7 @@ def report(
     tracking_uri: Tracking = None,
 ) -> None:
     """Write the report of a search that has ended: one HTML file that needs no network."""
-    from search.report.writing import write_report
+    from search.report.build import write_report
 
     path = write_report(store_of(store, tracking_uri), name, out or Path(f"{name}.html"))
     Printer().say(f"the report of {name} is in {path}")
@@ -31,8 +31,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare searches: winners, floors, intervals, score against budget, and what was set differently."""
-    from search.report.comparing import compared, show
-    from search.report.comparison import write_comparison
+    from search.report.compare import compared, write_comparison
+    from search.tables import show_comparison as show
 
     if len(set(names)) < max(2, len(names)):
         raise InputError("compare: expected two names of searches or more, each once")

@@ -11,7 +11,6 @@ import numpy as np
 from models.noise import hashed_seed
 from objectives import REFERENCES
 from objectives.problems.problem import Array
-from search import plots
 from search.errors import InputError
 from search.events.events import Ended
 from search.export.export import opened
@@ -20,6 +19,7 @@ from search.planning import Plan
 from search.rank.leaderboard import Entries, Leaderboard, floors_json
 from search.record.read import FRONT
 from search.record.store import SUMMARY
+from search.report import png
 from search.study.plugins import blamed
 from search.study.serialize import goals_json
 from search.train.context import draws
@@ -99,7 +99,7 @@ def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
         picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])
         with decoration("no picture of fit against asymmetry"):
             path = Path(pictures) / "asymmetry.png"
-            if plots.asymmetry(board, path):
+            if png.asymmetry(board, path):
                 store.save(parent, path)
 
 
@@ -108,6 +108,6 @@ def picture(plan: Plan, checkpoint: Path, rows: Array, run_ids: Sequence[str]) -
     with decoration("no picture of samples"), tempfile.TemporaryDirectory() as folder:
         sample = opened(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
         path = Path(folder) / "samples.png"
-        plots.samples_beside(rows, sample, plan.task.columns, path)
+        png.samples_beside(rows, sample, plan.task.columns, path)
         for run_id in run_ids:
             plan.store.save(run_id, path)

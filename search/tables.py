@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -14,8 +14,13 @@ from search.rank.leaderboard import FORMATS, SHOWN, STYLES, Entry, Leaderboard, 
 from search.study.study import short_name
 from search.text import visible
 
+if TYPE_CHECKING:
+    from search.report.compare import Comparison
+
 NARROW, NARROWEST = 4, 60  # scores that even a narrow terminal shows, and columns of a terminal that shows fewer
+
 LEAST, LABEL, WORD = 6, 9, 9  # letters of a generator, of a row's label, and of other words before they are broken
+
 FIGURE = re.compile(r"[-+]?\d[\d.,:/%e+-]*")
 
 
@@ -173,3 +178,19 @@ def _least(column: Sequence[Text]) -> int:
     words = [word for cell in column for word in cell.plain.split()]
     figures = max((len(word) for word in words if FIGURE.fullmatch(word)), default=0)
     return max(figures, min(WORD, max((Text(word).cell_len for word in words), default=0)))
+
+
+def show_comparison(console: Console, found: "Comparison") -> None:
+    """Print the comparison as tables, a column for each search, so that it fits a narrow terminal."""
+    from search.report.compare import differing, winners
+
+    table = winners(found)
+    across = zip(*(row.cells for row in table.rows), strict=True)
+    rows = [[heading, *cells] for heading, cells in zip(table.headings[1:], list(across)[1:], strict=True)]
+    different = differing(found)
+    for caption, lines in ((table.caption, rows), (different.caption, [row.cells for row in different.rows])):
+        if lines:
+            headings = ("", *(side.name for side in found.sides))
+            put(console, grid(headings, [Line(line) for line in lines], console.width, caption))
+            console.print()
+    console.print(Text(found.verdict()))

@@ -7,18 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FIGURES = (
-    "page",
-    "style",
-    "trials",
-    "settings",
-    "margins",
-    "dependence",
-    "training",
-    "latent",
-    "importance",
-    "comparison",
-)
+FIGURES = ("page", "results", "settings", "samples", "networks", "compare")
 HOMES = {
     "ray": {
         "tune/run.py",
@@ -27,7 +16,7 @@ HOMES = {
         "tune/preflight.py",
         "tune/jobs.py",
     },
-    "optuna": {"schedule/suggest.py", "report/importance.py"},
+    "optuna": {"schedule/suggest.py", "report/settings.py"},
     "mlflow": {
         "record/store.py",
         "record/sqlite.py",
@@ -38,12 +27,12 @@ HOMES = {
         "export/mlflow_predictor.py",
     },
     "sqlalchemy": {"record/sqlite.py"},
-    "matplotlib": {"plots.py"},
+    "matplotlib": {"report/png.py"},
     "plotly": {f"report/{name}.py" for name in FIGURES},
     "jinja2": {"report/page.py"},
     "markupsafe": {"report/page.py"},
-    "sklearn": {"report/latent.py"},
-    "threadpoolctl": {"preparation.py", "report/latent.py"},
+    "sklearn": {"report/networks.py"},
+    "threadpoolctl": {"preparation.py", "report/networks.py"},
     "typer": {
         "cli.py",
         "cli_run.py",

@@ -1,21 +1,155 @@
-"""Sections on networks: losses, weights by strength, and latent spaces."""
+"""The report's part on networks: losses, weights and latent codes."""
 
+import math
 import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+import torch
+from numpy.typing import NDArray
 
-from models.generator import read_safetensors
+from models.generator import Generator, read_safetensors
+from objectives.losses.protocols import Autoencoder, DeterministicAutoencoder, ResampledAutoencoder
 from objectives.problems.mixture import Mixture3D
 from search.errors import InputError
 from search.log import show_traceback
 from search.rank.leaderboard import Entry
-from search.report import latent, training
-from search.report.contents import Contents, fetched, kept_generator
-from search.report.page import Drawing, Row, Section, Table
-from search.report.training import Weights
+from search.report.data import Contents, History, fetched, kept_generator
+from search.report.page import MADE, REAL, SEVERAL, Drawing, Row, Section, Table, styled
 from search.study.study import short_name
 from search.train.group import WEIGHTS
+
+Array = NDArray[np.float64]
+NEAR = 1e-3  # weights below it count as near zero
+BINS = 61
+
+
+@dataclass(frozen=True)
+class Weights:
+    """All weights `[count]` of a trial's network, and the strengths of the penalties on them."""
+
+    trial: int
+    l1: float
+    l2: float
+    values: Array
+
+    @property
+    def zeros(self) -> float:
+        """Share that is exactly zero."""
+        return float(np.mean(self.values == 0))
+
+    @property
+    def near(self) -> float:
+        """Share within `NEAR` of zero."""
+        return float(np.mean(np.abs(self.values) < NEAR))
+
+
+def loss_figure(history: History) -> go.Figure | None:
+    """Training and validation loss of a trial, in its objective's units; None where there is nothing to draw."""
+    reports = [each.report for each in history.reports if math.isfinite(each.report.loss)]
+    if len(reports) < 2:
+        return None
+    figure = go.Figure()
+    for name, color, values in (
+        ("training", REAL, [report.loss for report in reports]),
+        ("validation", MADE, [report.validation_loss for report in reports]),
+    ):
+        drawn = [value if math.isfinite(value) else None for value in values]
+        figure.add_scatter(
+            x=[report.epoch for report in reports],
+            y=drawn,
+            mode="lines+markers",
+            marker={"size": 4},
+            line={"color": color},
+            name=name,
+            hovertemplate=f"{name}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
+    best = reports[-1].best_epoch
+    figure.add_vline(
+        x=best, line={"color": "#8d959d", "dash": "dot", "width": 1}, annotation={"text": "kept", "font": {"size": 10}}
+    )
+    return styled(figure, "epoch", "loss")
+
+
+def histograms(networks: Sequence[Weights], key: str) -> go.Figure:
+    """Densities of the weights of several networks, by their `key` ("l1" or "l2"), weakest first."""
+    reach = max(float(np.quantile(np.abs(each.values), 0.995)) for each in networks) or 1.0
+    edges = np.linspace(-reach, reach, BINS + 1)
+    figure = go.Figure()
+    for each, color in zip(networks, SEVERAL, strict=False):
+        counts, _ = np.histogram(each.values, edges)
+        figure.add_scatter(
+            x=(edges[1:] + edges[:-1]) / 2,
+            y=counts / len(each.values) / (edges[1] - edges[0]),
+            mode="lines",
+            line={"shape": "hvh", "color": color, "width": 1.6},
+            name=f"{key.upper()} {getattr(each, key):g} (trial {each.trial})",
+            hovertemplate="%{x:.3f}: %{y:.3g}<extra></extra>",
+        )
+    return styled(figure, "weight", "density", log="y")
+
+
+ROWS = 300
+STEPS = 400
+
+
+def latent_codes(generator: Generator, rows: Array) -> Array | None:
+    """Codes `[n, k]` of rows `[n, columns]` in the user's units (means, if random); None of no autoencoder."""
+    model = generator.model
+    with torch.no_grad():
+        seen = generator.features(torch.from_numpy(rows)).float().unsqueeze(0)
+        if isinstance(model, DeterministicAutoencoder):
+            found = model.code(seen)
+        elif isinstance(model, ResampledAutoencoder):
+            found = model.posterior(seen)[0]
+        elif isinstance(model, Autoencoder):
+            found = model.encode(seen)[0]
+        else:
+            return None
+    return np.asarray(found[0].double())
+
+
+def embedded(found: Array, seed: int) -> Array:
+    """Codes `[n, k]` in the plane, `[n, 2]`, so that neighbours stay neighbours."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(30.0, (len(found) - 1) / 3)
+    # Threads that wait for each other by turning on a busy machine took ten times as long as one.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")  # about codes that are all but equal
+        return np.asarray(
+            TSNE(perplexity=perplexity, max_iter=STEPS, random_state=seed, init="pca").fit_transform(found)
+        )
+
+
+def latent_figure(points: Array, values: Array, names: tuple[str, str], color: str, discrete: bool) -> go.Figure:
+    """Points `[n, 2]` of the plane, coloured by values `[n]`, which are numbers of components where `discrete`."""
+    drawn = go.Figure()
+    groups = sorted(set(values.tolist())) if discrete else [None]
+    for place, group in enumerate(groups):
+        some = points if group is None else points[values == group]
+        marker: dict[str, Any] = {"size": 5, "opacity": 0.8}
+        if group is None:
+            scale = {"title": {"text": color, "side": "right"}, "thickness": 10}
+            marker |= {"color": values, "colorscale": "Cividis", "colorbar": scale}
+        else:
+            marker |= {"color": SEVERAL[place % len(SEVERAL)]}
+        drawn.add_scatter(
+            x=some[:, 0],
+            y=some[:, 1],
+            mode="markers",
+            marker=marker,
+            name="" if group is None else f"{color} {group:g}",
+            hoverinfo="skip",
+        )
+    return styled(drawn, *names, legend=discrete)
+
 
 MOST_LOSSES = 6
 STRENGTHS = 5
@@ -27,7 +161,7 @@ def losses(contents: Contents) -> Section | None:
     chosen = contents.finalists or contents.board.ranked()
     drawings: list[Drawing] = []
     for entry in [each for each in chosen if each.trial in contents.histories]:
-        figure = training.losses(contents.histories[entry.trial])
+        figure = loss_figure(contents.histories[entry.trial])
         if figure is not None and len(drawings) < MOST_LOSSES:
             report = contents.histories[entry.trial].reports[-1].report
             caption = f"trial {entry.trial}, {short_name(entry.configuration)}"
@@ -51,9 +185,7 @@ def weights(contents: Contents) -> Section | None:
         if len(networks) < 2:
             continue
         alt = ", ".join(f"{key} {getattr(each, key):g}: deviation {each.values.std():.3f}" for each in networks)
-        drawings.append(
-            Drawing(f"Weights by {key.upper()} strength", alt, training.histograms(networks, key), height=380)
-        )
+        drawings.append(Drawing(f"Weights by {key.upper()} strength", alt, histograms(networks, key), height=380))
         rows = [
             Row(
                 [
@@ -64,13 +196,13 @@ def weights(contents: Contents) -> Section | None:
             )
             for each in networks
         ]
-        headings = ["", "L1", "L2", "weights", "exactly 0", f"within {training.NEAR:g}", "deviation"]
+        headings = ["", "L1", "L2", "weights", "exactly 0", f"within {NEAR:g}", "deviation"]
         tables.append(Table(f"Expected of {words}", headings, rows))
     winner = contents.winner
     own = None if winner is None else _weights(contents, winner)
     if own is not None:
         alt = f"{own.zeros:.1%} are exactly 0, deviation {own.values.std():.3f}"
-        figure = training.histograms([own], "l2")
+        figure = histograms([own], "l2")
         drawings.append(Drawing(f"Weights of the winner, trial {own.trial}", alt, figure, height=380))
     if not drawings:
         return None
@@ -92,8 +224,8 @@ def latents(contents: Contents) -> Section | None:
     if entry is None or contents.rows is None or contents.study is None:
         return None
     generator = kept_generator(contents, entry)
-    rows = contents.rows.validation[: latent.ROWS]
-    codes = None if generator is None else latent.codes(generator, rows)
+    rows = contents.rows.validation[:ROWS]
+    codes = None if generator is None else latent_codes(generator, rows)
     if generator is None or codes is None or not np.isfinite(codes).all():
         return None
     mixture = contents.problem if isinstance(contents.problem, Mixture3D) else None
@@ -103,14 +235,14 @@ def latents(contents: Contents) -> Section | None:
         values, color = np.argsort(np.argsort(values)) / max(1, len(values) - 1), f"{color}, rank"
     dimensions, drawings = codes.shape[1], []
     if dimensions > 1:
-        points = latent.embedded(codes, contents.study.budget.seed)
+        points = embedded(codes, contents.study.budget.seed)
         alt = f"{len(points)} codes of {dimensions} dimensions, coloured by {color}"
-        figure = latent.figure(points, values, ("t-SNE 1", "t-SNE 2"), color, mixture is not None)
+        figure = latent_figure(points, values, ("t-SNE 1", "t-SNE 2"), color, mixture is not None)
         drawings.append(Drawing(f"t-SNE of {dimensions} latent dimensions", alt, figure, height=420))
     plane = codes[:, :2] if dimensions > 1 else np.stack([codes[:, 0], rows[:, 0]], 1)
     names = ("latent 1", "latent 2" if dimensions > 1 else generator.columns[0])
     caption = "Codes themselves" if dimensions < 3 else "The first two latent dimensions"
-    figure = latent.figure(plane, values, names, color, mixture is not None)
+    figure = latent_figure(plane, values, names, color, mixture is not None)
     drawings.append(Drawing(caption, f"{len(plane)} codes against {names[1]}", figure, height=420))
     deviations = ", ".join(f"{each:.2f}" for each in codes.std(0))
     return Section(

@@ -1,15 +1,187 @@
-"""Sections on what a search has found: leaderboard, Pareto front, and fit against budget."""
+"""The report's parts on results: summary, leaderboard, Pareto front and budget, with the figures of trials."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import plotly.graph_objects as go
+
 from search.rank.leaderboard import FORMATS, STYLES, Entry, Leaderboard, scores_shown, shortfall
-from search.report import trials
-from search.report.contents import Contents
-from search.report.page import Drawing, Row, Section, Table
+from search.report.data import Contents, History
+from search.report.page import (
+    BLACK,
+    GREEN,
+    GREY,
+    MADE,
+    OUTCOMES,
+    REAL,
+    SYMBOLS,
+    Drawing,
+    Row,
+    Section,
+    Table,
+    level,
+    styled,
+)
+from search.study.goals import WORST
 from search.study.study import short_name
 from search.text import counted
+
+FEW_TRIALS = 1e3  # fits beyond say no more than that a trial went wrong
+
+
+def curves(contents: Contents) -> go.Figure:
+    """Fit of each trial's best checkpoint against the epochs that it was trained for; where a line ends it stopped."""
+    figure, winner = go.Figure(), contents.winner
+    for outcome, color in OUTCOMES.items():
+        x, y, names = [], [], []
+        ends: list[tuple[int, float, str]] = []
+        for history in _of(contents, outcome):
+            points = path(history)
+            if points:
+                words = f"trial {history.trial}, {short_name(history.configuration)}"
+                x += [*[epoch for epoch, _ in points], None]
+                y += [*[fit for _, fit in points], None]
+                names += [words] * (len(points) + 1)
+                ends.append((*points[-1], words))
+        if not ends:
+            continue
+        hover = "%{text}<br>epoch %{x}, fit %{y:.2f}<extra></extra>"
+        line = {"color": color, "width": 1}
+        figure.add_scatter(
+            x=x, y=y, text=names, mode="lines", line=line, opacity=0.55, showlegend=False, hovertemplate=hover
+        )
+        figure.add_scatter(
+            x=[epoch for epoch, _, _ in ends],
+            y=[fit for _, fit, _ in ends],
+            text=[words for *_, words in ends],
+            mode="markers",
+            marker={"color": color, "symbol": SYMBOLS[outcome], "size": 7},
+            name=f"{outcome} ({len(ends)})",
+            hovertemplate=hover,
+        )
+    if winner is not None and winner.trial in contents.histories:
+        points = path(contents.histories[winner.trial])
+        figure.add_scatter(
+            x=[epoch for epoch, _ in points],
+            y=[fit for _, fit in points],
+            mode="lines+markers",
+            marker={"size": 6},
+            line={"color": MADE, "width": 3},
+            name=f"winner, trial {winner.trial}",
+            hovertemplate="winner<br>epoch %{x}, fit %{y:.2f}<extra></extra>",
+        )
+    _levels(figure, contents.board, "validation")
+    return styled(figure, "epochs trained", "fit on validation rows", log="xy")
+
+
+def path(history: History) -> list[tuple[int, float]]:
+    """Epoch and fit of the best checkpoint so far at each report that can be drawn."""
+    return [(each.report.epoch, each.report.fit) for each in history.reports if 0 < each.report.fit < FEW_TRIALS]
+
+
+def progress(contents: Contents) -> list[tuple[int, float]]:
+    """Epochs that all trials together had been trained for, and the best fit at full budget by then."""
+    total, best, points = 0, math.inf, []
+    ended = [each for each in contents.histories.values() if each.ended is not None]
+    for history in sorted(ended, key=lambda each: each.ended or 0.0):
+        total += history.epochs
+        if history.outcome == "finished" and history.reports and history.reports[-1].report.fit < min(best, WORST):
+            best = history.reports[-1].report.fit
+        if math.isfinite(best):
+            points.append((total, best))
+    return points
+
+
+def steps(points: Sequence[tuple[int, float]], name: str, color: str) -> go.Scatter:
+    """A line that goes down in steps through points of `progress`."""
+    return go.Scatter(
+        x=[epochs for epochs, _ in points],
+        y=[fit for _, fit in points],
+        mode="lines",
+        line={"shape": "hv", "color": color, "width": 2},
+        name=name,
+        hovertemplate="%{x} epochs in all<br>best fit %{y:.2f}<extra></extra>",
+    )
+
+
+def best_so_far(contents: Contents) -> go.Figure:
+    """Best fit at full budget against what was spent."""
+    figure = go.Figure(steps(progress(contents), "best at full budget", REAL))
+    _levels(figure, contents.board, "validation")
+    return styled(figure, "epochs trained, all trials together", "best fit so far", log="y", legend=False)
+
+
+def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
+    """Confirmed fits with their 95 % intervals, best at the top, beside references on the same test rows."""
+    shown = [each for each in reversed(finalists) if each.judged]
+    fits = [each.confirmed_fit for each in shown]
+    figure = go.Figure()
+    for name, scores in reversed(board.references["test"].items()):
+        if 0 < scores.get("fit", math.inf) < FEW_TRIALS:
+            figure.add_scatter(
+                x=[scores["fit"]],
+                y=[name],
+                mode="markers",
+                marker={"size": 9, "color": GREY, "symbol": "diamond"},
+                hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+            )
+    figure.add_scatter(
+        x=fits,
+        y=[f"trial {each.trial}" for each in shown],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [each.confirmed.get("high", fit) - fit for each, fit in zip(shown, fits, strict=True)],
+            "arrayminus": [fit - each.confirmed.get("low", fit) for each, fit in zip(shown, fits, strict=True)],
+            "color": BLACK,
+            "thickness": 1.5,
+        },
+        mode="markers",
+        marker={"size": 10, "color": [MADE if each.verdict == "winner" else REAL for each in shown]},
+        hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+    )
+    figure.update_yaxes(type="category")
+    figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
+    return styled(figure, "fit on test rows (1: as good as real rows)", legend=False, log="x")
+
+
+def front_figure(board: Leaderboard, x: str, y: str) -> go.Figure:
+    """Trials at full budget by two goals, and those of the front."""
+    figure, best = go.Figure(), board.front()
+    others = [entry for entry in board.finished() if entry not in best]
+    for name, entries, color, symbol in (
+        ("other trials at full budget", others, GREY, "circle-open"),
+        ("front", best, MADE, "circle"),
+    ):
+        figure.add_scatter(
+            x=[_goal(entry, x) for entry in entries],
+            y=[_goal(entry, y) for entry in entries],
+            text=[f"trial {entry.trial}, {short_name(entry.configuration)}" for entry in entries],
+            mode="markers",
+            marker={"color": color, "size": 9, "symbol": symbol},
+            name=name,
+            hovertemplate="%{text}<br>%{x}, %{y}<extra></extra>",
+        )
+    positive = all(_goal(entry, name) > 0 for entry in board.finished() for name in (x, y))
+    return styled(figure, x, y, log="xy" if positive else "")
+
+
+def _goal(entry: Entry, name: str) -> float:
+    return (entry.facts | entry.scores | {"fit": entry.fit}).get(name, math.nan)
+
+
+def _of(contents: Contents, outcome: str) -> list[History]:
+    return [each for each in contents.histories.values() if (each.outcome or "interrupted") == outcome]
+
+
+def _levels(figure: go.Figure, board: Leaderboard, split: str) -> None:
+    level(figure, 1.0, "real rows")
+    copula = board.references[split].get("gaussian copula", {}).get("fit", math.inf)
+    if 0 < copula < FEW_TRIALS:
+        level(figure, copula, "Gaussian copula", GREY, "dot")
+
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal
 PLANES = 3  # pairs of goals
@@ -63,7 +235,7 @@ def leaderboard(contents: Contents) -> Section:
     tables, drawings = [], []
     if finalists:
         tables.append(_confirmed(finalists, board))
-        figure = trials.intervals(finalists, board)
+        figure = intervals(finalists, board)
         alt = "; ".join(
             f"trial {each.trial} {each.confirmed_text('fit')}, {each.confirmed_text('low', 'high', between=' to ')}"
             for each in finalists
@@ -112,7 +284,7 @@ def front(contents: Contents) -> Section | None:
     ]
     drawings = [
         Drawing(
-            f"{y} against {x}", f"{counted(len(best), 'trial')} on the front of {x} and {y}", trials.front(board, x, y)
+            f"{y} against {x}", f"{counted(len(best), 'trial')} on the front of {x} and {y}", front_figure(board, x, y)
         )
         for x, y in list(combinations(reversed(goals), 2))[:PLANES]
     ]
@@ -126,8 +298,8 @@ def front(contents: Contents) -> Section | None:
 
 def budget(contents: Contents) -> Section | None:
     """Fit against what was spent, stopped trials included."""
-    points = trials.progress(contents)
-    if not any(trials.path(history) for history in contents.histories.values()):
+    points = progress(contents)
+    if not any(path(history) for history in contents.histories.values()):
         return None
     found = []
     if points:
@@ -137,15 +309,15 @@ def budget(contents: Contents) -> Section | None:
             f"A fit within 10 % of the best, {best:.2f}, was there after {near / max(total, 1):.0%} of the "
             f"{total:,} epochs that all trials together were trained for."
         )
-    unseen = sum(not trials.path(history) for history in contents.histories.values())
+    unseen = sum(not path(history) for history in contents.histories.values())
     if unseen:
-        found.append(f"{counted(unseen, 'trial')} had no fit that can be drawn (infinite, or above {trials.SHOWN:g}).")
+        found.append(f"{counted(unseen, 'trial')} had no fit that can be drawn (infinite, or above {FEW_TRIALS:g}).")
     alt = f"Fit of {counted(len(contents.histories), 'trial')} against epochs"
-    drawings = [Drawing("Every trial", alt, trials.curves(contents), wide=True, height=420)]
+    drawings = [Drawing("Every trial", alt, curves(contents), wide=True, height=420)]
     if points:
         words = f"Best fit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
         drawings.append(
-            Drawing("Best at full budget against all that was spent", words, trials.best_so_far(contents), wide=True)
+            Drawing("Best at full budget against all that was spent", words, best_so_far(contents), wide=True)
         )
     return Section(
         "budget",

@@ -1,18 +1,26 @@
-"""Fit and scores by what was set: asymmetry, latent dimensions, sigma, penalties and their weights."""
+"""The report's parts on settings: their importance, and each setting against misfit."""
 
 import statistics
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+import optuna
 import plotly.graph_objects as go
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.rank.leaderboard import Entry, Leaderboard, scores_shown
 from search.record.layout import EQUAL
-from search.report.page import Row, Table
-from search.report.style import OUTCOMES, SYMBOLS, level, styled
-from search.report.trials import SHOWN
-from search.study.study import short_name
+from search.report.data import Contents, History
+from search.report.page import OUTCOMES, SYMBOLS, Drawing, Row, Section, Table, level, styled
+from search.report.results import FEW_TRIALS as SHOWN
+from search.report.results import listed
+from search.study.configuration import Configuration
+from search.study.goals import WORST
+from search.study.space import Choice, Domain, Fixed
+from search.study.study import Study, short_name
 
 ASYMMETRY = "log2_encoder_over_decoder"
 GROUPS = 4  # of a setting with many values
@@ -52,7 +60,7 @@ def settings(board: Leaderboard) -> list[Setting]:
     return found
 
 
-def figure(setting: Setting) -> go.Figure:
+def setting_figure(setting: Setting) -> go.Figure:
     """Fit against the setting; trials at full budget are filled, those that were stopped before are hollow."""
     drawn = go.Figure()
     for outcome, color in OUTCOMES.items():
@@ -77,7 +85,7 @@ def figure(setting: Setting) -> go.Figure:
     return styled(drawn, setting.words, "fit", log="xy" if wide else "y")
 
 
-def table(setting: Setting, names: Sequence[str]) -> Table | None:
+def setting_table(setting: Setting, names: Sequence[str]) -> Table | None:
     """Medians of fit and scores of trials at full budget in each group of the setting's values, if there are two."""
     finished = [entry for entry in setting.entries if entry.outcome == "finished"]
     rows = []
@@ -118,7 +126,7 @@ def _between(low: float, high: float, closed: bool) -> Callable[[float], bool]:
     return lambda value: low <= value < high or (closed and value == high)
 
 
-def grid(board: Leaderboard) -> go.Figure | None:
+def strength_grid(board: Leaderboard) -> go.Figure | None:
     """Best fit at full budget for each L1 and L2 strength, where both were searched over few values."""
     best: dict[tuple[float, float], float] = {}
     for entry in board.finished():
@@ -143,3 +151,161 @@ def grid(board: Leaderboard) -> go.Figure | None:
     drawn.update_xaxes(type="category")
     drawn.update_yaxes(type="category")
     return styled(drawn, "L1 strength", "L2 strength", legend=False)
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+LEAST = 12  # trials of a family: importances of fewer are noise
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """Trials of a family as an Optuna study of their fits after `epoch` epochs; `count` of `all` trials got there."""
+
+    family: str
+    epoch: int
+    count: int
+    all: int
+    study: optuna.Study
+
+
+def rebuilt(contents: Contents) -> list[Rebuilt]:
+    """An Optuna study of each family of which enough trials got equally far; at full budget, if they did."""
+    study = contents.study
+    if study is None:
+        return []
+    families = []
+    for family in study.models:
+        own = [each for each in contents.histories.values() if each.configuration.model == family]
+        reached = sorted({epoch for history in own for epoch in _fits(history)}, reverse=True)
+        epoch = next((each for each in reached if sum(each in _fits(one) for one in own) >= LEAST), None)
+        if epoch is None:
+            continue
+        counted = [history for history in own if epoch in _fits(history)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            again = optuna.create_study(direction="minimize")
+            for history in counted:
+                again.add_trial(_trial(study, history.configuration, _fits(history)[epoch]))
+        families.append(Rebuilt(family, epoch, len(counted), len(own), again))
+    return families
+
+
+def importances(family: Rebuilt) -> dict[str, float]:
+    """Share of each key, most important first; they sum to 1, and are empty where nothing varied."""
+    varied = _varied(family)
+    return dict(optuna.importance.get_param_importances(family.study, params=varied)) if varied else {}
+
+
+def importance_figure(family: Rebuilt) -> go.Figure:
+    """Optuna's bars of the importances."""
+    return optuna.visualization.plot_param_importances(family.study, params=_varied(family))
+
+
+def slice_figure(family: Rebuilt, key: str) -> go.Figure:
+    """Optuna's scatter plot of the fits over one key."""
+    return optuna.visualization.plot_slice(family.study, params=[key], target_name="fit")
+
+
+def _fits(history: History) -> Mapping[int, float]:
+    return {each.report.epoch: each.report.fit for each in history.reports if each.report.fit < WORST}
+
+
+def _varied(family: Rebuilt) -> list[str]:
+    seen: dict[str, set[Any]] = {}
+    for trial in family.study.get_trials(deepcopy=False):
+        for key, value in trial.params.items():
+            seen.setdefault(key, set()).add(value)
+    return [key for key, values in seen.items() if len(values) > 1]
+
+
+def _trial(study: Study, configuration: Configuration, fit: float) -> optuna.trial.FrozenTrial:
+    domains = study.models[configuration.model] | study.objectives[configuration.objective] | study.training
+    spread = {key: _distribution(domain) for key, domain in domains.items() if not isinstance(domain, Fixed)}
+    objectives = study.pairs()[configuration.model]
+    if len(objectives) > 1:
+        spread["objective"] = CategoricalDistribution(objectives)
+    chosen = configuration.flat()
+    return optuna.trial.create_trial(params={key: chosen[key] for key in spread}, distributions=spread, value=fit)
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    assert not isinstance(domain, Fixed)
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(domain.values)
+    if isinstance(domain.low, int):
+        return IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step or 1)
+    return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
+
+
+SLICES = 6  # keys of a family, most important first
+
+
+def mattered(contents: Contents) -> Section | None:
+    """Importances and slices of each family that has enough trials."""
+    if contents.study is None or not contents.histories:
+        return None
+    families = rebuilt(contents)
+    found, drawings = [], []
+    for family in families:
+        shares = importances(family)
+        full = "their full budget" if family.epoch == contents.study.budget.epochs else f"epoch {family.epoch}"
+        said = f"{family.family}: {family.count} of {family.all} trials reached {full}, and count by their fit there."
+        if not shares:
+            found.append(f"{said} They don't differ in any setting.")
+            continue
+        first, share = next(iter(shares.items()))
+        found.append(f"{said} {first} has the largest share of the importance, {share:.0%}.")
+        figure = styled(importance_figure(family), "share of importance", legend=False)
+        figure.update_yaxes(title=None)
+        height = 110 + 24 * len(shares)
+        drawings.append(
+            Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height)
+        )
+        for key in list(shares)[:SLICES]:
+            figure = styled(slice_figure(family, key), key, "fit", log="y", legend=False)
+            figure.update_traces(marker={"showscale": False})
+            alt = f"fit of {family.count} trials over {key}"
+            drawings.append(Drawing(f"{family.family}: fit by {key}", alt, figure, height=280))
+    few = [name for name in contents.study.models if name not in [family.family for family in families]]
+    if few:
+        found.append(f"Fewer than {LEAST} trials, too few to tell what mattered: {listed(few)}.")
+    return Section(
+        "mattered",
+        found,
+        [_families(contents.board)],
+        drawings,
+    )
+
+
+def by_setting(contents: Contents) -> Section | None:
+    """Fit and scores by asymmetry, latent dimensions, sigma, and the weights of penalties."""
+    board = contents.board
+    found = settings(board)
+    names = [name for name in board.floors["validation"] if name in ("ad", "kendall", "mmd")]
+    tables = [table for setting in found if (table := setting_table(setting, names)) is not None]
+    drawings = []
+    for setting in found:
+        best = min(setting.entries, key=lambda entry: entry.fit)
+        alt = f"best fit {best.fit:.2f} at {setting.value(best):.3g}, of {len(setting.entries)} trials"
+        drawings.append(Drawing(f"Fit by {setting.words}", alt, setting_figure(setting)))
+    grid = strength_grid(board)
+    if grid is not None:
+        drawings.append(Drawing("Best fit by L1 and L2", "best fit at each pair of strengths", grid))
+    if not drawings:
+        return None
+    return Section(
+        "settings",
+        (),
+        tables,
+        drawings,
+    )
+
+
+def _families(board: Leaderboard) -> Table:
+    rows = []
+    for family in sorted({entry.configuration.model for entry in board.entries}):
+        own = [entry for entry in board.entries if entry.configuration.model == family]
+        fits = sorted(entry.fit for entry in board.finished() if entry in own)
+        middle = f"{fits[len(fits) // 2]:.2f}" if fits else "-"
+        rows.append(Row([family, str(len(own)), str(len(fits)), f"{fits[0]:.2f}" if fits else "-", middle]))
+    return Table("Families", ["family", "trials", "at full budget", "best fit", "median fit"], rows)

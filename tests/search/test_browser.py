@@ -69,7 +69,7 @@ def searched(
     """A store with a search of autoencoders, confirmed, and its leaderboard."""
     from search import Store, confirm_search, plan_search, run_search
     from search.export.registry import register
-    from search.report.writing import keep_report
+    from search.report.build import keep_report
     from search.study.parse import parse_study
 
     store = Store(new_store(tmp_path_factory.mktemp("searched") / "store"))

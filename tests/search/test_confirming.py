@@ -180,11 +180,11 @@ def test_no_decoration_ends_a_search(
     where = ("--store", store_folder)
     with monkeypatch.context() as patched:
         for place in (
-            "search.plots.samples_beside",
-            "search.plots.asymmetry",
+            "search.report.png.samples_beside",
+            "search.report.png.asymmetry",
             "search.record.describe.description",
             "search.record.view.state_tag",
-            "search.report.writing.keep_report",
+            "search.report.build.keep_report",
             "search.export.registry.register",
         ):
             patched.setattr(place, broken)

@@ -17,7 +17,7 @@ def test_a_report_on_a_phone_on_a_desk_and_on_paper(finished: Any, tmp_path: Pat
     from playwright.sync_api import sync_playwright
 
     from search import Store
-    from search.report.writing import write_report
+    from search.report.build import write_report
 
     path = write_report(Store(finished.folder), "first", tmp_path / "first.html")
     with sync_playwright() as playwright:

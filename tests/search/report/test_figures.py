@@ -8,9 +8,8 @@ import pytest
 from scipy.stats import kendalltau
 
 from objectives.scores.kendall import kendall
-from search.density import LARGEST
-from search.report import dependence, importance, latent, margins, settings, trials
-from search.report.samples import MOST_PAIRS, samples
+from search.report import networks, results, samples, settings
+from search.report.density import LARGEST
 
 RANDOM = np.random.default_rng(0)
 
@@ -20,13 +19,13 @@ def test_the_kendall_curve_is_the_scores() -> None:
         RANDOM.normal(size=(300, 3)),
         RANDOM.normal(size=(300, 3)) @ np.array([[1, 0.8, 0], [0, 1, 0], [0, 0, 1]]),
     )
-    one, other = dependence.kendall_curve(real, made).data
+    one, other = samples.kendall_curve(real, made).data
     assert np.mean(np.abs(np.asarray(one.y) - np.asarray(other.y))) == pytest.approx(float(kendall(real, made)))
 
 
 def test_tau_matrices_are_scipys() -> None:
     rows = RANDOM.normal(size=(80, 3))
-    matrix = dependence.taus(rows)
+    matrix = samples.taus(rows)
     assert np.array_equal(matrix, matrix.T)
     assert matrix[0, 2] == pytest.approx(kendalltau(rows[:, 0], rows[:, 2]).statistic)
 
@@ -35,20 +34,20 @@ def test_pairs_come_worst_first() -> None:
     real = RANDOM.normal(size=(400, 3))
     made = RANDOM.normal(size=(400, 3))
     made[:, 2] = made[:, 0]
-    assert dependence.pairs(real, made, 2)[0] == (0, 2)
+    assert samples.pairs(real, made, 2)[0] == (0, 2)
 
 
 def test_real_samples_stay_in_the_band_and_others_leave_it() -> None:
     real = RANDOM.exponential(size=500)
-    shares = [margins.outside(real, RANDOM.exponential(size=500)) for _ in range(20)]
+    shares = [samples.outside(real, RANDOM.exponential(size=500)) for _ in range(20)]
     assert np.mean(shares) < 0.15
-    assert margins.outside(real, real + 1) > 0.9
+    assert samples.outside(real, real + 1) > 0.9
 
 
 def test_tails_are_logarithmic_where_all_is_positive() -> None:
     positive, signed = RANDOM.exponential(size=200), RANDOM.normal(size=200)
-    assert margins.tail(positive, positive).layout.xaxis.type == "log"
-    both = margins.tail(signed, signed)
+    assert samples.tail(positive, positive).layout.xaxis.type == "log"
+    both = samples.tail(signed, signed)
     assert both.layout.xaxis.type is None
     assert min(both.data[2].x) < 0 < max(both.data[5].x)
 
@@ -56,7 +55,7 @@ def test_tails_are_logarithmic_where_all_is_positive() -> None:
 def test_intervals_are_the_boards(contents: Any) -> None:
     best = contents.board.ranked()[0]
     confirmed = {"fit": 1.5, "low": 1.1, "high": 2.5, "p_value": 1.0, "optimism": 0.1}
-    figure = trials.intervals([replace(best, confirmed=confirmed, verdict="winner")], contents.board)
+    figure = results.intervals([replace(best, confirmed=confirmed, verdict="winner")], contents.board)
     (drawn,) = [trace for trace in figure.data if trace.error_x.array is not None]
     assert drawn.x[0] - drawn.error_x.arrayminus[0] == pytest.approx(1.1)
     assert drawn.x[0] + drawn.error_x.array[0] == pytest.approx(2.5)
@@ -65,7 +64,7 @@ def test_intervals_are_the_boards(contents: Any) -> None:
 
 
 def test_progress_ends_at_the_best_and_counts_every_epoch(contents: Any) -> None:
-    epochs, fit = trials.progress(contents)[-1]
+    epochs, fit = results.progress(contents)[-1]
     assert epochs == sum(entry.epoch for entry in contents.board.entries)
     assert fit == pytest.approx(min(entry.fit for entry in contents.board.finished()), rel=1e-5)
 
@@ -80,16 +79,16 @@ def test_settings_count_every_trial_at_full_budget_once(contents: Any) -> None:
         entries.append(replace(template, trial=number, configuration=configuration, fit=2.0 + number, outcome=outcome))
     (found,) = settings.settings(replace(contents.board, entries=entries))
     assert found.key == "l1"
-    table = settings.table(found, ["ad"])
+    table = settings.setting_table(found, ["ad"])
     assert table is not None
     assert len(table.rows) == settings.GROUPS
     assert sum(int(row.cells[1]) for row in table.rows) == 11
     assert table.rows[0].cells[2] == "2.00"
-    assert sum(len(trace.x) for trace in settings.figure(found).data) == 12
+    assert sum(len(trace.x) for trace in settings.setting_figure(found).data) == 12
 
 
 def test_importance_finds_what_decides(contents: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert importance.rebuilt(contents) == []  # six trials are too few
+    assert settings.rebuilt(contents) == []  # six trials are too few
     template = next(each for each in contents.histories.values() if each.configuration.model == "pushforward")
     reported, many = template.reports[-1], {}
     for number, rate in enumerate(np.geomspace(1e-3, 1e-2, 40)):
@@ -100,9 +99,9 @@ def test_importance_finds_what_decides(contents: Any, monkeypatch: pytest.Monkey
         many[number] = replace(
             template, trial=number, configuration=chosen, reports=[replace(reported, report=report)], outcome="finished"
         )
-    (family,) = importance.rebuilt(replace(contents, histories=many))
+    (family,) = settings.rebuilt(replace(contents, histories=many))
     assert (family.family, family.epoch, family.count) == ("pushforward", 6, 40)
-    shares = importance.importances(family)
+    shares = settings.importances(family)
     assert next(iter(shares)) == "learning_rate"
     assert sum(shares.values()) == pytest.approx(1)
 
@@ -114,13 +113,13 @@ def test_many_columns_and_one(contents: Any) -> None:
     real = RANDOM.normal(size=(120, 30))
     names = [f"c{number}" for number in range(30)]
     drawings = _dependence(real, real[::-1] + 0.0, names, found)
-    assert len(drawings) == MOST_PAIRS + 4
-    assert f"Of 435 pairs of columns those {MOST_PAIRS} are drawn" in found[0]
+    assert len(drawings) == samples.MOST_PAIRS + 4
+    assert f"Of 435 pairs of columns those {samples.MOST_PAIRS} are drawn" in found[0]
     assert _margins(real[:, :1], real[:, 1:2], names, found)[0].caption == "c0: densities"
 
 
 def test_samples_of_a_table_that_is_gone(contents: Any) -> None:
-    section = samples(replace(contents, rows=None, missing=("prices.csv: no such file",)))
+    section = samples.samples(replace(contents, rows=None, missing=("prices.csv: no such file",)))
     assert section is not None
     assert section.found == ["Left out: prices.csv: no such file."]
     assert not section.drawings
@@ -128,7 +127,7 @@ def test_samples_of_a_table_that_is_gone(contents: Any) -> None:
 
 def test_tsne_keeps_groups_apart() -> None:
     codes = np.concatenate([RANDOM.normal(size=(40, 3)), RANDOM.normal(size=(40, 3)) + 20])
-    points = latent.embedded(codes, 0)
+    points = networks.embedded(codes, 0)
     first, second = points[:40], points[40:]
     assert np.linalg.norm(first.mean(0) - second.mean(0)) > first.std() + second.std()
 

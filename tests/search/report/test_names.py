@@ -30,9 +30,9 @@ from search import Store, score_tables
 from search.export.export import card
 from search.export.registry import package
 from search.planning import check_name, stem
-from search.plots import samples_beside
+from search.report.build import report
 from search.report.page import Page, rendered
-from search.report.writing import report
+from search.report.png import samples_beside
 from search.text import visible
 
 KNOWN = (
@@ -112,7 +112,7 @@ class Text(HTMLParser):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_report_shows_the_names(seed: int, contents: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from search.report import contents as of
+    from search.report import data as of
 
     names = tuple(name.replace("\r", "") or "r" for name in drawn(seed, 2))  # which HTML takes for the end of a line
     kept = of.kept_generator(contents, contents.winner)

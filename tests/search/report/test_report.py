@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 import pytest
 
 from search import Store
+from search.report.build import report
 from search.report.page import Drawing, Page, Section, Table, rendered
 from search.report.page import Row as TableRow
-from search.report.writing import report
 from search.study.parse import load_study, parse_study, shipped
 from search.study.serialize import study_toml
 
@@ -104,7 +104,7 @@ def test_a_search_leaves_its_report_and_exports_it(
     assert code == 0, err
     kept = store_folder / "reports" / "tiny-1.html"
     assert f"report: {kept}" in out
-    monkeypatch.setattr("search.report.writing.report", lambda contents: 1 / 0)
+    monkeypatch.setattr("search.report.build.report", lambda contents: 1 / 0)
     code, out, err = genseek("run", tiny_study, *arguments, "--seed", 2)
     assert code == 0, err
     assert "warning: no report was written: division by zero" in err

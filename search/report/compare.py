@@ -1,21 +1,22 @@
-"""Several searches beside each other: their winners, intervals, progress, and what was set differently."""
+"""Compare searches: what they differ in and which is better, as tables and as a page."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+import plotly.graph_objects as go
 
+from search.errors import InputError
 from search.rank.leaderboard import scores_shown
 from search.record.store import Store
-from search.report.contents import Contents, collected
-from search.report.page import Row, Table
-from search.report.writing import lasted, seconds
+from search.report import results
+from search.report.build import lasted, seconds
+from search.report.data import Contents, collected
+from search.report.page import GREEN, GREY, SEVERAL, Drawing, Page, Row, Section, Table, level, styled, write
 from search.study.serialize import study_json
 from search.study.study import short_name
-from search.tables import Line, grid, put
 
 SETTINGS = (
     "problem",
@@ -119,20 +120,6 @@ def compared(store: Store, names: Sequence[str]) -> Comparison:
     return Comparison([_side(contents) for contents in every], _differences(every))
 
 
-def show(console: Console, found: Comparison) -> None:
-    """Print the comparison as tables, a column for each search, so that it fits a narrow terminal."""
-    table = winners(found)
-    across = zip(*(row.cells for row in table.rows), strict=True)
-    rows = [[heading, *cells] for heading, cells in zip(table.headings[1:], list(across)[1:], strict=True)]
-    different = differing(found)
-    for caption, lines in ((table.caption, rows), (different.caption, [row.cells for row in different.rows])):
-        if lines:
-            headings = ("", *(side.name for side in found.sides))
-            put(console, grid(headings, [Line(line) for line in lines], console.width, caption))
-            console.print()
-    console.print(Text(found.verdict()))
-
-
 def _side(contents: Contents) -> Side:
     winner = contents.winner
     if winner is None:
@@ -216,3 +203,110 @@ def differing(found: Comparison) -> Table:
     rows = [Row([key, *values]) for key, values in found.differences.items()]
     names = [side.name for side in found.sides]
     return Table("What was set differently", ["setting", *names], rows, words=1 + len(names))
+
+
+def write_comparison(found: Comparison, out: Path) -> Path:
+    """Write the comparison with its figures into an HTML file; that file.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    names = [side.name for side in found.sides]
+    sections = [_won(found), _progress(found), _differing_settings(found)]
+    try:
+        write(Page(f"Searches {', '.join(names)}", [found.verdict()], (), sections), out)
+    except OSError as error:
+        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+    return out
+
+
+def _floors(found: Comparison) -> Table:
+    names = list(dict.fromkeys(name for side in found.sides for name in side.contents.board.floors["test"]))
+    rows = []
+    for side in found.sides:
+        floors, references = side.contents.board.floors["test"], side.contents.board.references["test"]
+        for words, figures in (
+            ("real rows, median", {name: floor.median for name, floor in floors.items()}),
+            ("real rows, 95 %", {name: floor.upper for name, floor in floors.items()}),
+        ):
+            rows.append(Row([side.name, words, "", *scores_shown(figures, 1.0, names)[1:]], "floor"))
+        rows += [
+            Row([side.name, name, *scores_shown(scores, scores["fit"], names)], "reference")
+            for name, scores in references.items()
+        ]
+    return Table("Floors and references on test rows", ["search", "", "fit", *names], rows, words=2)
+
+
+def _won(found: Comparison) -> Section:
+    figure, sides = go.Figure(), [side for side in reversed(found.sides) if math.isfinite(side.fit)]
+    for side in sides:
+        color = SEVERAL[list(found.sides).index(side) % len(SEVERAL)]
+        copula = side.contents.board.references["test"].get("gaussian copula", {}).get("fit")
+        figure.add_scatter(
+            x=[side.fit],
+            y=[side.name],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [(side.high or side.fit) - side.fit],
+                "arrayminus": [side.fit - (side.low or side.fit)],
+                "color": color,
+            },
+            mode="markers",
+            marker={"size": 11, "color": color},
+            showlegend=False,
+            hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+        )
+        if copula is not None:
+            figure.add_scatter(
+                x=[copula],
+                y=[side.name],
+                mode="markers",
+                marker={"size": 10, "color": GREY, "symbol": "diamond-open"},
+                name="Gaussian copula",
+                showlegend=side is sides[0],
+                hovertemplate="Gaussian copula: fit %{x:.2f}<extra></extra>",
+            )
+    figure.update_yaxes(type="category")  # names such as 2024 are no numbers
+    figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
+    alt = "; ".join(f"{side.name} {side.fit:.2f}" for side in found.sides)
+    drawing = Drawing(
+        "Fit of each winner, with its 95 % interval",
+        alt,
+        styled(figure, "fit (1: real rows)", log="x"),
+        True,
+        160 + 40 * len(sides),
+    )
+    return Section(
+        "winners",
+        [f"All were judged on the same rows: {'yes' if found.alike else 'no'}."],
+        [winners(found), _floors(found)],
+        [drawing] if sides else [],
+    )
+
+
+def _progress(found: Comparison) -> Section:
+    figure, said = go.Figure(), []
+    for place, side in enumerate(found.sides):
+        points = results.progress(side.contents)
+        if points:
+            figure.add_trace(results.steps(points, side.name, SEVERAL[place % len(SEVERAL)]))
+            said.append(f"{side.name} ends at {points[-1][1]:.2f} after {points[-1][0]:,} epochs")
+    level(figure, 1.0, "real rows")
+    figure = styled(figure, "epochs trained, all trials together", "best fit on validation rows", log="xy")
+    return Section(
+        "progress",
+        ["; ".join(said) + "."] if said else ["No trial of theirs was trained at full budget."],
+        (),
+        [Drawing("Best fit so far", "; ".join(said), figure, True, 420)] if said else (),
+    )
+
+
+def _differing_settings(found: Comparison) -> Section:
+    table = differing(found)
+    gone = [line for side in found.sides for line in side.contents.missing]
+    return Section(
+        "differences",
+        [*gone, *([] if table.rows else ["The studies are set alike."])],
+        [table] if table.rows else (),
+    )

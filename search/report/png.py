@@ -13,13 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from search.density import MOST_POINTS, density
-from search.density import limits as limits_of
 from search.rank.leaderboard import Leaderboard
+from search.report.density import MOST_POINTS, density
+from search.report.density import limits as limits_of
 from search.text import shortened
 
 Array: TypeAlias = NDArray[np.float64]
-
 REAL, MADE = "#3b6ea5", "#d1742f"
 MOST_COLUMNS = 5
 FEW_POINTS = 300  # or fewer are drawn larger: small dots of them hardly show

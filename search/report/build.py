@@ -8,8 +8,8 @@ from pathlib import Path
 
 from search.errors import InputError
 from search.record.store import Store
-from search.report import networks, results, samples, space
-from search.report.contents import Contents, collected
+from search.report import networks, results, samples, settings
+from search.report.data import Contents, collected
 from search.report.page import Page, Row, Section, Table, write
 from search.study.serialize import study_toml
 from search.study.study import short_name
@@ -53,8 +53,8 @@ def report(contents: Contents) -> Page:
         results.leaderboard(contents),
         results.front(contents),
         results.budget(contents),
-        space.mattered(contents),
-        space.by_setting(contents),
+        settings.mattered(contents),
+        settings.by_setting(contents),
         samples.samples(contents),
         networks.losses(contents),
         networks.weights(contents),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.density import Array, density, limits
+from search.report.density import Array, density, limits
 
 X, Y = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 200).T
 

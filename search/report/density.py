@@ -8,7 +8,6 @@ from scipy.stats import gaussian_kde
 
 Array: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = tuple[float, float]
-
 MOST_POINTS, GRID = 2000, 60
 LINE = 0.995  # columns whose correlation is larger lie on a line, and have no density to draw
 LARGEST = 1e300  # axes of a picture end here: their own arithmetic would overflow

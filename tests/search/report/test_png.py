@@ -7,8 +7,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from search.plots import Array, asymmetry, beside, labels, samples_beside
 from search.rank.leaderboard import Entry, Leaderboard
+from search.report.png import Array, asymmetry, beside, labels, samples_beside
 from search.study.configuration import Configuration
 from search.text import shortened
 
