@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from search.preparation import task_of
+from search.run.prepare import task_of
 from search.study.configuration import Configuration
 from search.study.parse import parse_study, problem_of
 from search.study.study import Study, check_point

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from search.events.events import Event, Reported
-from search.preparation import task_of
+from search.run.prepare import task_of
 from search.schedule.suggest import Proposer
 from search.study.parse import load_study, problem_of
 from search.study.study import Study

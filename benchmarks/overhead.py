@@ -107,9 +107,9 @@ def plain(trials: int, folder: Path, mlflow: bool) -> float:
 def ours(trials: int, folder: Path, mlflow: bool) -> float:
     """Seconds of a search of genseek."""
     from search.events.events import Event, Reported
-    from search.preparation import task_of
     from search.record.recorder import Recorder
     from search.record.store import Store
+    from search.run.prepare import task_of
     from search.schedule.suggest import Proposer
     from search.study.parse import parse_study, problem_of
     from search.tune.run import tune_trials

@@ -15,7 +15,7 @@ from models.generator import Generator
 from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Verdict
 from search.events.events import Report
-from search.preparation import judge_of, task_of
+from search.run.prepare import judge_of, task_of
 from search.study.configuration import Configuration, key_of
 from search.study.parse import problem_of
 from search.study.study import Study

@@ -29,10 +29,10 @@ from ray.tune.search.optuna import OptunaSearch
 from turns import Measured, spread, take_turns
 
 from search.events.events import Ended, Event
-from search.planning import plan_search
-from search.preparation import judge_of, task_of
 from search.record.store import Store
-from search.running import run_search
+from search.run.plan import plan_search
+from search.run.prepare import judge_of, task_of
+from search.run.search import run_search
 from search.study.parse import parse_study, problem_of
 from search.study.study import Study
 

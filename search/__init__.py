@@ -12,15 +12,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.confirming import confirm_search
     from search.errors import InputError, TrainingError
     from search.export.export import export, opened
-    from search.planning import plan_resume, plan_search
     from search.rank.finalist import Finalist
     from search.rank.leaderboard import Entry, Leaderboard
     from search.rank.score_tables import score_tables
     from search.record.store import Store
-    from search.running import run_search
+    from search.run.confirm import confirm_search
+    from search.run.plan import plan_resume, plan_search
+    from search.run.search import run_search
     from search.study.parse import load_study, with_overrides
     from search.study.study import Study
 
@@ -52,13 +52,13 @@ _HOMES = {
     "Store": "record.store",
     "Study": "study.study",
     "TrainingError": "errors",
-    "confirm_search": "confirming",
+    "confirm_search": "run.confirm",
     "export": "export.export",
     "load_study": "study.parse",
     "opened": "export.export",
-    "plan_resume": "planning",
-    "plan_search": "planning",
-    "run_search": "running",
+    "plan_resume": "run.plan",
+    "plan_search": "run.plan",
+    "run_search": "run.search",
     "score_tables": "rank.score_tables",
     "with_overrides": "study.parse",
 }

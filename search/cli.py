@@ -85,8 +85,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
-    from search.preparation import check as check_study
-    from search.preparation import task_of
+    from search.run.prepare import check as check_study
+    from search.run.prepare import task_of
     from search.storage import Storage, could_write, leaving_nothing
     from search.study.parse import load_study, problem_of, with_overrides
     from search.tune.cluster import room

@@ -37,7 +37,7 @@ def submit(
     **options: Any,
 ) -> None:
     """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
-    from search.planning import check_name, stem
+    from search.run.plan import check_name, stem
     from search.study.parse import load_study, problem_of, with_overrides
     from search.tune.jobs import Jobs, elsewhere, shipped
 

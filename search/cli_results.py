@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from search import cli_ending
 from search.cli_output import Printer, print_json, store_of
 from search.errors import InputError
 from search.options import By, Json, SearchName, StoreFolder, Tracking
@@ -55,12 +54,13 @@ def export(
 ) -> None:
     """Write the best trial's generator into a folder that samples with torch alone."""
     from search.export.export import export as write
+    from search.run.publish import enclose_report
 
     opened = store_of(store, tracking_uri)
     board = opened.leaderboard(name)
     number = board.winner(by).trial if trial is None else trial
     missing = write(opened, board, number, out)
-    cli_ending.enclose_report(opened, name, out)
+    enclose_report(opened, name, out)
     console, following = Printer(), command("sample", out, "-n", 1000, "--out", "rows.csv")
     console.say(f"trial {number} of {name} is in {out}; next: {following}")
     if missing:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from search import cli_ending
 from search.cli_output import Printer, aside, print_json, print_links, print_note, results, store_of, tell
 from search.errors import InputError, TrainingError, public
 from search.options import (
@@ -58,9 +57,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Search for the best generator, and print the leaderboard."""
-    from search.planning import plan_search
+    from search.run.plan import plan_search, warmed
     from search.study.parse import load_study, with_overrides
-    from search.warming import warmed
 
     loaded = with_overrides(
         load_study(study),
@@ -94,7 +92,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a search that was cut off, or try more configurations in one that has ended."""
-    from search.planning import plan_resume
+    from search.run.plan import plan_resume
 
     if not (trials.startswith("+") and trials[1:].isdecimal()):
         raise InputError(f"--trials {trials}: expected how many more, such as +50")
@@ -120,7 +118,7 @@ def confirm(
     as_json: Json = False,
 ) -> None:
     """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
-    from search.planning import plan_resume
+    from search.run.plan import plan_resume
     from search.study.budget import Budget
 
     console, opened = results(as_json), store_of(store, tracking_uri)
@@ -132,7 +130,7 @@ def confirm(
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
     finalists = _confirm(console, plan, board, count, seeds, where)
-    cli_ending.publish(aside(console), plan)
+    _publish(aside(console), plan)
     if as_json:
         print_json([each.described() for each in finalists])
 
@@ -157,7 +155,7 @@ def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
         _searched(console, plan, where, as_json)
         if study.budget.finalists and not plan.store.confirmed(plan.name):
             _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
-    cli_ending.publish(beside, plan)
+    _publish(beside, plan)
     if as_json:
         board = plan.store.leaderboard(plan.name)
         print_json(board.described(board.winner()))
@@ -166,6 +164,18 @@ def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
     following += [command("ui", plan.name, *here)] if plan.store.embedded else []
     beside.print()
     beside.say("    ".join(["next:", *following]))
+
+
+def _publish(console: Printer, plan: Any) -> None:
+    """Keep the report, register the winner, and say where both are."""
+    from search.run.publish import publish
+
+    console.print()
+    published = publish(plan)
+    if published.report:
+        console.say(f"report: {published.report}")
+    if published.registered:
+        console.say(f"registered: {published.registered.told()}")
 
 
 def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[object]:
@@ -177,7 +187,7 @@ def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[ob
 def _searched(console: Printer, plan: Any, where: Sequence[object], as_json: bool) -> None:
     """Run a search to its end; what doesn't end with a winner and all of it recorded ends the command."""
     from search.display import LiveTable
-    from search.running import run_search
+    from search.run.search import run_search
     from search.tables import show
 
     beside, again = aside(console), command("resume", plan.name, *where)
@@ -218,8 +228,8 @@ def _announced(console: Printer, store: Any, name: str) -> list[Any]:
 
 def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, where: Sequence[object] = ()) -> Any:
     """Train the best again and show how they do; ends here if it is interrupted."""
-    from search.confirming import candidates, confirm_search
     from search.display import LiveTable
+    from search.run.confirm import candidates, confirm_search
     from search.tables import show_finalists
 
     beside = aside(console)

@@ -32,7 +32,7 @@ HOMES = {
     "jinja2": {"report/page.py"},
     "markupsafe": {"report/page.py"},
     "sklearn": {"report/networks.py"},
-    "threadpoolctl": {"preparation.py", "report/networks.py"},
+    "threadpoolctl": {"run/prepare.py", "report/networks.py"},
     "typer": {
         "cli.py",
         "cli_run.py",

@@ -24,8 +24,8 @@ from search.cli_output import Printer, json_alone, print_json
 from search.export.export import write_program
 from search.listings import LISTINGS
 from search.log import choose
-from search.preparation import check as check_study
-from search.preparation import task_of
+from search.run.prepare import check as check_study
+from search.run.prepare import task_of
 from search.study.parse import load_study, problem_of
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it

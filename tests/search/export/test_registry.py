@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from search.errors import InputError
 from search.export.registry import Registered, identity, register, registered
-from search.planning import Plan
+from search.run.plan import Plan
 
 
 def registered_winner(plan: Plan) -> Registered:
@@ -197,7 +197,7 @@ def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch:
 
 def table(folder: Path, frame: pd.DataFrame, name: str = "prices.csv", seed: int = 0, **arguments: Any) -> str:
     """Identity of a search on a table."""
-    from search.preparation import task_of
+    from search.run.prepare import task_of
     from search.study.parse import load_study, problem_of
 
     path = folder / name

@@ -29,10 +29,10 @@ from objectives.problems.names import clean
 from search import Store, score_tables
 from search.export.export import card
 from search.export.registry import package
-from search.planning import check_name, stem
 from search.report.build import report
 from search.report.page import Page, rendered
 from search.report.png import samples_beside
+from search.run.plan import check_name, stem
 from search.text import visible
 
 KNOWN = (

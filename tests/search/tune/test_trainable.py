@@ -20,7 +20,7 @@ from search import load_study, with_overrides
 from search.events.events import Report
 from search.events.messages import Assignment, Message, News, Orders
 from search.export.export import opened
-from search.preparation import task_of
+from search.run.prepare import task_of
 from search.storage import Storage
 from search.study.configuration import Configuration, Training, key_of
 from search.study.parse import problem_of

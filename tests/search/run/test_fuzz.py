@@ -18,9 +18,9 @@ from models.generator import Generator, build
 from models.noise import hashed_seed
 from objectives import REFERENCES
 from search import InputError, score_tables
-from search.preparation import check, corners, judge_of, task_of
 from search.rank.finalist import advantage, interval, resampled
 from search.report import png as plots
+from search.run.prepare import check, corners, judge_of, task_of
 from search.study.parse import parse_study, problem_of
 from search.train.stacking import Fusing, Machine
 from search.train.trainer import Trainer

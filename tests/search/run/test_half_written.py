@@ -162,7 +162,7 @@ def test_all_that_is_written_is_json(finished: Any, place: Path, tmp_path: Path)
             for rows, floors in board.floors.items()
         },
     )
-    from search.concluding import conclude
+    from search.run.finish import conclude
 
     conclude(replace(finished.plan, store=store), store.search("first").run_id, odd)
     (summary,) = files(place, "search.json")

@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.noise import hashed_seed
-from search.concluding import picture
 from search.errors import InputError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, told
 from search.export.export import opened
-from search.planning import FINALISTS, Plan
 from search.rank.finalist import Finalist, advantage, interval, resampled
 from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.record.describe import announce
 from search.record.read import CONFIRMED_OF, VERDICT
+from search.run.finish import picture
+from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.goals import WORST

@@ -7,10 +7,10 @@ import pytest
 
 from search.errors import InputError
 from search.rank.leaderboard import Entry, Leaderboard
+from search.run.plan import MOST, warmed
 from search.study.configuration import Configuration
 from search.study.parse import parse_study
 from search.study.study import Study, check_point
-from search.warming import MOST, warmed
 
 TEXT = """
 [problem]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from objectives import PROBLEMS
-from search.preparation import check, task_of
+from search.run.prepare import check, task_of
 from search.study.parse import load_study, problem_of, with_overrides
 from search.study.study import Study, check_point
 from search.train.context import draws

@@ -12,11 +12,12 @@ import pytest
 from mlflow import MlflowClient
 
 from models import MODELS
-from search import Store, confirming, opened, plan_resume
-from search.confirming import _Trained, candidates, confirm
+from search import Store, opened, plan_resume
 from search.errors import InputError
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Entry, Leaderboard
+from search.run import confirm as confirming
+from search.run.confirm import _Trained, candidates, confirm
 from search.storage import Storage
 from search.study.configuration import Configuration
 from search.study.goals import Goals

@@ -15,11 +15,11 @@ from search.errors import InputError
 from search.events.events import Ended
 from search.export.export import opened
 from search.log import decoration
-from search.planning import Plan
 from search.rank.leaderboard import Entries, Leaderboard, floors_json
 from search.record.read import FRONT
 from search.record.store import SUMMARY
 from search.report import png
+from search.run.plan import Plan
 from search.study.plugins import blamed
 from search.study.serialize import goals_json
 from search.train.context import draws

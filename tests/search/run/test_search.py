@@ -156,7 +156,7 @@ def test_fuse_is_recorded_as_it_was_written(
         given.append(arguments)
         return True
 
-    monkeypatch.setattr("search.running.tune_trials", trained)
+    monkeypatch.setattr("search.run.search.tune_trials", trained)
     store, text = Store(store_folder), f"fuse = {written}\n{tiny_study.read_text()}"
     study = parse_study(text, "tiny", "tiny.toml")
     run_search(plan_search(study, store, "none"))

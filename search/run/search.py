@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from models.noise import hashed_seed
-from search.concluding import conclude, references, tests
 from search.errors import InputError, TrainingError
 from search.events.events import Delayed, Ended, Event, Listener
 from search.events.journal import JOURNAL, Journal, told
 from search.export.export import versions
-from search.planning import FINALISTS, Plan
 from search.rank.leaderboard import Entries, Leaderboard
 from search.record.dataset import DataSet
 from search.record.describe import announce
 from search.record.layout import Axes
 from search.record.read import ERROR, TRIALS
 from search.record.recorder import Recorder
+from search.run.finish import conclude, references, tests
+from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Proposer
 from search.storage import Storage
 from search.study.fields import FUSE, LEARNING

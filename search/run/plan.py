@@ -1,4 +1,4 @@
-"""Planning: all that can be checked before a search starts, or goes on."""
+"""Plan a search: its name, study, rows and places; a new one, a resumed one, or one that begins with another's best."""
 
 import fcntl
 import itertools
@@ -11,18 +11,19 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from objectives import Judge, Problem
 from search.errors import InputError, unknown
 from search.events.journal import JOURNAL, Journal, begun
-from search.preparation import check, judge_of, task_of
+from search.rank.leaderboard import Leaderboard
 from search.record.store import TUNE, Store
+from search.run.prepare import check, judge_of, task_of
 from search.storage import Storage
 from search.study.fields import LISTED
 from search.study.parse import problem_of
 from search.study.serialize import study_from
-from search.study.study import Study
+from search.study.study import Study, check_point
 from search.text import command
 from search.train.context import Task
 
@@ -226,3 +227,30 @@ def _folder(store: Store, name: str) -> Path:
 def _begun(store: Store) -> set[str]:
     """Names of the searches that the store's folder has a journal of: they run, or were cut off."""
     return {path.parent.name for path in (store.folder / TUNE).glob(f"*/{JOURNAL}") if begun(path)}
+
+
+MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
+
+
+def warmed(study: Study, board: Leaderboard) -> Study:
+    """The study with the best configurations of another search that lie in its space behind its own points.
+
+    Raises:
+        InputError: none does, or the study tries the points of a list and nothing else.
+    """
+    if study.sampler in LISTED:
+        raise InputError(f"--from {board.name}: sampler {study.sampler!r} tries the points of a list and nothing else")
+    known = [check_point(study, point) for point in study.points]
+    points: list[dict[str, Any]] = []
+    for entry in board.ranked():
+        point = entry.configuration.flat()
+        try:
+            configuration = check_point(study, point)
+        except InputError:
+            continue  # outside this study's space
+        if configuration == entry.configuration and configuration not in known and len(points) < MOST:
+            known.append(configuration)
+            points.append(point)
+    if not points:
+        raise InputError(f"--from {board.name}: none of its configurations that this study lacks lies in its space")
+    return replace(study, points=[*study.points, *points])

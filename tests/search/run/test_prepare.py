@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from search.errors import InputError
-from search.preparation import check, judge_of, task_of
+from search.run.prepare import check, judge_of, task_of
 from search.study.parse import parse_study, problem_of, with_overrides
 from search.study.study import Study
 

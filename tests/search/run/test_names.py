@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from search import InputError, Store, load_study, plan_search, run_search
-from search.planning import stem
+from search.run.plan import stem
 
 PLANS = """
 import sys, time
