@@ -81,7 +81,7 @@ def served(store: Store) -> Iterator[dict[str, str]]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from search.cli import main; main()", "ui", "many", "--port", str(port)]
+    command = [sys.executable, "-c", "from search.cli.app import main; main()", "ui", "many", "--port", str(port)]
     with subprocess.Popen(
         [*command, "--store", str(store.folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.errors import InputError, TrainingError
-    from search.export.export import export, opened
+    from search.export.export import export_generator, load_generator
     from search.rank.finalist import Finalist
     from search.rank.leaderboard import Entry, Leaderboard
     from search.rank.score_tables import score_tables
@@ -53,9 +53,9 @@ _HOMES = {
     "Study": "study.study",
     "TrainingError": "errors",
     "confirm_search": "run.confirm",
-    "export": "export.export",
+    "export_generator": "export.export",
     "load_study": "study.parse",
-    "opened": "export.export",
+    "load_generator": "export.export",
     "plan_resume": "run.plan",
     "plan_search": "run.plan",
     "run_search": "run.search",
@@ -72,9 +72,9 @@ __all__ = [
     "Study",
     "TrainingError",
     "confirm_search",
-    "export",
+    "export_generator",
+    "load_generator",
     "load_study",
-    "opened",
     "plan_resume",
     "plan_search",
     "run_search",

@@ -57,7 +57,7 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def genseek(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command line in this process: exit code, standard output, standard error."""
-    from search.cli import main
+    from search.cli.app import main
 
     def run(*arguments: object, columns: int = 200) -> tuple[int, str, str]:
         monkeypatch.setenv("COLUMNS", str(columns))

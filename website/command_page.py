@@ -2,7 +2,7 @@
 
 import typer
 
-from search.cli import app
+from search.cli.app import app
 
 
 def pages() -> dict[str, str]:

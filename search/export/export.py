@@ -32,7 +32,7 @@ PROGRAM = f"Without its folder `models`: `python sample_program.py {DRAWING}`, o
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
-def export(
+def export_generator(
     store: Store, board: Leaderboard, trial: int, out: Path, program: bool = True, sampling: str = SAMPLER
 ) -> str:
     """Write trial `trial` of a search into the new folder `out`; of a confirmed one, its best fresh network.
@@ -125,7 +125,7 @@ def _place(made: Path, out: Path) -> None:
         raise
 
 
-def opened(folder: Path, plugins: Sequence[str] = ()) -> Generator:
+def load_generator(folder: Path, plugins: Sequence[str] = ()) -> Generator:
     """Generator of an exported folder, whose own code is never run: that of a plug-in is in the modules `plugins`.
 
     Raises:
@@ -157,7 +157,7 @@ def write_program(folder: Path) -> str:
     if (folder / PLUGIN).exists():
         return "its model is a plug-in"  # whose code an export doesn't run
     try:
-        generator = opened(folder)
+        generator = load_generator(folder)
         program = exported(generator)
         torch.export.save(program, folder / "program.pt2")
     except Exception as error:  # torch.export's own are of many kinds

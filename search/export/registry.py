@@ -28,7 +28,7 @@ from mlflow.types import ColSpec, Schema
 from models.latents import latent_columns
 from objectives import PROBLEMS
 from search.errors import InputError, public
-from search.export.export import card, export, opened
+from search.export.export import card, export_generator, load_generator
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.client import found_or_made, pages, quoted
 from search.record.store import Store
@@ -172,7 +172,7 @@ def _new_version(
     }
     sampling = SERVED.format(name=name)
     with tempfile.TemporaryDirectory() as folder:
-        export(store, board, entry.trial, Path(folder) / "generator", program=False, sampling=sampling)
+        export_generator(store, board, entry.trial, Path(folder) / "generator", program=False, sampling=sampling)
         logged = client.create_logged_model(
             run.info.experiment_id, "generator", entry.run_id, tags, model_type=entry.configuration.model
         )
@@ -268,7 +268,7 @@ def package(folder: Path, out: Path, model_id: str, run_id: str) -> None:
         out: new folder.
         model_id, run_id: of MLflow's logged model, and of the run that it belongs to.
     """
-    generator = opened(folder)
+    generator = load_generator(folder)
     asked = Schema(
         [
             ColSpec("long", "rows", required=False),

@@ -12,7 +12,7 @@ from objectives import Problem, Rows
 from search.errors import InputError, unknown
 from search.events.events import Ended, Event, Reported, Started
 from search.events.journal import JOURNAL, Journal
-from search.export.export import opened
+from search.export.export import load_generator
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.read import Found
@@ -131,7 +131,7 @@ def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
     """Generator of that checkpoint; None where it, or the code of its model, is gone."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return opened(fetched(contents, entry, Path(folder)))
+            return load_generator(fetched(contents, entry, Path(folder)))
         except InputError:
             show_traceback()
     return None

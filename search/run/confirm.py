@@ -19,7 +19,7 @@ from models.noise import hashed_seed
 from search.errors import InputError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, told
-from search.export.export import opened
+from search.export.export import load_generator
 from search.rank.finalist import Finalist, advantage, interval, resampled
 from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
 from search.record.describe import announce
@@ -221,5 +221,5 @@ def _drawn(
     if math.isinf(validated):
         return np.full((count, rows, columns), np.nan)
     with checkpoint.fetched() as folder:
-        generator = opened(folder)
+        generator = load_generator(folder)
     return np.asarray(draws(generator.model, [generator.features], count, rows, [seed])[0])

@@ -13,7 +13,7 @@ from objectives import REFERENCES
 from objectives.problems.problem import Array
 from search.errors import InputError
 from search.events.events import Ended
-from search.export.export import opened
+from search.export.export import load_generator
 from search.log import decoration
 from search.rank.leaderboard import Entries, Leaderboard, floors_json
 from search.record.read import FRONT
@@ -33,7 +33,7 @@ def tests(
     for ended in entries.finished():
         # A checkpoint that a full disk cut short has no test scores.
         with suppress(InputError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
-            generator = opened(kept)
+            generator = load_generator(kept)
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
             drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
             verdict = plan.test_judge(drawn[0])
@@ -106,7 +106,7 @@ def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
 def picture(plan: Plan, checkpoint: Path, rows: Array, run_ids: Sequence[str]) -> None:
     """Keep a picture of a generator's samples beside held-out rows `[n, columns]` with some runs."""
     with decoration("no picture of samples"), tempfile.TemporaryDirectory() as folder:
-        sample = opened(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
+        sample = load_generator(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
         path = Path(folder) / "samples.png"
         png.samples_beside(rows, sample, plan.task.columns, path)
         for run_id in run_ids:

@@ -151,7 +151,7 @@ def test_mistakes_are_noticed(path: str, change: Callable[[Any], Any], expected:
 
 def test_all_that_pip_needs_goes_along() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    needed = {package.partition(".")[0] for package in project["tool"]["setuptools"]["packages"]}
+    needed = {pattern.removesuffix("*") for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]}
     needed |= {"pyproject.toml", "constraints.txt", project["project"]["readme"]}
     carried = {local: remote for remote, local in config()["file_mounts"].items()}
     assert {carried[name] for name in needed} == {f"~/genseek/{name}" for name in needed}

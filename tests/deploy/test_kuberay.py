@@ -16,7 +16,7 @@ import pytest
 import typer
 import yaml
 
-from search.cli import app
+from search.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kuberay"

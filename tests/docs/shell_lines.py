@@ -91,7 +91,7 @@ def _refused(command: Any, name: str, arguments: list[str]) -> str:
 
 @cache
 def genseek_command() -> Any:
-    from search.cli import app
+    from search.cli.app import app
 
     return typer.main.get_command(app)
 

@@ -14,7 +14,7 @@ import typer
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
-from search.cli import app
+from search.cli.app import app
 from search.study.budget import Budget
 from search.study.configuration import Training
 from search.study.fields import Sampler

@@ -11,11 +11,11 @@ from itertools import cycle, islice
 from typing import Any, Literal
 
 import pytest
-import search.pack
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+import search.train.pack
 from models import MODELS as REGISTERED
 from models import Model, Noise, Shape
 from models.adapter import pushforward_of
@@ -361,7 +361,7 @@ class Recorder:
 def test_noise_in_company_is_the_same_bit_for_bit(model: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def recorded(trainer: Pack) -> dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]:
         notes: dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]] = defaultdict(list)
-        monkeypatch.setattr(search.pack, "Noise", lambda *arguments: Recorder(Noise(*arguments), notes))
+        monkeypatch.setattr(search.train.pack, "Noise", lambda *arguments: Recorder(Noise(*arguments), notes))
         history(trainer, 2)
         return notes
 

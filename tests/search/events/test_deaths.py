@@ -179,7 +179,7 @@ def dying(tmp_path: Path) -> Any:
 
 def genseek(*words: object) -> "subprocess.CompletedProcess[str]":
     """The command line in a process of its own, with all that it prints."""
-    command = [sys.executable, "-c", "from search.cli import main; main()", *map(str, words)]
+    command = [sys.executable, "-c", "from search.cli.app import main; main()", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
 
 

@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from objectives import Floor
+from search.cli.tables import _ranking, fitting, put, show, show_finalists
 from search.errors import InputError
 from search.events.events import Ended, Report, Reported, Started
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals
-from search.tables import _ranking, fitting, put, show, show_finalists
 
 FLOORS = {
     "ad": Floor(0.7, 1.9, 0.8, 100, 100),

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from models import MODELS
-from search import Store, opened, plan_resume
+from search import Store, load_generator, plan_resume
 from search.errors import InputError
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Entry, Leaderboard
@@ -168,7 +168,7 @@ def test_a_search_ends_whatever_fresh_networks_diverge(
         assert code == 0, err
     assert genseek("export", "unst", "--out", out, *where)[0] == 0
     MODELS.pop("net")  # as in a new process
-    assert opened(out, (str(out / "plugin.py"),)).sample(9).isfinite().all()
+    assert load_generator(out, (str(out / "plugin.py"),)).sample(9).isfinite().all()
 
 
 @pytest.mark.slow
@@ -255,9 +255,9 @@ def test_from_a_search_to_its_confirmed_winner(
     scores = json.loads((out_folder / "scores.json").read_text())
     assert scores["confirmed"]["fit"] == best["confirmed"]["fit"]
     searched = store.fetch(best["run_id"], "checkpoint", tmp_path)
-    sample = opened(out_folder).sample(20, 0)
+    sample = load_generator(out_folder).sample(20, 0)
     assert sample.shape == (20, 2)
-    assert not np.allclose(sample.numpy(), opened(searched).sample(20, 0).numpy())  # fresh networks
+    assert not np.allclose(sample.numpy(), load_generator(searched).sample(20, 0).numpy())  # fresh networks
 
     one = json.loads(genseek("confirm", "first", "--top", 1, "--seeds", 2, "--json", *where)[1])
     tagged = MlflowClient(store.uri).search_runs(store.experiments(), "tags.`genseek.finalist` = 'winner'")

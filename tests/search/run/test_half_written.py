@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from search import InputError, Store
-from search.export.export import export
+from search.export.export import export_generator
 from search.study.goals import WORST
 
 
@@ -172,7 +172,7 @@ def test_all_that_is_written_is_json(finished: Any, place: Path, tmp_path: Path)
     assert all(math.isnan(floor.median) for floor in read.floors["test"].values())
     winner = board.winner()
     worst = replace(winner, fit=WORST, scores=dict.fromkeys(winner.scores, math.inf))
-    export(store, replace(board, entries=[worst]), winner.trial, tmp_path / "winner", program=False)
+    export_generator(store, replace(board, entries=[worst]), winner.trial, tmp_path / "winner", program=False)
     written = list((tmp_path / "winner").glob("*.json"))
     assert {path.name for path in written} == {"model.json", "scores.json", "provenance.json"}
     for path in written:

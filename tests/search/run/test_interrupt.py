@@ -43,7 +43,7 @@ REPORTED = "SELECT count(*) FROM metrics WHERE key = 'fit'"
 
 
 def started(study: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from search.cli import main; main()", "run", study, "--store", folder]
+    command = [sys.executable, "-c", "from search.cli.app import main; main()", "run", study, "--store", folder]
     with log.open("wb") as file:
         return subprocess.Popen([*command, "--name", "cut"], stdout=file, stderr=file, start_new_session=True)
 

@@ -148,7 +148,7 @@ def test_names_can_be_written_on_a_command_line(study: str, expected: str, tiny_
 @pytest.mark.slow
 def test_two_unnamed_searches_begun_together_both_run(tiny_study: Path, store_folder: Path) -> None:
     words = ["run", str(tiny_study), "--trials", "2", "--epochs", "2", "--store", str(store_folder)]
-    command = [sys.executable, "-c", "from search.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from search.cli.app import main; main()", *words]
     searches = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
         for _ in range(2)

@@ -363,7 +363,7 @@ def test_a_search_that_was_killed_goes_on_where_its_store_is_now(
     ray_cluster: None, new_store: Callable[[Path], Path], tmp_path: Path, genseek: Any, tiny_study: Path
 ) -> None:
     one, two = new_store(tmp_path / "one"), tmp_path / "two"
-    script = "from search.cli import main; main()"
+    script = "from search.cli.app import main; main()"
     words = ["run", str(tiny_study), "--name", "cut", "--store", str(one), "--trials", "16", "--fuse", "off"]
     search = subprocess.Popen(
         [sys.executable, "-c", script, *words],
@@ -398,7 +398,7 @@ def test_the_ui_shows_the_files_of_a_moved_store(moved: Callable[[str], Path]) -
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = "from search.cli import main; main()"
+    script = "from search.cli.app import main; main()"
     server = subprocess.Popen([sys.executable, "-c", script, "ui", "--store", str(place), "--port", str(port)])
     address = f"http://127.0.0.1:{port}/get-artifact?path=search.json&run_uuid={run_id}"
     try:

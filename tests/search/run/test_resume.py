@@ -52,7 +52,7 @@ KILLS = int(os.environ.get("GENSEEK_TEST_KILLS", "3"))  # `make soak` has 20
 
 
 def command(folder: Path, *words: object) -> list[str]:
-    start = "from search.cli import main; main()"
+    start = "from search.cli.app import main; main()"
     return [sys.executable, "-c", start, *map(str, words), "--store", str(folder)]
 
 

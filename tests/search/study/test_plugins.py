@@ -18,7 +18,7 @@ from markdown_pages import page
 import models
 import objectives
 from models import MODELS
-from search import InputError, Store, export, load_study, opened, plan_search, run_search
+from search import InputError, Store, export_generator, load_generator, load_study, plan_search, run_search
 from search.study import plugins
 from search.study.parse import parse_study
 from search.study.plugins import merge_installed, merge_module, source_of
@@ -88,7 +88,7 @@ def searched(path: Path, store: Path, out: Path) -> Any:
     opened_store = Store(store)
     result = run_search(plan_search(load_study(str(path)), opened_store))
     assert result.failures == result.unrecorded == []
-    export(opened_store, result.board, result.board.winner().trial, out)
+    export_generator(opened_store, result.board, result.board.winner().trial, out)
     return result.board
 
 
@@ -104,7 +104,7 @@ def test_what_a_study_shows_can_be_searched_exported_and_sampled(
     name = board.winner().configuration.model
     assert name in ("sines", "residual")
     assert (out / "plugin.py").read_text() == BLOCKS[{"sines": "my_models.py", "residual": "my_network.py"}[name]]
-    rows = opened(out).sample(20, 3)  # its name is known in this process
+    rows = load_generator(out).sample(20, 3)  # its name is known in this process
     assert sampled_apart(out, 20) == rows.tolist()
     for kind, entry in (("models", "sines"), ("models", "residual"), ("objectives", "moments")):
         del plugins.REGISTRIES[kind][0][entry]
@@ -135,7 +135,7 @@ def test_an_entry_in_the_registry_reaches_the_workers(
     assert {entry.outcome for entry in board.entries} == {"finished"}
     text = (tmp_path / "winner" / "plugin.py").read_text()
     assert text == BLOCKS["my_models.py"] + "\n\nMODELS = {'imported': SineNetwork}\n"
-    assert sampled_apart(tmp_path / "winner", 5) == opened(tmp_path / "winner").sample(5, 3).tolist()
+    assert sampled_apart(tmp_path / "winner", 5) == load_generator(tmp_path / "winner").sample(5, 3).tolist()
     del sys.modules["sines_of_a_test"]
 
 
@@ -185,7 +185,7 @@ def test_what_a_package_announces_reaches_the_workers(
     assert "mmd" in row["objectives"]
     board = searched(study(tmp_path, "announced"), store_folder, tmp_path / "winner")
     assert {entry.outcome for entry in board.entries} == {"finished"}
-    assert sampled_apart(tmp_path / "winner", 5) == opened(tmp_path / "winner").sample(5, 3).tolist()
+    assert sampled_apart(tmp_path / "winner", 5) == load_generator(tmp_path / "winner").sample(5, 3).tolist()
     del sys.modules["announced_by_a_test"]
 
 
@@ -228,12 +228,12 @@ def test_the_package_installs_and_its_model_is_searched(
     target, options = tmp_path / "installed", ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")
     done = python(["-m", "pip", "install", *options, "--target", target, shown], tmp_path)
     assert done.returncode == 0, done.stderr
-    command = ["-c", "from search.cli import main; main()"]
+    command = ["-c", "from search.cli.app import main; main()"]
     run = ["run", study(tmp_path, "sine_network"), "--name", "packed", "--finalists", 0, "--store", store_folder]
     done = python([*command, *run], tmp_path, PYTHONPATH=str(target), RAY_ADDRESS=cluster_address)
     assert done.returncode == 0, done.stderr
     board = Store(store_folder).leaderboard("packed")
-    export(Store(store_folder), board, board.winner().trial, tmp_path / "winner")
+    export_generator(Store(store_folder), board, board.winner().trial, tmp_path / "winner")
     assert len(sampled_apart(tmp_path / "winner", 7)) == 7
 
 

@@ -170,7 +170,7 @@ def test_results_are_read_whatever_became_of_the_plug_in(
 
 @pytest.mark.slow
 def test_a_new_process_shows_the_best(searched: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from search.cli import main; main()", "best", "one"]
+    command = [sys.executable, "-c", "from search.cli.app import main; main()", "best", "one"]
     done = subprocess.run(
         [*command, "--store", str(searched / "store")],
         cwd=tmp_path,

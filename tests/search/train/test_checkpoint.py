@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from search.export.export import opened
+from search.export.export import load_generator
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
 from search.train.group import Checkpoint, Group, save_best
@@ -139,7 +139,7 @@ def test_the_best_generator_loads_as_an_export(pair: str, make_task: Any, tmp_pa
     while trial.report.epoch < 6:
         group.advance()
     save_best(trial, place(tmp_path))
-    generator = opened(tmp_path / "00000")
+    generator = load_generator(tmp_path / "00000")
     assert generator.columns == ("a", "b")
     ours = rebuilt(trial.described(), trial.best()).sample(30, 4).numpy()
     np.testing.assert_array_equal(generator.sample(30, 4).numpy(), ours)

@@ -18,7 +18,7 @@ from objectives.losses import ELBO, Energy
 from search.errors import InputError, TrainingError
 from search.events.events import Ended, Event, Report, Reported, Started, Trained
 from search.events.messages import Message, Orders
-from search.export.export import opened
+from search.export.export import load_generator
 from search.schedule.suggest import Proposer
 from search.study.budget import Budget
 from search.study.parse import parse_study
@@ -69,7 +69,7 @@ def check(events: list[Event], task: Any, count: int, assert_alike: Any) -> None
     assert {event.outcome for event in ended} == {"finished"}
     for event in ended:
         assert event.checkpoint is not None
-        assert len(opened(Path(event.checkpoint.uri)).sample(5)) == 5
+        assert len(load_generator(Path(event.checkpoint.uri)).sample(5)) == 5
     for started in (event for event in events if isinstance(event, Started)):
         told = [each.report for each in events if isinstance(each, Reported) and each.trial == started.trial]
         assert_alike(told, alone(started, task))

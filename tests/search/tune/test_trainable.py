@@ -19,7 +19,7 @@ from objectives import OBJECTIVES, SCORES
 from search import load_study, with_overrides
 from search.events.events import Report
 from search.events.messages import Assignment, Message, News, Orders
-from search.export.export import opened
+from search.export.export import load_generator
 from search.run.prepare import task_of
 from search.storage import Storage
 from search.study.configuration import Configuration, Training, key_of
@@ -156,7 +156,7 @@ def test_trials_are_trained_told_of_and_kept(
         assert_alike([one.report for one in own], alone(each, task))
         assert {one.error for one in own} == {""}
         assert all(one.facts["parameters"] > 0 for one in own)
-        assert len(opened(tmp_path / f"{each.number:05d}").sample(9)) == 9
+        assert len(load_generator(tmp_path / f"{each.number:05d}").sample(9)) == 9
     assert {message.trainer for message in messages} == {first.trainer}
     assert {key for message in messages for key in message.kinds} == {key_of(given[0].configuration)}
     assert max(message.networks for message in messages) == 3

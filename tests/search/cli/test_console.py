@@ -17,12 +17,11 @@ import pytest
 import typer
 
 from objectives import PROBLEMS, SCORES
-from search import completion
-from search.cli import app
-from search.cli_manners import call, mannered
-from search.cli_output import Printer, json_alone, print_json
+from search.cli import options
+from search.cli.app import app
+from search.cli.console import Printer, call, json_alone, mannered, print_json
+from search.cli.listings import LISTINGS
 from search.export.export import write_program
-from search.listings import LISTINGS
 from search.log import choose
 from search.run.prepare import check as check_study
 from search.run.prepare import task_of
@@ -156,18 +155,18 @@ def test_a_shell_completes(shell: str) -> None:
 
 
 def test_what_is_completed_is_all_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tuple(completion.scores("")) == ("fit", *SCORES)
-    assert completion.listings("") == [*LISTINGS, "searches", "registered"]
-    assert completion.problems("") == sorted(PROBLEMS)
+    assert tuple(options.scores("")) == ("fit", *SCORES)
+    assert options.listings("") == [*LISTINGS, "searches", "registered"]
+    assert options.problems("") == sorted(PROBLEMS)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table of mine.toml").touch()
-    assert completion.studies("table") == ["table", "table of mine.toml"]
+    assert options.studies("table") == ["table", "table of mine.toml"]
 
 
 def test_completion_imports_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom search import cli, completion\n"
-        "completion.studies(''), completion.problems(''), completion.scores('')\n"
+        "import sys\nfrom search.cli import app, options\n"
+        "options.studies(''), options.problems(''), options.scores('')\n"
         "print(sorted({'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
@@ -278,11 +277,11 @@ def test_what_is_told_in_few_words_is_told_whole_if_asked(
 @pytest.fixture(scope="session")
 def winner(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The winner of the finished search, exported; for reading only."""
-    from search import Store, export
+    from search import Store, export_generator
 
     out = tmp_path_factory.mktemp("winner") / "winner"
     board = Store(finished.folder).leaderboard("first")
-    export(Store(finished.folder), board, board.winner().trial, out, program=False)
+    export_generator(Store(finished.folder), board, board.winner().trial, out, program=False)
     return out
 
 

@@ -6,15 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from search import cli_run
-from search.cli_output import Printer, print_json
+from search.cli import run
+from search.cli.console import Printer, print_json
+from search.cli.options import Json, SearchName, StudyName
 from search.errors import InputError
-from search.options import Json, SearchName, StudyName
 from search.text import command
 
 LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
 ELSEWHERE = ("name", "warm")  # options of `run` that aren't of its study
-
 Api = Annotated[
     str,
     typer.Option(
@@ -107,7 +106,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """List the searches that were submitted to a cluster, the newest first."""
-    from search.tables import Line, grid, put
+    from search.cli.tables import Line, grid, put
     from search.tune.jobs import Jobs
 
     jobs = Jobs(address)
@@ -152,13 +151,13 @@ def _where(address: str) -> list[str]:
 def _shared() -> list[inspect.Parameter]:
     """Options of `run` that `submit` has too."""
     own = [*inspect.signature(submit).parameters, "as_json"]
-    return [each for each in inspect.signature(cli_run.run).parameters.values() if each.name not in own]
+    return [each for each in inspect.signature(run.run).parameters.values() if each.name not in own]
 
 
 def _written(options: dict[str, Any]) -> list[str]:
     """Options of `run` as they are written on its command line."""
     alone = typer.Typer(add_completion=False)
-    alone.command()(cli_run.run)
+    alone.command()(run.run)
     words = []
     for parameter in typer.main.get_command(alone).params:
         value = options.get(parameter.name or "")

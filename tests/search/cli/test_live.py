@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console
 
-from search.display import LiveTable
+from search.cli.live import LiveTable
 from search.events.events import Delayed, Ended, Event, Report, Reported, Started, Trained, Troubled
 from search.study.budget import Budget
 from search.study.configuration import Configuration

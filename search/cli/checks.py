@@ -1,12 +1,16 @@
-"""What is installed and reachable, and what is wrong with it; starts nothing, and waits for nothing for long."""
+"""What `doctor` checks: what is installed, what this machine has, and what can be reached."""
 
+import base64
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +20,6 @@ from typing import Any, Literal, final
 from search import DEFAULTS
 from search.errors import InputError, public
 from search.log import show_traceback
-from search.reaching import asked
 from search.storage import could_write
 from search.study.budget import cores
 
@@ -247,3 +250,36 @@ def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> 
 
 def _size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+ASKING = "/api/2.0/mlflow/experiments/search?max_results=1"
+
+
+def asked(uri: str, patience: float) -> str:
+    """Version of the server at `uri`, and whether the user's name and password let in.
+
+    Raises:
+        InputError: it doesn't answer within `patience` seconds a question, isn't MLflow's, or lets nobody in.
+    """
+    name, password = (os.environ.get(f"MLFLOW_TRACKING_{each}", "") for each in ("USERNAME", "PASSWORD"))
+    if match := re.match(r"(https?://)([^/@:]*):([^/@]*)@(.*)", uri):
+        uri, name, password = match[1] + match[4], match[2], match[3]
+    headers = {}
+    if name:
+        headers["Authorization"] = f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+    elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    said = []
+    for path in ("/version", ASKING):
+        try:
+            request = urllib.request.Request(uri.rstrip("/") + path, headers=headers)
+            with urllib.request.urlopen(request, timeout=patience) as answer:
+                said.append(answer.read(10_000).decode(errors="replace").strip())
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise InputError(f"{uri}{path.partition('?')[0]}: {error.code} {error.reason}") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{uri}: {getattr(error, 'reason', None) or error}") from error
+    if not re.fullmatch(r"\d+\.\d+[\w.]*", said[0]):
+        raise InputError(f"{uri}: answers, but not as MLflow does")
+    return f"MLflow {said[0]}, " + ("the name and password fit" if name else "no password asked for")

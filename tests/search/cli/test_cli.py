@@ -27,11 +27,11 @@ COMMANDS = ("run", "resume", "confirm", "check", "list", "best", "report", "comp
 @pytest.fixture(scope="session")
 def exported(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The winner of the finished search, exported; for reading only."""
-    from search import Store, export
+    from search import Store, export_generator
 
     store, out = Store(finished.folder), tmp_path_factory.mktemp("exported") / "winner"
     board = store.leaderboard("first")
-    export(store, board, board.winner().trial, out)
+    export_generator(store, board, board.winner().trial, out)
     return out
 
 
@@ -374,7 +374,7 @@ def test_score_as_json_and_as_text(finished: Any, exported: Path, tmp_path: Path
 def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
     script = (
         "import sys; sys.argv = ['genseek', '--help']\n"
-        "from search.cli import main\n"
+        "from search.cli.app import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print(sorted({'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'scipy'} & set(sys.modules)))"
     )

@@ -1,4 +1,4 @@
-"""The command line, `genseek`."""
+"""The command `genseek`: check, list, ui and doctor, and the commands of the other modules."""
 
 import sys
 from pathlib import Path
@@ -6,21 +6,26 @@ from typing import Annotated, Any
 
 import typer
 
-from search import cli_cluster, cli_doctor, cli_report, cli_results, cli_rows, cli_run, completion
-from search.cli_manners import Quiet, Verbose, call, mannered, set_level, version
-from search.cli_output import (
+from search.cli import cluster, results, run
+from search.cli.console import (
     UNREAD,
     Printer,
+    Quiet,
+    Verbose,
+    call,
     check_tracking,
     flushed,
+    mannered,
     prepare,
     print_json,
     print_links,
     print_note,
+    set_level,
     store_of,
+    version,
 )
-from search.errors import InputError, unknown
-from search.options import (
+from search.cli.options import (
+    LISTED,
     Address,
     Columns,
     Data,
@@ -31,9 +36,14 @@ from search.options import (
     StoreFolder,
     StudyName,
     Tracking,
+    listings,
 )
+from search.errors import InputError, unknown
+from search.log import quiet
 
 # Ray, MLflow and torch take seconds to import: each command imports what it needs, so that --help answers at once.
+
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 app = typer.Typer(
     name="genseek",
@@ -55,20 +65,19 @@ def everywhere(
     set_level(quiet, verbose)
 
 
-app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(cli_run.run)
-app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(cli_run.resume)
-app.command(epilog="Example: genseek confirm returns_4d-1 --top 5")(cli_run.confirm)
-app.command(epilog="Example: genseek submit table --data prices.csv --address http://10.0.0.5:8265")(cli_cluster.submit)
-app.command(epilog="Example: genseek attach prices --address http://10.0.0.5:8265")(cli_cluster.attach)
-app.command(epilog="Example: genseek status --address http://10.0.0.5:8265")(cli_cluster.status)
-app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265")(cli_cluster.stop)
-app.command(epilog="Example: genseek doctor --store /data/genseek --json")(cli_doctor.doctor)
-app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(cli_results.best)
-app.command(epilog="Example: genseek export returns_4d-1 --out winner")(cli_results.export)
-app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")(cli_rows.sample)
-app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")(cli_rows.score)
-app.command(epilog="Example: genseek report returns_4d-1 --out report.html")(cli_report.report)
-app.command(epilog="Example: genseek compare returns_4d-1 returns_4d-2")(cli_report.compare)
+app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(run.run)
+app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(run.resume)
+app.command(epilog="Example: genseek confirm returns_4d-1 --top 5")(run.confirm)
+app.command(epilog="Example: genseek submit table --data prices.csv --address http://10.0.0.5:8265")(cluster.submit)
+app.command(epilog="Example: genseek attach prices --address http://10.0.0.5:8265")(cluster.attach)
+app.command(epilog="Example: genseek status --address http://10.0.0.5:8265")(cluster.status)
+app.command(epilog="Example: genseek stop prices --address http://10.0.0.5:8265")(cluster.stop)
+app.command(epilog="Example: genseek best returns_4d-1 --by kendall --json")(results.best)
+app.command(epilog="Example: genseek export returns_4d-1 --out winner")(results.export)
+app.command(epilog="Example: genseek sample winner -n 1000 --seed 0 --out rows.csv")(results.sample)
+app.command(epilog="Example: genseek score real.csv samples.csv --train train.csv --json")(results.score)
+app.command(epilog="Example: genseek report returns_4d-1 --out report.html")(results.report)
+app.command(epilog="Example: genseek compare returns_4d-1 returns_4d-2")(results.compare)
 
 
 @app.command(epilog="Example: genseek check table --data prices.csv")
@@ -137,7 +146,7 @@ def list_(
         typer.Argument(
             metavar="WHAT",
             help="problems, models, objectives, scores, studies, searches or registered.",
-            autocompletion=completion.listings,
+            autocompletion=listings,
         ),
     ],
     store: StoreFolder = None,
@@ -145,8 +154,8 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List problems, models, objectives, scores, studies, searches or registered winners."""
-    from search.listings import LISTINGS
-    from search.tables import Line, grid, put
+    from search.cli.listings import LISTINGS
+    from search.cli.tables import Line, grid, put
 
     if what == "searches":
         rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
@@ -157,7 +166,7 @@ def list_(
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
-        raise InputError(unknown("listing", what, completion.LISTED))
+        raise InputError(unknown("listing", what, LISTED))
     if as_json:
         print_json(rows)
         return
@@ -189,6 +198,31 @@ def ui(
             print_links(console, found.name, links(base, found))
 
     raise typer.Exit(serve(opened, port, answers))
+
+
+@app.command(epilog="Example: genseek doctor --store /data/genseek --json")
+def doctor(
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    address: Address = None,
+    patience: Annotated[float, typer.Option(help="Seconds for a store or a server to answer.", min=1)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Say what is installed and reachable, and what is wrong with it; exit code 1 if something is."""
+    from search.cli.checks import findings
+
+    found, console = [], Printer(stderr=as_json)
+    for each in findings(store, tracking_uri, patience):
+        found.append(each)
+        if as_json or (quiet() and each.state == "ok"):
+            continue
+        console.say((f"{each.state:7}", COLOURS[each.state]), f" {each.what}: {each.found}")
+        if each.cure:
+            console.say(f"        {each.cure}")
+    if as_json:
+        print_json([vars(each) for each in found])
+    if any(each.state == "error" for each in found):
+        raise typer.Exit(1)
 
 
 for _registered in app.registered_commands:

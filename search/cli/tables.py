@@ -16,11 +16,8 @@ from search.text import visible
 
 if TYPE_CHECKING:
     from search.report.compare import Comparison
-
 NARROW, NARROWEST = 4, 60  # scores that even a narrow terminal shows, and columns of a terminal that shows fewer
-
 LEAST, LABEL, WORD = 6, 9, 9  # letters of a generator, of a row's label, and of other words before they are broken
-
 FIGURE = re.compile(r"[-+]?\d[\d.,:/%e+-]*")
 
 

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 import search
-from search import doctor
-from search.doctor import findings
+from search.cli import checks
+from search.cli.checks import findings
 
 
 def diagnosed(genseek: Any, *arguments: object) -> tuple[int, dict[str, dict[str, str]]]:
@@ -123,7 +123,7 @@ def test_a_wrong_ray_address(address: str, tmp_path: Path) -> None:
     """In a process of its own: this one may be in a cluster already."""
     script = (
         f"import sys; sys.argv = ['genseek', 'doctor', '--store', {str(tmp_path)!r}, '--address', {address!r}, '-q']\n"
-        "from search.cli import main\nmain()"
+        "from search.cli.app import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (1, "")
@@ -131,7 +131,7 @@ def test_a_wrong_ray_address(address: str, tmp_path: Path) -> None:
 
 
 def test_a_card_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "_cards", lambda: ["NVIDIA H100"])
+    monkeypatch.setattr(checks, "_cards", lambda: ["NVIDIA H100"])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     (found,) = (each for each in findings(tmp_path) if each.what == "GPUs")

@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from search.cli.tables import Line, fitting, grid
 from search.events.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
 from search.rank.leaderboard import SHOWN, STYLES, scores_shown
 from search.study.budget import Budget
 from search.study.study import short_name
-from search.tables import Line, fitting, grid
 from search.text import counted, shortened, visible
 
 WIDEST = 26  # letters of a generator, for all to fit into 80

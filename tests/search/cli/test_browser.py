@@ -87,7 +87,7 @@ def links(searched: tuple[Any, Any]) -> Iterator[dict[str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from search.cli import main; main()", "ui", "first", "--port", str(port)]
+    command = [sys.executable, "-c", "from search.cli.app import main; main()", "ui", "first", "--port", str(port)]
     with subprocess.Popen(
         [*command, "--store", str(searched[0].folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:

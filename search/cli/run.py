@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from search.cli_output import Printer, aside, print_json, print_links, print_note, results, store_of, tell
-from search.errors import InputError, TrainingError, public
-from search.options import (
+from search.cli.console import Printer, aside, print_json, print_links, print_note, results, store_of, tell
+from search.cli.options import (
     Address,
     Columns,
     Data,
@@ -23,6 +22,7 @@ from search.options import (
     StudyName,
     Tracking,
 )
+from search.errors import InputError, TrainingError, public
 from search.text import command, counted
 
 SEEDS = 5  # fresh networks of each finalist
@@ -97,7 +97,7 @@ def resume(
     if not (trials.startswith("+") and trials[1:].isdecimal()):
         raise InputError(f"--trials {trials}: expected how many more, such as +50")
     if address is not None and address.startswith("http"):
-        from search.cli_cluster import resubmit
+        from search.cli.cluster import resubmit
 
         source = context.get_parameter_source("store")
         own = None if source is None or source.name == "ENVIRONMENT" else store  # this machine's says nothing of theirs
@@ -186,9 +186,9 @@ def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[ob
 
 def _searched(console: Printer, plan: Any, where: Sequence[object], as_json: bool) -> None:
     """Run a search to its end; what doesn't end with a winner and all of it recorded ends the command."""
-    from search.display import LiveTable
+    from search.cli.live import LiveTable
+    from search.cli.tables import show
     from search.run.search import run_search
-    from search.tables import show
 
     beside, again = aside(console), command("resume", plan.name, *where)
     with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
@@ -228,9 +228,9 @@ def _announced(console: Printer, store: Any, name: str) -> list[Any]:
 
 def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, where: Sequence[object] = ()) -> Any:
     """Train the best again and show how they do; ends here if it is interrupted."""
-    from search.display import LiveTable
+    from search.cli.live import LiveTable
+    from search.cli.tables import show_finalists
     from search.run.confirm import candidates, confirm_search
-    from search.tables import show_finalists
 
     beside = aside(console)
     budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)

@@ -1,12 +1,53 @@
-"""Arguments and options that several commands share."""
+"""Options that commands share, and what a shell completes, without importing torch or MLflow."""
 
 import os
+import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from search import completion
+from search.study.presets import shipped
+
+BY = (
+    "fit",
+    "ad",
+    "kendall",
+    "mmd",
+    "overfit",
+    "tail",
+    "tau_error",
+    "energy",
+    "sliced_wasserstein",
+    "wasserstein",
+    "modes",
+    "clusters",
+)
+LISTED = ("problems", "models", "objectives", "scores", "studies", "searches", "registered")
+
+
+def studies(incomplete: str) -> list[str]:
+    """Shipped studies, and study files below what is typed."""
+    files = [str(path) for path in Path().glob(f"{incomplete}*.toml")] if not incomplete.startswith("/") else []
+    return [name for name in (*shipped(), *files) if name.startswith(incomplete)]
+
+
+def problems(incomplete: str) -> list[str]:
+    """Problems of the shipped studies; each problem has one."""
+    folder = resources.files("search.study.presets")
+    read = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in shipped())
+    return sorted({name for study in read if (name := study["problem"]["name"]).startswith(incomplete)})
+
+
+def scores(incomplete: str) -> list[str]:
+    """What --by takes."""
+    return [name for name in BY if name.startswith(incomplete)]
+
+
+def listings(incomplete: str) -> list[str]:
+    """What `list` takes."""
+    return [name for name in LISTED if name.startswith(incomplete)]
 
 
 def joined(address: str | None) -> str | None:
@@ -18,9 +59,7 @@ def joined(address: str | None) -> str | None:
 
 StudyName = Annotated[
     str,
-    typer.Argument(
-        metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.", autocompletion=completion.studies
-    ),
+    typer.Argument(metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.", autocompletion=studies),
 ]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a search in the store.")]
 ProblemName = Annotated[
@@ -28,7 +67,7 @@ ProblemName = Annotated[
     typer.Option(
         "--problem",
         help="Another problem than the study's, with its own defaults.",
-        autocompletion=completion.problems,
+        autocompletion=problems,
     ),
 ]
 Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
@@ -65,6 +104,6 @@ Tracking = Annotated[
 ]
 By = Annotated[
     str,
-    typer.Option(help="Score that decides: fit, or any other that was judged by.", autocompletion=completion.scores),
+    typer.Option(help="Score that decides: fit, or any other that was judged by.", autocompletion=scores),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]

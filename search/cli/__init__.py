@@ -1,0 +1,1 @@
+"""The commands of genseek, and what they print."""

@@ -1,0 +1,179 @@
+"""The commands on results: best, export, sample, score, report and compare."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.console import Printer, aside, print_json, print_note, prints_aside, store_of, write
+from search.cli.options import By, Columns, DropMissing, Json, SearchName, StoreFolder, Tracking
+from search.errors import InputError
+from search.text import command
+
+
+def best(
+    name: SearchName,
+    by: By = "fit",
+    pareto: Annotated[bool, typer.Option("--pareto", help="The trials that no other beats in all goals.")] = False,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Show the best trial of a search, or the Pareto front, among those trained at full budget."""
+    from search.cli.tables import show, show_front
+
+    board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
+    if pareto and len(board.goals.rank) < 2:
+        raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
+    entry = board.winner(by)
+    winner = board.described(entry)
+    if as_json:
+        print_json([board.described(each) for each in board.front()] if pareto else winner)
+        return
+    if pareto:
+        show_front(console, board)
+        return
+    show(console, board, by)
+    console.print()
+    console.say(f"best by {by}: trial {winner['trial']}, run {winner['run_id']}")
+    if entry.finalist:
+        fit, span = entry.confirmed_text("fit"), entry.confirmed_text("low", "high")
+        gap = entry.confirmed_text("optimism", form="+.0%")
+        console.say(f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, gap {gap}")
+    for key, value in winner["configuration"].items():
+        console.say(f"  {key} = {value}")
+
+
+def export(
+    name: SearchName,
+    out: Annotated[Path, typer.Option(help="New folder to write.")],
+    by: By = "fit",
+    trial: Annotated[int | None, typer.Option(help="Another trial than the best.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+) -> None:
+    """Write the best trial's generator into a folder that samples with torch alone."""
+    from search.export.export import export_generator as write
+    from search.run.publish import enclose_report
+
+    load_generator = store_of(store, tracking_uri)
+    board = load_generator.leaderboard(name)
+    number = board.winner(by).trial if trial is None else trial
+    missing = write(load_generator, board, number, out)
+    enclose_report(load_generator, name, out)
+    console, following = Printer(), command("sample", out, "-n", 1000, "--out", "rows.csv")
+    console.say(f"trial {number} of {name} is in {out}; next: {following}")
+    if missing:
+        console.say(f"no program.pt2: {missing}")
+
+
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder.")],
+    rows: Annotated[int, typer.Option("-n", help="Rows to draw.", min=1)] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same rows.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file. Default: CSV on standard output.")] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Code of a plug-in to run, such as DIR/plugin.py.")
+    ] = None,
+) -> None:
+    """Draw rows from an exported generator, in the data's own units and columns."""
+    import pandas as pd
+
+    from search.export.export import load_generator
+
+    with prints_aside():
+        generator = load_generator(folder, plugins or ())
+        table = pd.DataFrame(generator.sample(rows, seed).numpy(), columns=list(generator.columns))
+    for name, whole in zip(generator.columns, generator.whole, strict=True):
+        if whole and (table[name].abs() < 2**53).all():
+            table[name] = table[name].astype("int64")
+    try:
+        if out is None:
+            write(table.to_csv(index=False))
+        elif out.suffix.lower() == ".parquet":
+            table.to_parquet(out, index=False)
+        elif out.suffix.lower() == ".csv":
+            table.to_csv(out, index=False)
+        else:
+            raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+    if out is not None:
+        Printer().say(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
+
+
+def score(
+    real: Annotated[str, typer.Argument(metavar="REAL.csv", help="Real rows that the generator never saw.")],
+    samples: Annotated[str, typer.Argument(metavar="SAMPLES.csv", help="Generated rows.")],
+    train: Annotated[str | None, typer.Option(help="The generator's training rows: adds overfit.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the floors.", min=0)] = 0,
+    columns: Columns = None,
+    drop_missing: DropMissing = False,
+    as_json: Json = False,
+) -> None:
+    """Score generated rows against real ones, each score with its floor."""
+    from search.cli.tables import Line, grid, put
+    from search.rank.score_tables import score_tables
+
+    scores = score_tables(
+        real,
+        samples,
+        train,
+        seed,
+        columns=columns or "",
+        drop_missing=drop_missing,
+        tell=partial(print_note, aside(Printer(stderr=True))),
+    )
+    if as_json:
+        print_json(scores)
+        return
+    lines, console = [], Printer()
+    for name, figures in scores.items():
+        if name == "fit":
+            lines.append(Line([name, f"{figures:.3f}", "1.000", "", ""]))
+        else:
+            numbers = [f"{figures[key]:.5g}" for key in ("value", "floor", "upper")]
+            lines.append(Line([name, *numbers, "yes" if figures["inside"] else "no"]))
+    headings = ("score", "value", "real, median", "real, 95 %", "inside")
+    put(console, grid(headings, lines, console.width, right=range(1, 5)))
+
+
+def report(
+    name: SearchName,
+    out: Annotated[Path | None, typer.Option(help="HTML file to write. Default: NAME.html.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+) -> None:
+    """Write the report of a search that has ended: one HTML file that needs no network."""
+    from search.report.build import write_report
+
+    path = write_report(store_of(store, tracking_uri), name, out or Path(f"{name}.html"))
+    Printer().say(f"the report of {name} is in {path}")
+
+
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Names of searches in the store.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file to write. Default: NAME-NAME.html.")] = None,
+    store: StoreFolder = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Compare searches: winners, floors, intervals, score against budget, and what was set differently."""
+    from search.cli.tables import show_comparison as show
+    from search.report.compare import compared, write_comparison
+
+    if len(set(names)) < max(2, len(names)):
+        raise InputError("compare: expected two names of searches or more, each once")
+    load_generator = store_of(store, tracking_uri)
+    found = compared(load_generator, names)
+    path = write_comparison(found, out or Path(f"{'-'.join(names)}.html"))
+    if as_json:
+        print_json(found.described() | {"report": str(path)})
+        return
+    console = Printer()
+    show(console, found)
+    console.print()
+    console.say(f"the same with its figures is in {path}")
