@@ -36,8 +36,8 @@ slow: env ## the slower tests: whole searches, every page of the documentation, 
 	$(BIN)/python -m pytest -m "browser and not slow"
 
 soak: env ## twenty kills of a search at random moments, and two hundred random tables; `make slow` has three and ten
-	GENSEEK_TEST_KILLS=20 $(BIN)/python -m pytest -m slow tests/search/test_resume.py -k many_moments
-	GENSEEK_TEST_TABLES=200 $(BIN)/python -m pytest -m slow --numprocesses 2 tests/search/test_fuzz.py
+	GENSEEK_TEST_KILLS=20 $(BIN)/python -m pytest -m slow tests/search/run/test_resume.py -k many_moments
+	GENSEEK_TEST_TABLES=200 $(BIN)/python -m pytest -m slow --numprocesses 2 tests/search/run/test_fuzz.py
 
 test-cluster: env ## searches on several Ray nodes, each a host of its own in network namespaces; needs root
 	$(BIN)/python -m pytest -m cluster tests/cluster --durations=15

@@ -7,46 +7,47 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ("page", "results", "settings", "samples", "networks", "compare")
-HOMES = {
-    "ray": {
-        "tune/run.py",
-        "tune/trainable.py",
-        "tune/cluster.py",
-        "tune/preflight.py",
-        "tune/jobs.py",
+LEAVES = {"errors", "log", "storage", "text"}  # of search/, for every room
+# For each room of search/ the rooms and packages that it imports, besides the leaves. Data flows down this table.
+ROOMS: dict[str, set[str]] = {
+    "study": {"models", "objectives"},
+    "events": {"study"},
+    "train": {"study", "events", "models", "objectives"},
+    "schedule": {"study", "events", "models", "objectives"},
+    "rank": {"study", "events", "objectives"},
+    "tune": {"study", "events", "train", "schedule"},
+    "record": {"study", "events", "rank", "models", "objectives"},
+    "export": {"study", "train", "rank", "record", "models", "objectives"},
+    "report": {"study", "events", "train", "rank", "record", "export", "models", "objectives"},
+    "run": {
+        *("study", "events", "train", "schedule", "rank", "tune", "record", "export", "report"),
+        *("models", "objectives"),
     },
-    "optuna": {"schedule/suggest.py", "report/settings.py"},
-    "mlflow": {
-        "record/store.py",
-        "record/sqlite.py",
-        "record/read.py",
-        "record/dataset.py",
-        "record/client.py",
-        "export/registry.py",
-        "export/mlflow_predictor.py",
-    },
-    "sqlalchemy": {"record/sqlite.py"},
-    "matplotlib": {"report/png.py"},
-    "plotly": {f"report/{name}.py" for name in FIGURES},
-    "jinja2": {"report/page.py"},
-    "markupsafe": {"report/page.py"},
-    "sklearn": {"report/networks.py"},
-    "threadpoolctl": {"run/prepare.py", "report/networks.py"},
-    "typer": {
-        "cli/app.py",
-        "cli/run.py",
-        "cli/results.py",
-        "cli/cluster.py",
-        "cli/console.py",
-        "cli/options.py",
-    },
-    "cloudpickle": {"study/plugins.py"},
-    "safetensors": {"train/group.py"},
-    "pyarrow": {"storage.py"},
-    "fsspec": {"storage.py"},
+    "cli": {"study", "events", "rank", "tune", "record", "export", "report", "run", "models", "objectives"},
 }
-ELSEWHERE = ("sklearn", "threadpoolctl")  # at home in the other two folders as well, by the tests above
+# The rooms of search/ (or its leaf) that an outside library is used in.
+HOMES = {
+    "ray": {"tune"},
+    "optuna": {"schedule", "report"},
+    "mlflow": {"record", "export"},
+    "sqlalchemy": {"record"},
+    "matplotlib": {"report"},
+    "plotly": {"report"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
+    "sklearn": {"report"},
+    "threadpoolctl": {"run", "report"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "cloudpickle": {"study"},
+    "safetensors": {"train"},
+    "scipy": {"schedule", "report"},
+    "pandas": {"cli", "export"},
+    "pyarrow": {"storage"},
+    "fsspec": {"storage"},
+    "torch": {"train", "tune", "export", "report", "run", "cli"},
+    "numpy": {"study", "train", "schedule", "rank", "export", "report", "run"},
+}
 STACKING = {"models.layers", "models.optimizers"}  # what a critic is made of; no family
 PUBLIC_ONLY = ("ray", "optuna", "mlflow")
 FOLDERS = ("models", "objectives", "search", "tests", "benchmarks")
@@ -120,11 +121,51 @@ def test_objectives_know_no_model_and_nothing_of_search(path: Path) -> None:
     assert {name.rpartition(".")[0] for name in of_models} <= STACKING
 
 
-@pytest.mark.parametrize("library", HOMES)
-def test_an_outside_library_has_one_home(library: str) -> None:
-    folders = ("search",) if library in ELSEWHERE else ("models", "objectives", "search")
-    users = {path for path in files(*folders) if library in roots(path)}
-    assert users <= {ROOT / "search" / name for name in HOMES[library]}
+def room_of(path: Path) -> str:
+    """Name of the room that a file of search/ is in, or of the leaf that it is."""
+    return path.relative_to(ROOT / "search").parts[0].removesuffix(".py")
+
+
+def used_by(room: str) -> set[str]:
+    """Rooms and packages of this project that the files of a room import."""
+    used = set()
+    for path in files(f"search/{room}"):
+        for name in imported(path.read_text()):
+            top, _, rest = name.partition(".")
+            if top in ("models", "objectives"):
+                used.add(top)
+            elif top == "search":
+                used.add(rest.partition(".")[0])
+    return used & {*ROOMS, "models", "objectives"} - {room}
+
+
+def test_every_file_of_search_is_in_a_room_or_a_leaf() -> None:
+    assert {room_of(path) for path in files("search")} == {"__init__", *LEAVES, *ROOMS}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_what_its_line_of_the_table_says(room: str) -> None:
+    assert used_by(room) == ROOMS[room]
+
+
+def test_no_room_imports_a_room_below_itself_in_the_table() -> None:
+    order = list(ROOMS)
+    for room, used in ROOMS.items():
+        assert {name for name in used & set(ROOMS) if order.index(name) > order.index(room)} == set()
+
+
+@pytest.mark.parametrize("leaf", sorted(LEAVES))
+def test_a_leaf_imports_leaves_alone(leaf: str) -> None:
+    used = {name for name in imported((ROOT / "search" / f"{leaf}.py").read_text()) if name.startswith("search.")}
+    assert {name.split(".")[1] for name in used} <= LEAVES
+
+
+def test_an_outside_library_is_at_home_where_its_line_says() -> None:
+    found: dict[str, set[str]] = {}
+    for path in files("search"):
+        for library in roots(path) - {"search", "models", "objectives"}:
+            found.setdefault(library, set()).add(room_of(path))
+    assert found == HOMES
 
 
 @pytest.mark.parametrize("path", files(*FOLDERS), ids=shown)

@@ -1,7 +1,7 @@
 """What MLflow's UI opens on: a view of a search's trials, best first, with the columns and charts that matter.
 
 MLflow keeps shared views in tags of an experiment, in a format that it doesn't document: a compressed JSON state. Where
-a version of MLflow doesn't know it, the link still opens the plain list of runs; tests/search/test_browser.py looks.
+a version of MLflow doesn't know it, the link still opens the plain list of runs; tests/search/cli/test_browser.py looks.
 """
 
 import base64
