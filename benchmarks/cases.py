@@ -9,7 +9,7 @@ from search.run.prepare import task_of
 from search.study.configuration import Configuration
 from search.study.parse import parse_study, problem_of
 from search.study.study import Study, check_point
-from search.train.context import Task
+from search.train.context import TrialContext
 from search.train.pack import Pack
 from search.train.trial import Trial
 
@@ -55,7 +55,7 @@ def listed(case: str, trials: int, epochs: int) -> Study:
     """Study of `trials` learning rates, a fixed list: no trial stops early, and all are judged once, at the end."""
     study = parse_study(STUDIES[case], case, case)
     points = [{"learning_rate": float(rate)} for rate in np.geomspace(1e-4, 1e-2, trials)]
-    budget = replace(study.budget, trials=trials, epochs=epochs, grace=epochs, reports=1, device="cpu")
+    budget = replace(study.budget, trials=trials, epochs=epochs, grace=epochs, evaluations=1, device="cpu")
     return replace(study, points=points, sampler="points", budget=budget)
 
 
@@ -64,12 +64,12 @@ def configurations(study: Study) -> list[Configuration]:
     return [check_point(study, point) for point in study.points]
 
 
-def task(study: Study) -> Task:
+def task(study: Study) -> TrialContext:
     """Rows and judge of a study."""
     return task_of(study, problem_of(study))
 
 
-def packed(task: Task, chosen: list[Configuration]) -> Pack:
+def packed(task: TrialContext, chosen: list[Configuration]) -> Pack:
     """Untrained networks of the configurations, stacked."""
     return Pack.join([Trial(each, task, seed).untrained() for seed, each in enumerate(chosen)])
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from search.events.events import Event, Reported
 from search.run.prepare import task_of
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.study.parse import load_study, problem_of
 from search.study.study import Study
 from search.tune.run import tune_trials
@@ -58,7 +58,7 @@ def trained(study: Study) -> pd.DataFrame:
             print(f"{len(rows)} of {count * SEEDS * len(REPORTED)} evaluations", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        tune_trials(Proposer(listed, 0), task, budget, range(count * SEEDS), Path(folder) / "curves", [listen])
+        tune_trials(Suggester(listed, 0), task, budget, range(count * SEEDS), Path(folder) / "curves", [listen])
     return pd.DataFrame(rows).sort_values(["configuration", "seed", "epoch"], ignore_index=True)
 
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from search.events.events import Listener, Report
-from search.events.messages import Assignment, Message, News
+from search.events.messages import Assignment, TrainerStatus, TrialUpdate
 from search.record.recorder import Recorder
 from search.record.store import Store
 from search.schedule.asha import Halving
 from search.schedule.director import Director
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.storage import Storage
-from search.study.configuration import key_of
+from search.study.configuration import stack_key
 from search.study.parse import parse_study
 
 STUDY = """
 epochs = 27
 grace = 3
-reports = 1
+evaluations = 1
 [problem]
 name = "gaussian_2d"
 [training]
@@ -45,11 +45,11 @@ class ScriptedTrainer:
         self.held: dict[int, Assignment] = {}
         self.reached: dict[int, int] = {}
 
-    def message(self) -> Message:
+    def message(self) -> TrainerStatus:
         """What it says next."""
         news = [self._news(number) for number in list(self.held)]
-        numbers, kinds = frozenset(self.held), frozenset(key_of(own.configuration) for own in self.held.values())
-        return Message(self.name, news, numbers, kinds, PLACES - len(numbers), len(numbers), 1.0)
+        numbers, kinds = frozenset(self.held), frozenset(stack_key(own.configuration) for own in self.held.values())
+        return TrainerStatus(self.name, news, numbers, kinds, PLACES - len(numbers), len(numbers), 1.0)
 
     def obey(self, begin: Sequence[Assignment], stop: Sequence[int]) -> None:
         """Begin and stop trials."""
@@ -57,7 +57,7 @@ class ScriptedTrainer:
             self.held.pop(number, None)
         self.held |= {each.number: each for each in begin}
 
-    def _news(self, number: int) -> News:
+    def _news(self, number: int) -> TrialUpdate:
         place = self.reached.get(number, 0)
         epoch = self.evaluations[place]
         self.reached[number] = place + 1
@@ -68,7 +68,7 @@ class ScriptedTrainer:
             best = self.folder / f"{number:05d}"
             best.mkdir(parents=True)
             (best / "model.json").write_text(json.dumps({"number": number}))
-        return News(number, Report(epoch, fit, fit, fit, scores, fit, scores, epoch), {"parameters": 1.0})
+        return TrialUpdate(number, Report(epoch, fit, fit, fit, scores, fit, scores, epoch), {"parameters": 1.0})
 
 
 def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, float]:
@@ -84,7 +84,7 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
     listeners: list[Listener] = [recorder]
     ahead = max(1, trials // 2)
     director = Director(
-        Proposer(study, 0),
+        Suggester(study, 0),
         budget,
         list(range(trials)),
         Storage(str(folder / "best")),
@@ -93,7 +93,7 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
         Halving(budget),
         study.goals,
     )
-    fleet = [ScriptedTrainer(f"{number}", budget.evaluations(), folder / "best") for number in range(trainers)]
+    fleet = [ScriptedTrainer(f"{number}", budget.evaluation_epochs(), folder / "best") for number in range(trainers)]
     every, heard, messages = time.process_time(), 0.0, 0
     while not director.done:
         for trainer in fleet:

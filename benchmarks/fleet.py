@@ -13,8 +13,8 @@ from cases import F1, task
 from page import cores
 from ray.cluster_utils import Cluster
 
-from search.events.events import Event, Trained
-from search.schedule.suggest import Proposer
+from search.events.events import Event, TrainerHeartbeat
+from search.schedule.suggest import Suggester
 from search.study.parse import parse_study
 from search.study.study import Study
 from search.tune.run import tune_trials
@@ -39,7 +39,7 @@ def study_of(trials: int, epochs: int) -> Study:
     """A list of `trials` alike, so that only their number at once differs from run to run."""
     study = parse_study(F1.replace("gaussian_to_uniform", "gaussian_2d"), "fleet", "fleet")
     points: list[dict[str, Any]] = [{"learning_rate": 1e-3}] * trials
-    budget = replace(study.budget, trials=trials, epochs=epochs, grace=epochs, reports=4, device="cpu")
+    budget = replace(study.budget, trials=trials, epochs=epochs, grace=epochs, evaluations=4, device="cpu")
     return replace(study, points=points, sampler="points", budget=budget)
 
 
@@ -59,11 +59,11 @@ def _run(study: Study, most: int | None, nodes: int) -> dict[str, float]:
     moments: list[tuple[float, float]] = []
 
     def listen(event: Event) -> None:
-        if isinstance(event, Trained):
+        if isinstance(event, TrainerHeartbeat):
             moments.append((event.time, time.process_time()))
 
     with _started(nodes), tempfile.TemporaryDirectory() as folder:
-        proposer, ahead = Proposer(study, 0), budget.trials // 2
+        proposer, ahead = Suggester(study, 0), budget.trials // 2
         tune_trials(proposer, shared, budget, range(budget.trials), Path(folder) / "ray", [listen], most, ahead)
     (first, unused), (last, used) = moments[0], moments[-1]
     intervals = len(moments) - 1

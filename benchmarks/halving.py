@@ -14,7 +14,7 @@ from page import table, write
 
 from search.schedule.asha import Halving
 from search.study.budget import Budget
-from search.study.goals import Standing
+from search.study.goals import ObjectiveValues
 
 COUNTS = (500, 2000, 8000)
 KINDS = ("any", "one order", "one front")
@@ -28,7 +28,7 @@ def seconds(goals: int, count: int, kind: str, seed: int = 0) -> float:
         points = 0.05 * points + dice.normal(size=(count, 1))
     if kind == "one front":
         points[:, -1] = -points[:, 0]
-    standings = [Standing(point[0], tuple(point), 0.0) for point in points.tolist()]
+    standings = [ObjectiveValues(point[0], tuple(point), 0.0) for point in points.tolist()]
     halving, began = Halving(Budget(epochs=27, grace=1), goals), time.process_time()
     for number, standing in enumerate(standings):
         halving.stops(number, 1, standing)

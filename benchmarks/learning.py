@@ -24,7 +24,7 @@ START = 10  # trials after which samplers begin to learn
 SPACE = """
 epochs = 81
 grace = 3
-reports = 1
+evaluations = 1
 [problem]
 name = "gaussian_2d"
 [training]
@@ -104,7 +104,7 @@ SHAPES = {"ordinary": ordinary, "crossing": crossing, "rising, with a warm-up": 
 def shaped(name: str) -> Learning:
     """Curves of one of the shapes."""
     study, shape = parse_study(SPACE, "shapes", "shapes"), SHAPES[name]
-    epochs = study.budget.evaluations()
+    epochs = study.budget.evaluation_epochs()
 
     def curve(configuration: Configuration, seed: int) -> Sequence[float]:
         noise = NOISE * float(np.random.default_rng([seed, 7]).standard_normal())

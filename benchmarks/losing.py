@@ -1,4 +1,4 @@
-"""Where fusing could lose: steps that are large already. Fused as measured (auto) beside one by one (off)."""
+"""Where stacking could lose: steps that are large already. Stacked as measured (auto) beside one by one (off)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,8 @@ from models import Shape
 from objectives import Rows, Verdict
 from search.study.parse import parse_study
 from search.study.study import check_point
-from search.train.context import Task
-from search.train.stacking import Fusing, Machine
+from search.train.context import TrialContext
+from search.train.stacking import Machine, Stacking
 from search.train.trainer import Trainer
 from search.train.trial import Trial
 
@@ -52,7 +52,7 @@ class Indifferent:
 def losing_table(trials: int, rounds: int) -> str:
     """Processor seconds of training all trials in one trainer, off and auto, and their ratio."""
     machine = Machine.measured("cpu")
-    off, auto = Fusing(machine, 1), Fusing(machine, None)
+    off, auto = Stacking(machine, 1), Stacking(machine, None)
     rows = []
     for case in CASES:
         calls = [lambda case=case, how=how: drained(made(case, trials), how) for how in (off, auto)]
@@ -62,13 +62,13 @@ def losing_table(trials: int, rounds: int) -> str:
     return table(["networks", "off, s", "auto, s", "auto / off", "networks at once"], rows)
 
 
-def drained(trials: list[Trial], fusing: Fusing) -> int:
+def drained(trials: list[Trial], stacking: Stacking) -> int:
     """Train all trials to their end, as a trainer that asks for more when it has room; the most that it had at once.
 
     Raises:
         RuntimeError: a trial failed.
     """
-    trainer, waiting, most = Trainer(fusing), list(enumerate(trials)), 0
+    trainer, waiting, most = Trainer(stacking), list(enumerate(trials)), 0
     while waiting or trainer.trials:
         for number, trial in waiting[: max(0, trainer.room)]:
             trainer.add(number, trial)
@@ -91,5 +91,5 @@ def made(case: Case, trials: int) -> list[Trial]:
     noise = np.random.default_rng(0).standard_normal((case.rows, case.columns))
     columns, shape = tuple(map(str, range(case.columns))), Shape(case.columns, "normal", case.columns)
     judge: Any = Indifferent()
-    task = Task(Rows(noise, noise[:2], noise[:2]), columns, shape, judge, case.epochs, (case.epochs,), 1)
+    task = TrialContext(Rows(noise, noise[:2], noise[:2]), columns, shape, judge, case.epochs, (case.epochs,), 1)
     return [Trial(configuration, task, seed) for seed in range(trials)]

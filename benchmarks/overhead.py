@@ -34,7 +34,7 @@ WAYS = {
 EPOCHS = 20
 STUDY = """
 scores = ["ad"]
-draws = 1
+eval_samples = 1
 [problem]
 name = "gaussian_1d"
 train = 50
@@ -110,7 +110,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
     from search.record.recorder import Recorder
     from search.record.store import Store
     from search.run.prepare import task_of
-    from search.schedule.suggest import Proposer
+    from search.schedule.suggest import Suggester
     from search.study.parse import parse_study, problem_of
     from search.tune.run import tune_trials
 
@@ -120,13 +120,13 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
         if isinstance(event, Reported):
             times.append(time.perf_counter())
 
-    budget = f"trials = {trials}\nepochs = {EPOCHS}\ngrace = {EPOCHS}\nreports = {EPOCHS}"
+    budget = f"trials = {trials}\nepochs = {EPOCHS}\ngrace = {EPOCHS}\nevaluations = {EPOCHS}"
     study = parse_study(budget + STUDY, "ceiling", "ceiling.toml")
     task = task_of(study, problem_of(study))
     store = Store(folder / "store") if mlflow else None
     recorder = Recorder(store, store.begin("ceiling", {}, {})) if store else None
     listeners = [note, *([recorder] if recorder else [])]
-    tune_trials(Proposer(study, 0), task, study.budget, range(trials), folder / "ray", listeners)
+    tune_trials(Suggester(study, 0), task, study.budget, range(trials), folder / "ray", listeners)
     if recorder and recorder.close():
         raise SystemExit("the record is not whole")
     if len(times) != trials * EPOCHS:

@@ -8,13 +8,13 @@ from plain import Training
 from ray import tune
 
 from objectives import Judge
-from search.train.context import Task
+from search.train.context import TrialContext
 
 
 class PlainTrial(tune.Trainable):
     """Trains until the next evaluation and judges there, once a step; the best checkpoint counts, as in genseek."""
 
-    def setup(self, config: dict[str, Any], task: Task | None = None, test_judge: Judge | None = None) -> None:
+    def setup(self, config: dict[str, Any], task: TrialContext | None = None, test_judge: Judge | None = None) -> None:
         """Get rows and judges, which Tune puts into its object store once."""
         assert task is not None
         torch.set_num_threads(1)
@@ -51,4 +51,4 @@ class PlainTrial(tune.Trainable):
         self.epoch, self.fit, self.best = 0, float("inf"), self.training.weights()
 
     def _judged(self, judge: Judge, rows: int) -> float:
-        return judge(self.training.draws(self.featured.features, self.task.draws, rows)).fit
+        return judge(self.training.draws(self.featured.features, self.task.eval_samples, rows)).fit

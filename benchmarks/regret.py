@@ -20,7 +20,7 @@ from page import table, write
 from searchers import Alone, Genseek, PlainRay, furthest, lowest, simulate, with_goals
 
 from search.schedule.asha import Halving
-from search.study.goals import Standing, front
+from search.study.goals import ObjectiveValues, front
 
 FULL = 20  # budgets of a fully trained trial that a searcher may spend
 MOMENTS = (0.25, 0.5, 1.0)  # shares of the clock at which regret is read off
@@ -82,7 +82,7 @@ class Never:
 
     def __init__(self, budget: Any) -> None: ...
 
-    def stops(self, number: int, epoch: int, standing: Standing) -> bool:
+    def stops(self, number: int, epoch: int, standing: ObjectiveValues) -> bool:
         """No."""
         return False
 

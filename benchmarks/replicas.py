@@ -16,15 +16,15 @@ from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Verdict
 from search.events.events import Report
 from search.run.prepare import judge_of, task_of
-from search.study.configuration import Configuration, key_of
+from search.study.configuration import Configuration, stack_key
 from search.study.parse import problem_of
 from search.study.study import Study
-from search.train.context import Task, draws
+from search.train.context import TrialContext, draw_samples
 from search.train.group import Group
 from search.train.pack import Pack
 from search.train.trial import Trial, rebuilt
 
-_PREPARED: dict[tuple[Any, ...], tuple[Task, Judge]] = {}
+_PREPARED: dict[tuple[Any, ...], tuple[TrialContext, Judge]] = {}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Replica:
         return rebuilt(self.described, self.tensors)
 
 
-def prepared(study: Study, seed: int) -> tuple[Task, Judge]:
+def prepared(study: Study, seed: int) -> tuple[TrialContext, Judge]:
     """Task, with the data of `seed`, and judge of its test rows; kept for the next time, as floors take seconds."""
     key = (study.problem, repr(study.problem_arguments), study.scores, seed)
     if key not in _PREPARED:
@@ -57,7 +57,9 @@ def prepared(study: Study, seed: int) -> tuple[Task, Judge]:
         _PREPARED[key] = task, judge_of(seeded, problem, task.rows, task.rows.test)
     task, judge = _PREPARED[key]
     budget = study.budget
-    task = replace(task, epochs=budget.epochs, evaluations=budget.evaluations(), draws=budget.draws, replicas=1)
+    task = replace(
+        task, epochs=budget.epochs, evaluations=budget.evaluation_epochs(), eval_samples=budget.eval_samples, replicas=1
+    )
     models = {name: MODELS[name] for name in study.models}
     return replace(task, models=models, objectives={name: OBJECTIVES[name] for name in study.objectives}), judge
 
@@ -68,7 +70,7 @@ def replicated(
     """Replicas of every configuration, seed by seed: the best checkpoint on validation rows is judged, or the last."""
     torch.set_num_threads(1)
     replicas = []
-    for _, alike in groupby(sorted(configurations, key=key_of), key=key_of):
+    for _, alike in groupby(sorted(configurations, key=stack_key), key=stack_key):
         wanted = [(configuration, seed) for configuration in alike for seed in seeds]
         trials = [
             Trial(configuration, prepared(study, seed)[0], hashed_seed(seed, "replica"))
@@ -86,7 +88,9 @@ def replicated(
             task, judge = prepared(study, seed)
             tensors = trial.best() if keep_best else _last(group, trial).tensors()
             generator = rebuilt(trial.described(), tensors)
-            drawn = draws(generator.model, [generator.features], task.draws, len(task.rows.test), [trial.seed])
+            drawn = draw_samples(
+                generator.model, [generator.features], task.eval_samples, len(task.rows.test), [trial.seed]
+            )
             curve, loss = curves[trial], losses[trial]
             replicas.append(Replica(configuration, seed, judge(drawn[0]), trial.described(), tensors, curve, loss))
     return sorted(replicas, key=lambda replica: (configurations.index(replica.configuration), replica.seed))

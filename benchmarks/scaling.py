@@ -1,4 +1,4 @@
-"""What happens as work grows: more trials, stacked networks, trials at once, rows; and where fusing loses.
+"""What happens as work grows: more trials, stacked networks, trials at once, rows; and where stacking loses.
 
     python benchmarks/scaling.py [--rounds 3] [--quick] [--only NAME ...]
 

@@ -16,13 +16,13 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from search.events.events import Report
-from search.events.messages import Message, News
+from search.events.messages import TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
 from search.schedule.director import Director, Stopper
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.storage import Storage
 from search.study.budget import Budget
-from search.study.configuration import Configuration, key_of
+from search.study.configuration import Configuration, stack_key
 from search.study.goals import Goals
 
 WORKERS = 4
@@ -114,7 +114,7 @@ class Genseek:
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)
         stopper: Stopper = halving(budget)
         seeds = range(MOST)
-        proposer, nowhere = Proposer(study, seed), Storage("/nowhere")
+        proposer, nowhere = Suggester(study, seed), Storage("/nowhere")
         self._director = Director(proposer, budget, seeds, nowhere, WORKERS, [], stopper, study.goals)
         self._learning, self._seed = learning, seed
         self._held: dict[int, Any] = {}
@@ -134,13 +134,13 @@ class Genseek:
         facts = {"parameters": known.pop("parameters", 0.0)}
         report = Report(self._learning.epochs[at], fit=known["fit"], scores=known)
         over = at == len(self._learning.epochs) - 1
-        self._say(place, [News(number, report, facts)], None if over else number)
+        self._say(place, [TrialUpdate(number, report, facts)], None if over else number)
         return place in self._held and self._held[place].number == number
 
-    def _say(self, place: int, news: list[News], number: int | None) -> None:
+    def _say(self, place: int, news: list[TrialUpdate], number: int | None) -> None:
         held = frozenset(() if number is None else {number})
-        kinds = frozenset(() if number is None else {key_of(self._held[place].configuration)})
-        orders = self._director.hear(Message(str(place), news, held, kinds, 1 - len(held), len(held), 1.0))
+        kinds = frozenset(() if number is None else {stack_key(self._held[place].configuration)})
+        orders = self._director.hear(TrainerStatus(str(place), news, held, kinds, 1 - len(held), len(held), 1.0))
         if number is None or number in orders.stop:
             self._held.pop(place, None)
         for each in orders.begin:

@@ -31,7 +31,7 @@ from search.rank.leaderboard import floors_json
 from search.record.dataset import DataSet
 from search.record.layout import Axes
 from search.record.recorder import Recorder
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 
 SCORES = ("ad", "kendall", "mmd", "overfit", "tail", "tau_error")
 JUDGED = (10, 20, 30, 60, 90, 150, 210, 270)
@@ -45,7 +45,7 @@ def fill(store: Store, trials: int) -> float:
     """Record a search of so many trials; how many a second that were."""
     study = load_study("returns_4d")
     study = replace(study, sampler="random", budget=replace(study.budget, trials=trials))
-    proposer, generator = Proposer(study, 0), np.random.default_rng(0)
+    proposer, generator = Suggester(study, 0), np.random.default_rng(0)
     axes = Axes.of(study)
     parent = store.begin("many", {"problem": study.problem, "trials": trials}, {}, study.name, axes)
     columns = ("r1", "r2", "r3", "r4")

@@ -27,9 +27,9 @@ from ray import tune
 from steps import step_table
 from turns import median, ratios, spread, take_turns
 
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.study.study import Study
-from search.train.context import Task
+from search.train.context import TrialContext
 from search.tune.run import tune_trials
 
 TRIALS = 96
@@ -38,7 +38,7 @@ QUICK = 8  # a quick run has so many times fewer epochs and trials
 PLAIN, OPTUNA, FUSED = "plain Ray Tune", "Optuna, processes", "genseek"
 
 
-def with_ray_tune(study: Study, shared: Task, folder: Path) -> list[float]:
+def with_ray_tune(study: Study, shared: TrialContext, folder: Path) -> list[float]:
     """Fit of every trial, by Tune's own reused actors."""
     ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     chosen = [plainly(each) | {"seed": seed} for seed, each in enumerate(configurations(study))]
@@ -58,7 +58,7 @@ def with_ray_tune(study: Study, shared: Task, folder: Path) -> list[float]:
     return fits
 
 
-def with_optuna(study: Study, shared: Task, folder: Path) -> list[float]:
+def with_optuna(study: Study, shared: TrialContext, folder: Path) -> list[float]:
     """Fit of every trial, by one process a core on a study in a journal file."""
     storage = str(folder / "journal")
     ours = optuna.create_study(storage=_journal(storage), study_name="plain")
@@ -75,7 +75,7 @@ def with_optuna(study: Study, shared: Task, folder: Path) -> list[float]:
     return [trial.value for trial in ours.trials if trial.value is not None]
 
 
-def with_genseek(study: Study, shared: Task, folder: Path) -> list[float]:
+def with_genseek(study: Study, shared: TrialContext, folder: Path) -> list[float]:
     """Fit of every trial, by genseek without a record."""
     ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     fits: dict[int, float] = {}
@@ -84,7 +84,7 @@ def with_genseek(study: Study, shared: Task, folder: Path) -> list[float]:
         if type(event).__name__ == "Reported":
             fits[event.trial] = event.report.fit
 
-    tune_trials(Proposer(study, 0), shared, study.budget, range(study.budget.trials), folder / "ray", [listen])
+    tune_trials(Suggester(study, 0), shared, study.budget, range(study.budget.trials), folder / "ray", [listen])
     ray.shutdown()
     return list(fits.values())
 
@@ -152,7 +152,7 @@ def _journal(path: str) -> optuna.storages.JournalStorage:
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
 
 
-def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: Task) -> None:
+def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: TrialContext) -> None:
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -162,7 +162,7 @@ def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: T
         training = Training(chosen[number], featured.train, shared.epochs, number)
         for _ in range(shared.epochs):
             training.epoch()
-        return shared.judge(training.draws(featured.features, shared.draws, len(shared.rows.validation))).fit
+        return shared.judge(training.draws(featured.features, shared.eval_samples, len(shared.rows.validation))).fit
 
     optuna.load_study(storage=_journal(storage), study_name="plain").optimize(objective, n_trials=trials)
 

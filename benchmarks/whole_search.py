@@ -42,7 +42,7 @@ trials = 128
 epochs = 270
 grace = 10
 reduction = 3
-reports = 3
+evaluations = 3
 finalists = 0
 device = "cpu"
 [problem]

@@ -13,7 +13,7 @@ class TrainingError(Exception):
     """What ends a search that nobody ended: its trainers die. One line; the command line ends with exit code 1."""
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
+def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     """Sentence that `name` isn't a known `what`, with the nearest valid name, or all of them if none is near."""
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
@@ -21,7 +21,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {what} {name!r}; {hint}"
 
 
-def public(text: str) -> str:
+def redact_credentials(text: str) -> str:
     """Text without the passwords of its URIs, as it may be shown and recorded."""
     masked = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
     return re.sub(r"([?&]\w*(?:password|secret|token)\w*=)[^&\s]*", r"\1***", masked)

@@ -42,19 +42,19 @@ class Storage:
         parts = _split(text)
         if "@" in parts.netloc:
             raise InputError(
-                "--storage: credentials in a URI would be recorded with the search; give them to each node instead, "
-                "as a role or in its environment"
+                "--checkpoints: credentials in a URI would be recorded with the search; give them to each node "
+                "instead, as a role or in its environment"
             )
         if parts.fragment or any(word in parts.query.lower() for word in SECRETS):
             raise InputError(
-                "--storage: expected a URI without '#' or secrets, which belong in each node's environment"
+                "--checkpoints: expected a URI without '#' or secrets, which belong in each node's environment"
             )
         if not parts.scheme:
             return cls(str(Path(text).expanduser().resolve()))
         try:
             _opened(parts.scheme, parts.netloc, parts.query)
         except (ValueError, ImportError, OSError) as error:
-            raise InputError(f"--storage {text}: {str(error).splitlines()[0]}") from error
+            raise InputError(f"--checkpoints {text}: {str(error).splitlines()[0]}") from error
         return cls(text.rstrip("/"))
 
     def at(self, name: str) -> "Storage":

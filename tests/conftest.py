@@ -9,7 +9,7 @@ from typing import Any
 
 _home = tempfile.mkdtemp(prefix="genseek-tests-")
 os.environ |= {"RAY_AUTH_MODE": "disabled", "HOME": _home, "MLFLOW_DISABLE_TELEMETRY": "true"}
-for _name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "GENSEEK_STORE", "GENSEEK_STORAGE"):
+for _name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "GENSEEK_STORE", "GENSEEK_CHECKPOINTS"):
     os.environ.pop(_name, None)
 
 import pytest  # noqa: E402

@@ -38,7 +38,7 @@ from search.cli.options import (
     Tracking,
     listings,
 )
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.log import quiet
 
 # Ray, MLflow and torch take seconds to import: each command imports what it needs, so that --help answers at once.
@@ -66,7 +66,7 @@ def everywhere(
 
 
 app.command(epilog="Example: genseek run returns_4d --trials 40 --name first")(run.run)
-app.command(epilog="Example: genseek resume returns_4d-1 --trials +20")(run.resume)
+app.command(epilog="Example: genseek resume returns_4d-1 --more-trials 20")(run.resume)
 app.command(epilog="Example: genseek confirm returns_4d-1 --top 5")(run.confirm)
 app.command(epilog="Example: genseek submit table --data prices.csv --address http://10.0.0.5:8265")(cluster.submit)
 app.command(epilog="Example: genseek attach prices --address http://10.0.0.5:8265")(cluster.attach)
@@ -153,20 +153,20 @@ def list_(
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """List problems, models, objectives, scores, studies, searches or registered winners."""
+    """List problems, families, objectives, scores, studies, searches or the registry of winners."""
     from search.cli.listings import LISTINGS
     from search.cli.tables import Line, grid, put
 
     if what == "searches":
         rows = [vars(found) for found in store_of(store, tracking_uri).searches()]
-    elif what == "registered":
+    elif what == "registry":
         from search.export.registry import registered
 
         rows = [each.described() for each in registered(store_of(store, tracking_uri))]
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
-        raise InputError(unknown("listing", what, LISTED))
+        raise InputError(unknown_name("listing", what, LISTED))
     if as_json:
         print_json(rows)
         return

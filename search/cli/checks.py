@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from search import DEFAULTS
-from search.errors import InputError, public
+from search.errors import InputError, redact_credentials
 from search.log import show_traceback
 from search.storage import could_write
 from search.study.budget import cores
@@ -29,7 +29,7 @@ SHARED = 2**28  # bytes of /dev/shm that Ray takes on one machine
 TRAINER = 0.4e9  # bytes of memory that a trainer takes
 FULL = 1e9  # bytes of disk below which a search may not end
 ALSO = (
-    *("GENSEEK_STORE", "GENSEEK_STORAGE", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_TMPDIR"),
+    *("GENSEEK_STORE", "GENSEEK_CHECKPOINTS", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_TMPDIR"),
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT"),
 )
 TELEMETRY = ("RAY_USAGE_STATS_ENABLED", "MLFLOW_DISABLE_TELEMETRY")
@@ -159,7 +159,7 @@ def _store(folder: Path, patience: float) -> Iterator[Finding]:
 
 
 def _tracking(uri: str, patience: float) -> Finding:
-    shown = public(uri)
+    shown = redact_credentials(uri)
     if uri.startswith("http"):
         cure = "is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
         return _tried("tracking server", lambda: f"{shown}, {asked(uri, patience)}", patience * 3, cure)
@@ -221,7 +221,7 @@ def _environment() -> Iterator[Finding]:
         if name in TELEMETRY:
             yield Finding(name, "warning", f"{value}: reports of use are sent", f"unset {name}, to send none")
         else:
-            yield Finding(name, "ok", public(value) + (f" (genseek's own: {default})" if default else ""))
+            yield Finding(name, "ok", redact_credentials(value) + (f" (genseek's own: {default})" if default else ""))
 
 
 def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> Finding:

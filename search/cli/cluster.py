@@ -31,31 +31,34 @@ def submit(
         typer.Option(help="Folder of the store there, a whole path. Default: GENSEEK_STORE there."),
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="For checkpoints, as `run` has it. Default: GENSEEK_STORAGE there.")
+        str | None,
+        typer.Option(
+            "--checkpoints", help="Where trials keep them, as `run` has it. Default: GENSEEK_CHECKPOINTS there."
+        ),
     ] = None,
     **options: Any,
 ) -> None:
     """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
     from search.run.plan import check_name, stem
     from search.study.parse import load_study, problem_of, with_overrides
-    from search.tune.jobs import Jobs, elsewhere, shipped
+    from search.tune.jobs import Jobs, bundle, off_this_machine
 
     tracking_uri = options.pop("tracking_uri")
     _check_places(store, storage, tracking_uri)
     given = {key: value for key, value in options.items() if key not in ELSEWHERE}
     loaded = with_overrides(load_study(study), **given)
-    if not elsewhere(loaded):
+    if not off_this_machine(loaded):
         problem_of(loaded)
     name = check_name(options["name"] or f"{stem(loaded)}-{time.strftime('%Y%m%d-%H%M%S')}")
     jobs = Jobs(address)
-    with shipped(study, loaded) as (folder, sent, data):
+    with bundle(study, loaded) as (folder, sent, data):
         rest = options | {"name": name, "data": data, "storage": storage}
         job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store, tracking_uri)
     _go_on(jobs, job, address, follow)
 
 
 def resubmit(
-    name: str, trials: str, store: str | None, storage: str | None, tracking_uri: str | None, address: str
+    name: str, more_trials: int, store: str | None, storage: str | None, tracking_uri: str | None, address: str
 ) -> None:
     """Let a cluster go on with a search, where its last job had its store and record unless others are named."""
     from search.tune.jobs import Jobs
@@ -63,7 +66,12 @@ def resubmit(
     _check_places(store, storage, tracking_uri)
     jobs = Jobs(address)
     before = next(iter(jobs.of(name)), None)  # none is known after the head was started again
-    arguments = ["resume", name, "--trials", trials, *(["--storage", storage] if storage else [])]
+    arguments = [
+        "resume",
+        name,
+        *(["--more-trials", str(more_trials)] if more_trials else []),
+        *(["--checkpoints", storage] if storage else []),
+    ]
     store, tracking_uri = store or (before and before.store), tracking_uri or (before and before.tracking_uri)
     _go_on(jobs, jobs.submit(name, arguments, None, store, tracking_uri), address)
 
@@ -74,12 +82,12 @@ def _check_places(store: str | None, storage: str | None, tracking_uri: str | No
         raise InputError(f"--store {store}: expected a whole path, of the cluster's own")
     if storage is not None and "://" not in storage and not storage.startswith("/"):
         raise InputError(
-            f"--storage {storage}: expected a whole path that all nodes see, or such as s3://bucket/folder"
+            f"--checkpoints {storage}: expected a whole path that all nodes see, or such as s3://bucket/folder"
         )
     if "@" in (tracking_uri or ""):
         raise InputError("--tracking-uri: a password would be shown with the job; set MLFLOW_TRACKING_URI on the head")
     if "@" in (storage or ""):
-        raise InputError("--storage: credentials would be shown with the job; give them to each node")
+        raise InputError("--checkpoints: credentials would be shown with the job; give them to each node")
 
 
 def attach(name: SearchName, address: Api = LOCAL) -> None:

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from search.errors import InputError, TrainingError, unknown
+from search.errors import InputError, TrainingError, unknown_name
 from search.log import LOGGER, choose, quiet, show_traceback, verbose
 from search.text import json_text, visible
 
@@ -345,9 +345,9 @@ def _usage(error: typer.TyperException) -> str:
     where = f" (genseek {context.info_name} --help)" if context.parent else " (genseek --help)"
     if message.startswith("No such option"):
         known = [name for each in context.command.params for name in each.opts if name.startswith("--")]
-        return unknown("option", getattr(error, "option_name", ""), [*known, "--help"]) + where
+        return unknown_name("option", getattr(error, "option_name", ""), [*known, "--help"]) + where
     if match := re.match(r"No such command '(.*?)'", message):
-        return unknown("command", match[1], context.command.commands) + where
+        return unknown_name("command", match[1], context.command.commands) + where
     return message[0].lower() + message[1:] + where
 
 

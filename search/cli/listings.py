@@ -50,7 +50,7 @@ def _studies() -> list[dict[str, Any]]:
             "problem": s.problem,
             "trials": s.budget.trials,
             "epochs": s.budget.epochs,
-            "models": list(s.models),
+            "families": list(s.models),
         }
         for s in studies
     ]
@@ -58,7 +58,7 @@ def _studies() -> list[dict[str, Any]]:
 
 LISTINGS: dict[str, Callable[[], Rows]] = {
     "problems": _problems,
-    "models": _models,
+    "families": _models,
     "objectives": _objectives,
     "scores": _scores,
     "studies": _studies,

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from search.cli.tables import Line, fitting, grid
-from search.events.events import Delayed, Ended, Event, Outcome, Reported, Started, Trained, Troubled
+from search.events.events import Ended, Event, Outcome, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.rank.leaderboard import SHOWN, STYLES, scores_shown
 from search.study.budget import Budget
 from search.study.study import short_name
@@ -39,7 +39,7 @@ class LiveTable:
             TextColumn("{task.fields[left]}"),
         )
         self._task = self._bar.add_task(name, total=budget.trials, left="")
-        self._trainers: dict[str, Trained] = {}
+        self._trainers: dict[str, TrainerHeartbeat] = {}
         self._began, self._done = time.time(), 0  # trials that have ended since; a search may go on from before
         self._started: dict[int, Started] = {}
         self._reported: dict[int, Reported] = {}
@@ -69,9 +69,9 @@ class LiveTable:
             self._started[event.trial] = event
         elif isinstance(event, Reported):
             self._reported[event.trial] = event
-        elif isinstance(event, Trained):
+        elif isinstance(event, TrainerHeartbeat):
             self._trainers[event.trainer] = event
-        elif isinstance(event, Delayed):
+        elif isinstance(event, RecordingStalled):
             self._delayed = f"the store doesn't answer, results wait on disk: {event.error}" if event.error else ""
             return "" if self._console.is_terminal else self._delayed  # where no live table says it
         elif isinstance(event, Troubled):

@@ -24,7 +24,7 @@ BY = (
     "modes",
     "clusters",
 )
-LISTED = ("problems", "models", "objectives", "scores", "studies", "searches", "registered")
+LISTED = ("problems", "families", "objectives", "scores", "studies", "searches", "registry")
 
 
 def studies(incomplete: str) -> list[str]:
@@ -82,14 +82,15 @@ StoreFolder = Annotated[
 StorageUri = Annotated[
     str | None,
     typer.Option(
-        "--storage",
-        envvar="GENSEEK_STORAGE",
+        "--checkpoints",
+        envvar="GENSEEK_CHECKPOINTS",
         help="For checkpoints: a folder that all nodes see, or s3://BUCKET/FOLDER. Default: in the store.",
         show_default=False,
     ),
 ]
 OtherStorage = Annotated[
-    str | None, typer.Option("--storage", help="Another one for checkpoints than the search had.", show_default=False)
+    str | None,
+    typer.Option("--checkpoints", help="Another one for checkpoints than the search had.", show_default=False),
 ]
 Address = Annotated[
     str | None,

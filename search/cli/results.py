@@ -163,12 +163,12 @@ def compare(
 ) -> None:
     """Compare searches: winners, floors, intervals, score against budget, and what was set differently."""
     from search.cli.tables import show_comparison as show
-    from search.report.compare import compared, write_comparison
+    from search.report.compare import compare, write_comparison
 
     if len(set(names)) < max(2, len(names)):
         raise InputError("compare: expected two names of searches or more, each once")
     load_generator = store_of(store, tracking_uri)
-    found = compared(load_generator, names)
+    found = compare(load_generator, names)
     path = write_comparison(found, out or Path(f"{'-'.join(names)}.html"))
     if as_json:
         print_json(found.described() | {"report": str(path)})

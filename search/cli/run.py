@@ -22,7 +22,7 @@ from search.cli.options import (
     StudyName,
     Tracking,
 )
-from search.errors import InputError, TrainingError, public
+from search.errors import InputError, TrainingError, redact_credentials
 from search.text import command, counted
 
 SEEDS = 5  # fresh networks of each finalist
@@ -37,7 +37,7 @@ def run(
     trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Full training budget of a trial.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")] = None,
-    fuse: Annotated[
+    pack_size: Annotated[
         str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")
     ] = None,
     replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
@@ -47,7 +47,7 @@ def run(
     ] = None,
     finalists: Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0: none.")] = None,
     warm: Annotated[
-        str | None, typer.Option("--from", metavar="NAME", help="A search in the store whose best to try first.")
+        str | None, typer.Option("--warm-start", metavar="NAME", help="A search in the store whose best to try first.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the search. Default: the study's, numbered.")] = None,
     address: Address = None,
@@ -57,7 +57,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Search for the best generator, and print the leaderboard."""
-    from search.run.plan import plan_search, warmed
+    from search.run.plan import plan_search, warm_start
     from search.study.parse import load_study, with_overrides
 
     loaded = with_overrides(
@@ -69,7 +69,7 @@ def run(
         trials=trials,
         epochs=epochs,
         seed=seed,
-        fuse=fuse,
+        pack_size=pack_size,
         replicas=replicas,
         device=device,
         trainers=trainers,
@@ -77,14 +77,14 @@ def run(
     )
     opened = store_of(store, tracking_uri, create=True)
     if warm is not None:
-        loaded = warmed(loaded, opened.leaderboard(warm))
+        loaded = warm_start(loaded, opened.leaderboard(warm))
     _search(plan_search(loaded, opened, name, storage), _where(store, tracking_uri, address), as_json)
 
 
 def resume(
     context: typer.Context,
     name: SearchName,
-    trials: Annotated[str, typer.Option(metavar="+N", help="Configurations to try besides those of before.")] = "+0",
+    more_trials: Annotated[int, typer.Option(help="Configurations to try besides those of before.", min=0)] = 0,
     address: Address = None,
     storage: OtherStorage = None,
     store: StoreFolder = None,
@@ -94,16 +94,14 @@ def resume(
     """Go on with a search that was cut off, or try more configurations in one that has ended."""
     from search.run.plan import plan_resume
 
-    if not (trials.startswith("+") and trials[1:].isdecimal()):
-        raise InputError(f"--trials {trials}: expected how many more, such as +50")
     if address is not None and address.startswith("http"):
         from search.cli.cluster import resubmit
 
         source = context.get_parameter_source("store")
         own = None if source is None or source.name == "ENVIRONMENT" else store  # this machine's says nothing of theirs
-        resubmit(name, trials, str(own) if own else None, storage, tracking_uri, address)
+        resubmit(name, more_trials, str(own) if own else None, storage, tracking_uri, address)
         return
-    plan = plan_resume(store_of(store, tracking_uri), name, int(trials), storage)
+    plan = plan_resume(store_of(store, tracking_uri), name, more_trials, storage)
     _search(plan, _where(store, tracking_uri, address), as_json)
 
 
@@ -180,7 +178,11 @@ def _publish(console: Printer, plan: Any) -> None:
 
 def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[object]:
     """Options by which the same search goes on."""
-    given = {"--store": store, "--tracking-uri": tracking_uri and public(tracking_uri), "--address": address}
+    given = {
+        "--store": store,
+        "--tracking-uri": tracking_uri and redact_credentials(tracking_uri),
+        "--address": address,
+    }
     return [word for option, value in given.items() if value is not None for word in (option, value)]
 
 
@@ -221,7 +223,7 @@ def _announced(console: Printer, store: Any, name: str) -> list[Any]:
         if not said:
             said = True
             with suppress(InputError):  # the server may be away by now
-                print_links(console, name, links(public(store.uri), store.search(name)))
+                print_links(console, name, links(redact_credentials(store.uri), store.search(name)))
 
     return [listen] if store.uri.startswith("http") else []
 

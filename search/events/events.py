@@ -72,7 +72,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainerHeartbeat:
     """A trainer spoke: networks that it trains now, and the share of its time that it was at work lately."""
 
     trainer: str
@@ -82,7 +82,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Delayed:
+class RecordingStalled:
     """The store doesn't take what is recorded, for this reason; an empty one: it does again."""
 
     error: str
@@ -97,5 +97,5 @@ class Troubled:
     time: float
 
 
-Event = Started | Reported | Ended | Trained | Delayed | Troubled
+Event = Started | Reported | Ended | TrainerHeartbeat | RecordingStalled | Troubled
 Listener = Callable[[Event], None]

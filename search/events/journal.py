@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Self, final
 
 from search.errors import InputError
-from search.events.events import Delayed, Ended, Event, Report, Reported, Started, Trained, Troubled
+from search.events.events import Ended, Event, RecordingStalled, Report, Reported, Started, TrainerHeartbeat, Troubled
 from search.storage import Storage
 from search.study.configuration import Configuration
 
@@ -68,10 +68,10 @@ class Journal:
         self._file.close()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Trained):
+        if isinstance(event, TrainerHeartbeat):
             if self._decided:  # a trainer's message ends with this: before it gets its orders
                 self._settle()
-        elif not isinstance(event, Delayed | Troubled):
+        elif not isinstance(event, RecordingStalled | Troubled):
             self._append(_written(event))
             self._decided |= isinstance(event, Started | Ended)
 
@@ -113,7 +113,7 @@ def begun(path: Path) -> bool:
     return False
 
 
-def told(events: Sequence[Event]) -> list[Event]:
+def without_interruptions(events: Sequence[Event]) -> list[Event]:
     """Events without those that an interruption ended: their trials go on."""
     return [event for event in events if not (isinstance(event, Ended) and event.outcome == "interrupted")]
 

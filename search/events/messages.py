@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import final
 
 from search.events.events import Report
-from search.study.configuration import Configuration, Key
+from search.study.configuration import Configuration, StackKey
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Orders:
+class Commands:
     """Trials that a trainer shall begin, and numbers of those that it shall stop."""
 
     begin: list[Assignment] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class News:
+class TrialUpdate:
     """What is new of a trial: its report and the facts of its architecture, or the error that ended it."""
 
     number: int
@@ -45,7 +45,7 @@ class News:
 
 
 @dataclass(frozen=True)
-class Message:
+class TrainerStatus:
     """What a trainer says.
 
     Args:
@@ -63,14 +63,14 @@ class Message:
     """
 
     trainer: str
-    news: list[News]
+    news: list[TrialUpdate]
     numbers: frozenset[int]
-    kinds: frozenset[Key]
+    kinds: frozenset[StackKey]
     room: int
     networks: int
     busy: float
     device: str = "cpu"
-    seconds: dict[Key, float] = field(default_factory=dict)
+    seconds: dict[StackKey, float] = field(default_factory=dict)
     node: str = ""
     trouble: str = ""
 

@@ -27,14 +27,14 @@ from mlflow.types import ColSpec, Schema
 
 from models.latents import latent_columns
 from objectives import PROBLEMS
-from search.errors import InputError, public
+from search.errors import InputError, redact_credentials
 from search.export.export import card, export_generator, load_generator
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.client import found_or_made, pages, quoted
 from search.record.store import Store
 from search.study.space import arguments_of
 from search.study.study import Study
-from search.train.context import Task
+from search.train.context import TrialContext
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
@@ -70,7 +70,7 @@ class Registered:
         return f"{self.name} version {self.version}, {self.alias} ({fit}{beside})"
 
 
-def register(store: Store, search: str, study: Study, task: Task) -> Registered:
+def register(store: Store, search: str, study: Study, task: TrialContext) -> Registered:
     """Register the winner of a finished search with the problem's others; a winner that is there already stays.
 
     It becomes `champion` where its confirmed fit is below the standing champion's, or there is none, else `challenger`.
@@ -108,7 +108,7 @@ def registered(store: Store) -> list[Registered]:
         ]
 
 
-def identity(study: Study, task: Task) -> str:
+def identity(study: Study, task: TrialContext) -> str:
     """What makes two searches' problems the same, as a hash: name, arguments, columns, and the rows of a table.
 
     A table's rows count in whatever order, so that neither the seed of the split nor the file's name matters; those of
@@ -254,7 +254,7 @@ def _told(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise InputError(public(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error
+        raise InputError(redact_credentials(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error
 
 
 NEEDED = ("mlflow", "torch", "pandas", "numpy")

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from objectives import SCORES, Floor
-from search.errors import InputError, unknown
-from search.events.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.errors import InputError, unknown_name
+from search.events.events import Ended, Event, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.study.configuration import Configuration
-from search.study.goals import WORST, Goals, Standing, front
+from search.study.goals import WORST, Goals, ObjectiveValues, front
 
 SHOWN = 10
 FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
@@ -119,7 +119,7 @@ class Leaderboard:
         """Those of them that keep the bounds."""
         return [entry for entry in self.finished() if self.standing(entry).violation == 0]
 
-    def standing(self, entry: Entry) -> Standing:
+    def standing(self, entry: Entry) -> ObjectiveValues:
         """Where a trial stands by the goals of the search."""
         return self.goals.standing(entry.fit, entry.scores, entry.facts)
 
@@ -148,7 +148,7 @@ class Leaderboard:
         """
         known = ["fit", *(name for name in self.floors["validation"] if name not in self.unranked)]
         if by not in known:
-            raise InputError(f"--by: {unknown('score', by, known)}")
+            raise InputError(f"--by: {unknown_name('score', by, known)}")
         if not self.finished():
             raise InputError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
         best = self.ranked(by)[0]
@@ -246,7 +246,7 @@ class Entries:
             Reported: self._reported,
             Ended: self._ended,
         }
-        if not isinstance(event, Trained | Delayed | Troubled):
+        if not isinstance(event, TrainerHeartbeat | RecordingStalled | Troubled):
             kept[type(event)][event.trial] = event
 
     def finished(self) -> Iterable[Ended]:

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
-from search.errors import InputError, public
+from search.errors import InputError, redact_credentials
 from search.record.view import NOTE
 
 CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
@@ -24,7 +24,7 @@ REFUSALS = (
 
 
 @contextmanager
-def told(uri: str, cure: str = "") -> Iterator[None]:
+def mlflow_errors(uri: str, cure: str = "") -> Iterator[None]:
     """Tell a failing store in one line, with what may help.
 
     Raises:
@@ -33,7 +33,7 @@ def told(uri: str, cure: str = "") -> Iterator[None]:
     try:
         yield
     except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
-        raise InputError(public(f"store {uri}: {_reason(error)}{cure}")) from error
+        raise InputError(redact_credentials(f"store {uri}: {_reason(error)}{cure}")) from error
 
 
 def _reason(error: BaseException) -> str:

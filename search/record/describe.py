@@ -21,7 +21,7 @@ beat the Gaussian copula adds nothing. Finalists are fresh networks on test rows
 intervals; *gap* is how much worse they are than the search believed."""
 
 
-def announce(store: Store, name: str) -> None:
+def describe_search(store: Store, name: str) -> None:
     """Tag the winner of a finished search, and describe the search in its parent run."""
     found, board = store.search(name), store.leaderboard(name)
     try:

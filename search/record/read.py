@@ -26,7 +26,7 @@ TRIALS = "genseek.trials"  # tag of a search that was extended
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchInfo:
     """A search in the store: its name, where it is recorded, problem, trials, state, whether it was confirmed.
 
     `winner` is the run of the trial that is tagged as its winner.
@@ -43,7 +43,7 @@ class Found:
     winner: str
 
 
-def found(run: Run) -> Found:
+def found(run: Run) -> SearchInfo:
     """The search of a parent run."""
     tags, metrics = run.data.tags, run.data.metrics
     trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
@@ -51,7 +51,7 @@ def found(run: Run) -> Found:
     best, confirmed = metrics.get("best_fit"), tags.get(CONFIRMED_OF) == str(trials)
     info = run.info
     name, winner = tags["mlflow.runName"], tags.get(WINNER, "")
-    return Found(name, info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed, winner)
+    return SearchInfo(name, info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed, winner)
 
 
 def entry(run: Run) -> Entry:

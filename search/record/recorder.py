@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
-from search.events.events import Delayed, Ended, Event, Reported, Started, Trained, Troubled
+from search.events.events import Ended, Event, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.log import verbose
 from search.record.client import refused
 from search.record.dataset import DataSet
@@ -75,7 +75,10 @@ class Recorder:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        if not isinstance(event, Trained | Delayed | Troubled) and not self._known.get(event.trial, ("", False))[1]:
+        if (
+            not isinstance(event, TrainerHeartbeat | RecordingStalled | Troubled)
+            and not self._known.get(event.trial, ("", False))[1]
+        ):
             self._queue.put(event)
 
     def close(self) -> str:

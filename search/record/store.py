@@ -15,15 +15,15 @@ from typing import Any, final
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from search.errors import InputError, public, unknown
+from search.errors import InputError, redact_credentials, unknown_name
 from search.events.events import Started
 from search.log import decoration, hush
 from search.rank.leaderboard import Leaderboard
 from search.record import view
-from search.record.client import CURE, every_experiment, experiment_of, pages, quoted, told
+from search.record.client import CURE, every_experiment, experiment_of, mlflow_errors, pages, quoted
 from search.record.dataset import DataSet, input_of
 from search.record.layout import Axes
-from search.record.read import OUTCOME, RUNNING, Found, board, found, trial_of, whole
+from search.record.read import OUTCOME, RUNNING, SearchInfo, board, found, trial_of, whole
 from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.storage import Storage, writable
 from search.text import command, json_text
@@ -67,10 +67,10 @@ class Store:
             if not create:
                 raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
-            with told(self.uri):
+            with mlflow_errors(self.uri):
                 make_database(database)
         if self.embedded:
-            with told(self.uri):
+            with mlflow_errors(self.uri):
                 self.uri = readable_uri(database)
         places = (database, self.folder) if self.embedded else ()
         self.read_only = not all(os.access(place, os.W_OK) for place in places)
@@ -88,7 +88,7 @@ class Store:
             return
         writable(self.folder)
         if self.embedded:
-            with told(self.uri):
+            with mlflow_errors(self.uri):
                 relocate(self.folder / DATABASE, self._artifacts())
             self.uri, self.read_only = uri_of(self.folder / DATABASE), False  # whatever it was when it was opened
             self._connect()
@@ -96,7 +96,7 @@ class Store:
 
     def elsewhere(self) -> list[str]:
         """Where an embedded store's record says that its files are, if not here: it was moved, or copied."""
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             found = {experiment.artifact_location for experiment in every_experiment(self._client)}
         return sorted(found - {self._artifacts().as_uri()}) if self.embedded else []
 
@@ -113,13 +113,13 @@ class Store:
         if self.embedded:
             self.prepare()
         location = self._artifacts().as_uri() if self.embedded else None
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             experiment = experiment_of(self._client, study, location)
             run = self._client.create_run(experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
             run_id = str(run.info.run_id)
         first = min(self._searches(name), key=lambda each: (each.info.start_time, each.info.run_id), default=run)
         if first.info.run_id != run_id:  # another machine took the name since
-            with told(self.uri):
+            with mlflow_errors(self.uri):
                 self._client.delete_run(run_id)
             raise InputError(self._taken(name))
         with decoration("no view of the search in MLflow"):
@@ -137,7 +137,7 @@ class Store:
             OUTCOME: RUNNING,
             "mlflow.parentRunId": parent,
         }
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             return str(self._client.create_run(self._home(parent), int(started.time * 1000), tags, name).info.run_id)
 
     def trial_run(self, parent: str, trial: int) -> str | None:
@@ -161,7 +161,7 @@ class Store:
 
     def reopen(self, run_id: str) -> None:
         """Let a run that has ended go on."""
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             self._client.update_run(run_id, status="RUNNING")
 
     def log(
@@ -175,17 +175,17 @@ class Store:
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
         settings = [Param(key, _shortened(str(value))) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
-        with told(self.uri):  # the client cuts them into batches of what a server takes at once
+        with mlflow_errors(self.uri):  # the client cuts them into batches of what a server takes at once
             self._client.log_batch(run_id, points, settings, labels, synchronous=True)
 
     def log_data(self, run_id: str, data: DataSet) -> None:
         """Note what a run was trained on; the same is noted once, however often it's told."""
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             self._client.log_inputs(run_id, [input_of(data)])
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
         """Keep a file, or what is in a folder, with a run."""
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             if not self.embedded:
                 log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
                 log(run_id, str(path), folder or None)
@@ -208,7 +208,7 @@ class Store:
         Raises:
             InputError: there is none.
         """
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             if not self.embedded:
                 return Path(self._client.download_artifacts(run_id, name, str(into)))
             kept, copy = self._kept(run_id, name), into / name
@@ -219,20 +219,20 @@ class Store:
 
     def end(self, run_id: str, outcome: str, time: float) -> None:
         """End a run (`finished`, `stopped`, `diverged`, `failed`, `interrupted`); `time` in seconds."""
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             self._client.set_terminated(run_id, STATUS[outcome], int(time * 1000))
 
     def tidy(self) -> None:
         """Make reading an embedded store quick again, after many runs were written."""
         if self.embedded:
-            with told(self.uri):
+            with mlflow_errors(self.uri):
                 analyse(self.folder / DATABASE)
 
-    def searches(self) -> list[Found]:
+    def searches(self) -> list[SearchInfo]:
         """All searches, newest first."""
         return [found(run) for run in self._searches()]
 
-    def search(self, name: str) -> Found:
+    def search(self, name: str) -> SearchInfo:
         """The search of a name.
 
         Raises:
@@ -241,7 +241,7 @@ class Store:
         runs = self._searches(name)
         if not runs:
             names = [search.name for search in self.searches()]
-            raise InputError(f"{unknown('search', name, names)} (in {self.where()})")
+            raise InputError(f"{unknown_name('search', name, names)} (in {self.where()})")
         return found(runs[0])
 
     def leaderboard(self, name: str) -> Leaderboard:
@@ -264,12 +264,12 @@ class Store:
 
     def experiments(self) -> list[str]:
         """Ids of the experiments of all studies."""
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             return [str(experiment.experiment_id) for experiment in every_experiment(self._client)]
 
     def where(self) -> str:
         """The store, as a user knows it."""
-        return str(self.folder) if self.embedded else public(self.uri)
+        return str(self.folder) if self.embedded else redact_credentials(self.uri)
 
     def options(self) -> list[str]:
         """Options by which a command finds this store, none where it does without them."""
@@ -277,11 +277,11 @@ class Store:
         if self.folder != Path(os.environ.get("GENSEEK_STORE") or FOLDER).resolve():
             words += ["--store", str(self.folder)]
         if not self.embedded and self.uri != os.environ.get("MLFLOW_TRACKING_URI"):
-            words += ["--tracking-uri", public(self.uri)]
+            words += ["--tracking-uri", redact_credentials(self.uri)]
         return words
 
     def _connect(self) -> None:
-        with told(self.uri, CURE if self.uri.startswith("http") else ""):
+        with mlflow_errors(self.uri, CURE if self.uri.startswith("http") else ""):
             self._client = MlflowClient(self.uri)
             self._client.search_experiments(max_results=1)  # shows whether it's a store at all
 
@@ -308,7 +308,7 @@ class Store:
         experiments = self.experiments()
         if not experiments:
             return []
-        with told(self.uri):
+        with mlflow_errors(self.uri):
             return pages(
                 lambda token: self._client.search_runs(experiments, filter_string, max_results=1000, page_token=token)
             )

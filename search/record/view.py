@@ -1,7 +1,8 @@
 """What MLflow's UI opens on: a view of a search's trials, best first, with the columns and charts that matter.
 
 MLflow keeps shared views in tags of an experiment, in a format that it doesn't document: a compressed JSON state. Where
-a version of MLflow doesn't know it, the link still opens the plain list of runs; tests/search/cli/test_browser.py looks.
+a version of MLflow doesn't know it, the link still opens the plain list of runs;
+tests/search/cli/test_browser.py looks.
 """
 
 import base64
@@ -12,7 +13,7 @@ from typing import Any
 
 from objectives import STANDARD
 from search.record.layout import Axes
-from search.record.read import Found
+from search.record.read import SearchInfo
 
 NOTE = "Searches of one study by genseek. Open a search to read its description; its trials are nested below it."
 BEST = ("model", "latent", "sigma", "lambda", "asymmetry")  # columns of parameters besides the searched ones
@@ -34,7 +35,7 @@ def runs_page(experiment: str) -> str:
     return f"#/experiments/{experiment}/runs"
 
 
-def links(base: str, search: Found) -> dict[str, str]:
+def links(base: str, search: SearchInfo) -> dict[str, str]:
     """Addresses below the server's `base` address, by what they show of a search."""
     # Without the workflow's type a new browser opens another mode, with empty dashboards.
     mode = "workflowType=machine_learning"

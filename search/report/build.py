@@ -9,7 +9,7 @@ from pathlib import Path
 from search.errors import InputError
 from search.record.store import Store
 from search.report import networks, results, samples, settings
-from search.report.data import Contents, collected
+from search.report.data import Contents, collect
 from search.report.page import Page, Row, Section, Table, write
 from search.study.serialize import study_toml
 from search.study.study import short_name
@@ -25,7 +25,7 @@ def write_report(store: Store, name: str, out: Path) -> Path:
     Raises:
         InputError: there is no such search, it has no leaderboard yet, or the file can't be written.
     """
-    page = report(collected(store, name))
+    page = report(collect(store, name))
     try:
         write(page, out)
     except OSError as error:

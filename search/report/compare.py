@@ -13,7 +13,7 @@ from search.rank.leaderboard import scores_shown
 from search.record.store import Store
 from search.report import results
 from search.report.build import lasted, seconds
-from search.report.data import Contents, collected
+from search.report.data import Contents, collect
 from search.report.page import GREEN, GREY, SEVERAL, Drawing, Page, Row, Section, Table, level, styled, write
 from search.study.serialize import study_json
 from search.study.study import short_name
@@ -24,7 +24,7 @@ SETTINGS = (
     "sampler",
     "scores",
     "goals",
-    "fuse",
+    "pack_size",
     "budget",
     "training",
     "models",
@@ -110,13 +110,13 @@ class Comparison:
         return {"searches": sides, "differences": self.differences, "verdict": self.verdict()}
 
 
-def compared(store: Store, names: Sequence[str]) -> Comparison:
+def compare(store: Store, names: Sequence[str]) -> Comparison:
     """Searches that have ended, beside each other.
 
     Raises:
         InputError: there is no search of a name, or it has no leaderboard yet.
     """
-    every = [collected(store, name) for name in names]
+    every = [collect(store, name) for name in names]
     return Comparison([_side(contents) for contents in every], _differences(every))
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from models.generator import Generator
 from objectives import Problem, Rows
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.events.events import Ended, Event, Reported, Started
 from search.events.journal import JOURNAL, Journal
 from search.export.export import load_generator
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
-from search.record.read import Found
+from search.record.read import SearchInfo
 from search.record.store import TUNE, Store
 from search.study.configuration import Configuration
 from search.study.parse import problem_of
@@ -48,7 +48,7 @@ class Contents:
     """
 
     store: Store
-    found: Found
+    found: SearchInfo
     board: Leaderboard
     histories: dict[int, History]
     study: Study | None
@@ -69,7 +69,7 @@ class Contents:
         return sorted((each for each in self.board.entries if each.finalist), key=lambda each: each.confirmed_fit)
 
 
-def collected(store: Store, name: str) -> Contents:
+def collect(store: Store, name: str) -> Contents:
     """What there is to report of a search that has ended, or was interrupted.
 
     Raises:
@@ -77,7 +77,7 @@ def collected(store: Store, name: str) -> Contents:
     """
     known = {each.name: each for each in store.searches()}
     if name not in known:
-        raise InputError(f"{unknown('search', name, known)} (in {store.where()})")
+        raise InputError(f"{unknown_name('search', name, known)} (in {store.where()})")
     board, missing = store.leaderboard(name), []
     study = problem = rows = None
     events: list[Event] = []
@@ -137,7 +137,7 @@ def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
     return None
 
 
-def _journal(store: Store, found: Found) -> tuple[dict[str, Any], list[Event]]:
+def _journal(store: Store, found: SearchInfo) -> tuple[dict[str, Any], list[Event]]:
     """Header and events of a search; from the store once it is complete, and from its folder until then."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / JOURNAL

@@ -18,20 +18,20 @@ import numpy as np
 from models.noise import hashed_seed
 from search.errors import InputError
 from search.events.events import Listener
-from search.events.journal import JOURNAL, Journal, told
+from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
 from search.rank.finalist import Finalist, advantage, interval, resampled
 from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
-from search.record.describe import announce
+from search.record.describe import describe_search
 from search.record.read import CONFIRMED_OF, VERDICT
 from search.run.finish import picture
 from search.run.plan import FINALISTS, Plan
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.storage import Storage
 from search.study.goals import WORST
 from search.study.plugins import blamed
 from search.text import command
-from search.train.context import draws
+from search.train.context import draw_samples
 from search.tune.run import tune_trials
 
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
@@ -73,7 +73,7 @@ def confirm_search(
     try:
         finalists = confirm(plan, board, top, seeds, listeners)
         if finalists:
-            record(plan, board, finalists, time.time())
+            record_confirmation(plan, board, finalists, time.time())
     except OSError as error:
         again = command("confirm", plan.name, *plan.store.options())
         raise InputError(f"storage {plan.storage.uri}: {error}; {again} goes on") from error
@@ -137,7 +137,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     ]
 
 
-def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: float) -> None:
+def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: float) -> None:
     """Write what was confirmed into the runs of the search, instead of what was before, and clear up."""
     parent = plan.store.search(plan.name).run_id
     for entry in board.entries:
@@ -164,7 +164,7 @@ def record(plan: Plan, board: Leaderboard, finalists: Sequence[Finalist], now: f
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
     best = [("best_confirmed_fit", float(f"{each.fit:.6g}"), 0, now) for each in finalists if each.verdict == "winner"]
     plan.store.log(parent, best, tags={CONFIRMED_OF: str(plan.study.budget.trials)})
-    announce(plan.store, plan.name)
+    describe_search(plan.store, plan.name)
     shutil.rmtree(plan.folder, ignore_errors=True)
     with suppress(OSError):
         plan.storage.remove()
@@ -181,12 +181,12 @@ def _trained(
     whole = replace(budget, trials=len(points), grace=budget.epochs, replicas=1)
     task, entries, storage = replace(plan.task, replicas=1), Entries(), plan.storage.at(name)
     with Journal(plan.folder / name / JOURNAL) as journal:
-        past = told(journal.read()[1])
+        past = without_interruptions(journal.read()[1])
         heard: list[Listener] = [entries, *listeners]
         for event in past:
             for listener in heard:
                 listener(event)
-        proposer = Proposer(listed, budget.seed)
+        proposer = Suggester(listed, budget.seed)
         complete = tune_trials(
             proposer,
             task,
@@ -194,7 +194,7 @@ def _trained(
             fresh,
             journal.path.parent,
             [journal, *heard],
-            plan.study.fuse,
+            plan.study.pack_size,
             past=past,
             storage=storage,
         )
@@ -217,9 +217,9 @@ def _drawn(
     plan: Plan, checkpoint: Storage, validated: float, seed: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Samples `[draws, m, columns]` of a fresh network; what could not be trained draws nothing that can be judged."""
-    rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.draws
+    rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.eval_samples
     if math.isinf(validated):
         return np.full((count, rows, columns), np.nan)
     with checkpoint.fetched() as folder:
         generator = load_generator(folder)
-    return np.asarray(draws(generator.model, [generator.features], count, rows, [seed])[0])
+    return np.asarray(draw_samples(generator.model, [generator.features], count, rows, [seed])[0])

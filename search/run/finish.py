@@ -22,7 +22,7 @@ from search.report import png
 from search.run.plan import Plan
 from search.study.plugins import blamed
 from search.study.serialize import goals_json
-from search.train.context import draws
+from search.train.context import draw_samples
 
 
 def tests(
@@ -35,7 +35,7 @@ def tests(
         with suppress(InputError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
             generator = load_generator(kept)
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
-            drawn = draws(generator.model, [generator.features], plan.task.draws, rows, [seed])
+            drawn = draw_samples(generator.model, [generator.features], plan.task.eval_samples, rows, [seed])
             verdict = plan.test_judge(drawn[0])
             judged[ended.trial] = verdict.values | {"fit": verdict.fit}
     return judged
@@ -61,14 +61,14 @@ def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
     for split, judge, held in (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, rows.test)):
         for name, draw in REFERENCES.items():
             generator = np.random.default_rng([seed, hashed_seed(seed, split, name)])
-            drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.draws)])
+            drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.eval_samples)])
             with blamed(f"search {plan.name}", scores=judge.floors):
                 verdict = judge(drawn)
             judged[split][name] = verdict.values | {"fit": verdict.fit}
     return judged
 
 
-def conclude(plan: Plan, parent: str, board: Leaderboard) -> None:
+def finish_search(plan: Plan, parent: str, board: Leaderboard) -> None:
     """Record what the search as a whole has found: summary, test scores, pictures."""
     store, now = plan.store, time.time()
     summary = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, final
 
 from objectives import Judge, Problem
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.events.journal import JOURNAL, Journal, begun
 from search.rank.leaderboard import Leaderboard
 from search.record.store import TUNE, Store
@@ -25,7 +25,7 @@ from search.study.parse import problem_of
 from search.study.serialize import study_from
 from search.study.study import Study, check_point
 from search.text import command
-from search.train.context import Task
+from search.train.context import TrialContext
 
 FINALISTS = "finalists-"  # how folders of their training begin, below that of the search
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
@@ -42,7 +42,7 @@ class Plan:
 
     study: Study
     problem: Problem
-    task: Task
+    task: TrialContext
     test_judge: Judge
     name: str
     store: Store
@@ -145,7 +145,7 @@ def plan_resume(store: Store, name: str, more: int = 0, storage: str | None = No
         header, _ = journal.read()
     study = study_from(header["study"])
     if more and study.sampler in LISTED:
-        raise InputError(f"--trials +{more}: search {name!r} tries the points of a list, and there are no more")
+        raise InputError(f"--more-trials {more}: search {name!r} tries the points of a list, and there are no more")
     budget = replace(study.budget, trials=study.budget.trials + more)
     kept = header.get("storage")
     place = Storage(kept) if kept and storage is None else _place(storage, store, name)
@@ -162,7 +162,7 @@ def _fetch(store: Store, name: str, path: Path) -> None:
         raise InputError(f"search {name!r} was cut off before it began: run it again")
     if run_id is None:
         names = [found.name for found in store.searches()]
-        raise InputError(f"{unknown('search', name, names)} (in {store.where()})")
+        raise InputError(f"{unknown_name('search', name, names)} (in {store.where()})")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         store.fetch(run_id, JOURNAL, path.parent)
@@ -232,14 +232,16 @@ def _begun(store: Store) -> set[str]:
 MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
 
 
-def warmed(study: Study, board: Leaderboard) -> Study:
+def warm_start(study: Study, board: Leaderboard) -> Study:
     """The study with the best configurations of another search that lie in its space behind its own points.
 
     Raises:
         InputError: none does, or the study tries the points of a list and nothing else.
     """
     if study.sampler in LISTED:
-        raise InputError(f"--from {board.name}: sampler {study.sampler!r} tries the points of a list and nothing else")
+        raise InputError(
+            f"--warm-start {board.name}: sampler {study.sampler!r} tries the points of a list and nothing else"
+        )
     known = [check_point(study, point) for point in study.points]
     points: list[dict[str, Any]] = []
     for entry in board.ranked():
@@ -252,5 +254,7 @@ def warmed(study: Study, board: Leaderboard) -> Study:
             known.append(configuration)
             points.append(point)
     if not points:
-        raise InputError(f"--from {board.name}: none of its configurations that this study lacks lies in its space")
+        raise InputError(
+            f"--warm-start {board.name}: none of its configurations that this study lacks lies in its space"
+        )
     return replace(study, points=[*study.points, *points])

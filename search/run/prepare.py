@@ -20,10 +20,10 @@ from search.errors import InputError
 from search.study.budget import cores
 from search.study.configuration import Configuration, Training
 from search.study.goals import FACTS
-from search.study.plugins import blamed, packed, source_of
+from search.study.plugins import blamed, pickled_by_value, source_of
 from search.study.space import Choice, Fixed, arguments_of
 from search.study.study import Study
-from search.train.context import Task, draws
+from search.train.context import TrialContext, draw_samples
 from search.train.pack import Pack
 from search.train.trial import Trial
 from search.tune.cluster import check_places
@@ -31,7 +31,7 @@ from search.tune.cluster import check_places
 STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 
 
-def task_of(study: Study, problem: Problem) -> Task:
+def task_of(study: Study, problem: Problem) -> TrialContext:
     """What the study's trials share: rows, and the judge of the validation rows with its floors.
 
     Raises:
@@ -45,15 +45,15 @@ def task_of(study: Study, problem: Problem) -> Task:
     models = {name: MODELS[name] for name in study.models}
     objectives = {name: OBJECTIVES[name] for name in study.objectives}
     sources = {name: source for name in models if (source := source_of(name)) is not None}
-    evaluations = budget.evaluations()
-    return Task(
+    evaluations = budget.evaluation_epochs()
+    return TrialContext(
         rows,
         problem.columns,
         shape,
         judge,
         budget.epochs,
         evaluations,
-        budget.draws,
+        budget.eval_samples,
         models,
         objectives,
         sources,
@@ -76,7 +76,7 @@ def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
         raise InputError(f"{where}: {error}") from error
 
 
-def check(study: Study, task: Task) -> int:
+def check(study: Study, task: TrialContext) -> int:
     """Build every model at the corners of its space, take one step of training, and judge one; how many corners.
 
     Raises:
@@ -103,7 +103,7 @@ def check(study: Study, task: Task) -> int:
                 trial = Trial(configuration, small, seed=0)
                 pack = trial.untrained()
                 _check_step(pack, len(task.columns))
-                draws(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
+                draw_samples(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
                 alike = ends[configuration.model, configuration.objective]
                 alike.append((trial, pack))
                 if len(alike) == 2:  # the lowest, and now the highest
@@ -207,15 +207,15 @@ def _configuration(model: str, objective: str, chosen: dict[tuple[int, str], Any
         raise InputError(f"[training] {error}") from error
 
 
-def _check_transport(task: Task) -> None:
+def _check_transport(task: TrialContext) -> None:
     try:
-        packed((task.models, task.objectives))
+        pickled_by_value((task.models, task.objectives))
     except Exception as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError(f"a plug-in can't be sent to the workers ({said})") from error
 
 
-def _check_goals(study: Study, task: Task) -> None:
+def _check_goals(study: Study, task: TrialContext) -> None:
     for key, names in (("rank", study.goals.rank), ("[constraints]", study.goals.bounds)):
         for name in names:
             if name not in (*task.judge.floors, *FACTS, "fit"):

@@ -12,20 +12,20 @@ from typing import Any
 
 from models.noise import hashed_seed
 from search.errors import InputError, TrainingError
-from search.events.events import Delayed, Ended, Event, Listener
-from search.events.journal import JOURNAL, Journal, told
+from search.events.events import Ended, Event, Listener, RecordingStalled
+from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import versions
 from search.rank.leaderboard import Entries, Leaderboard
 from search.record.dataset import DataSet
-from search.record.describe import announce
+from search.record.describe import describe_search
 from search.record.layout import Axes
 from search.record.read import ERROR, TRIALS
 from search.record.recorder import Recorder
-from search.run.finish import conclude, references, tests
+from search.run.finish import finish_search, references, tests
 from search.run.plan import FINALISTS, Plan
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.storage import Storage
-from search.study.fields import FUSE, LEARNING
+from search.study.fields import LEARNING, PACK_SIZES
 from search.study.serialize import study_json
 from search.study.study import Study
 from search.tune.run import tune_trials
@@ -68,7 +68,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         "versions": versions(),
     }
     before, events = journal.read()
-    past, params = _here(plan, before, told(events)), before.get("params") or _params(study)
+    past, params = _here(plan, before, without_interruptions(events)), before.get("params") or _params(study)
     header = {
         "study": study_json(study),
         "data_sha256": task.rows.digest(),
@@ -94,13 +94,13 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         for event, listener in itertools.product(past, heard):
             listener(event)
         complete = tune_trials(
-            Proposer(study, budget.seed),
+            Suggester(study, budget.seed),
             task,
             budget,
             seeds,
             folder,
             [journal, *heard],
-            study.fuse,
+            study.pack_size,
             _ahead(study),
             past,
             plan.storage,
@@ -124,8 +124,8 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         study.goals,
     )
     try:
-        conclude(plan, parent, board)
-        announce(store, plan.name)
+        finish_search(plan, parent, board)
+        describe_search(store, plan.name)
         if complete:
             store.save(parent, journal.path)
         store.end(parent, "finished" if complete else "interrupted", time.time())
@@ -165,19 +165,19 @@ def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:
         if recorder.waiting != said:
             said = recorder.waiting
             for listener in listeners:
-                listener(Delayed(said, time.time()))
+                listener(RecordingStalled(said, time.time()))
 
     return listen
 
 
 def _params(study: Study) -> dict[str, str]:
     """Parameters of the parent run, as MLflow keeps them."""
-    fuse = next((word for word, most in FUSE.items() if most == study.fuse), str(study.fuse))
+    pack_size = next((word for word, most in PACK_SIZES.items() if most == study.pack_size), str(study.pack_size))
     bounds = {f"{name}_most": bound for name, bound in study.goals.bounds.items()}
     settings = {
         "study": study.name,
         "problem": study.problem,
-        "fuse": fuse,
+        "pack_size": pack_size,
         "sampler": study.sampler,
         "rank": ", ".join(study.goals.rank),
         **bounds,

@@ -12,13 +12,13 @@ from typing import Protocol, final
 import numpy as np
 
 from search.study.budget import Budget
-from search.study.goals import Fronts, Standing
+from search.study.goals import Fronts, ObjectiveValues
 
 
 class _Rung(Protocol):
     """The trials that came to an epoch at which some of them stop."""
 
-    def good(self, standing: Standing) -> bool:
+    def good(self, standing: ObjectiveValues) -> bool:
         """Take in one more trial; whether it's among the best 1 / reduction."""
 
 
@@ -41,7 +41,7 @@ class Halving:
             self._noted[rung] = set()
             rung *= budget.reduction
 
-    def stops(self, number: int, epoch: int, standing: Standing) -> bool:
+    def stops(self, number: int, epoch: int, standing: ObjectiveValues) -> bool:
         """Whether a trial that stands there by this epoch ends here."""
         # At the last rung that it has passed and was not noted at: a trial may come late, or tell a rung twice.
         passed = (rung for rung in reversed(self._rungs) if epoch >= rung and number not in self._noted[rung])
@@ -59,7 +59,7 @@ class _Quantile:
     def __init__(self, reduction: int) -> None:
         self._percent, self._fits = 100 / reduction, list[float]()
 
-    def good(self, standing: Standing) -> bool:
+    def good(self, standing: ObjectiveValues) -> bool:
         good = not self._fits or standing.fit <= np.percentile(self._fits, self._percent)
         self._fits.append(standing.fit)
         return bool(good)
@@ -72,7 +72,7 @@ class _Ranked:
     def __init__(self, reduction: int) -> None:
         self._reduction, self._fronts, self._violations = reduction, Fronts(), list[float]()
 
-    def good(self, standing: Standing) -> bool:
+    def good(self, standing: ObjectiveValues) -> bool:
         most = max(0.0, (len(self._fronts) + len(self._violations) - 1) / self._reduction)
         if standing.violation == 0:
             self._fronts.add(standing.values)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, final
 
 from search.errors import InputError
-from search.events.events import Ended, Event, Listener, Outcome, Report, Reported, Started, Trained, Troubled
-from search.events.messages import Assignment, Death, Message, News, Orders
-from search.schedule.suggest import Proposer
+from search.events.events import Ended, Event, Listener, Outcome, Report, Reported, Started, TrainerHeartbeat, Troubled
+from search.events.messages import Assignment, Commands, Death, TrainerStatus, TrialUpdate
+from search.schedule.suggest import Suggester
 from search.storage import Storage
 from search.study.budget import Budget
-from search.study.configuration import Configuration, Key, key_of
-from search.study.goals import Goals, Standing
+from search.study.configuration import Configuration, StackKey, stack_key
+from search.study.goals import Goals, ObjectiveValues
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
 LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
@@ -48,7 +48,7 @@ class _Open:
 class Stopper(Protocol):
     """Decides which trials aren't worth more training."""
 
-    def stops(self, number: int, epoch: int, standing: Standing) -> bool:
+    def stops(self, number: int, epoch: int, standing: ObjectiveValues) -> bool:
         """Whether a trial that stands there by this epoch ends here."""
 
 
@@ -69,7 +69,7 @@ class Director:
 
     def __init__(
         self,
-        proposer: Proposer,
+        proposer: Suggester,
         budget: Budget,
         seeds: Sequence[int],
         storage: Storage,
@@ -82,8 +82,8 @@ class Director:
         self._ahead, self._listeners = ahead, listeners
         self._stopper, self._goals = stopper, goals
         self._open: dict[int, _Open] = {}
-        self._kinds: dict[str, frozenset[Key]] = {}
-        self._seconds: dict[tuple[str, Key], float] = {}  # that a step of one network takes, by device and kind
+        self._kinds: dict[str, frozenset[StackKey]] = {}
+        self._seconds: dict[tuple[str, StackKey], float] = {}  # that a step of one network takes, by device and kind
         self._asked, self._given_up = 0, False
         self._trained, self._deaths = False, 0  # whether a trial has got on; deaths since one has, or has ended
         self._cause = ""  # of the last death
@@ -126,7 +126,7 @@ class Director:
             if outcome is not None:
                 self._end(number, outcome)
 
-    def hear(self, message: Message) -> Orders:
+    def hear(self, message: TrainerStatus) -> Commands:
         """Take in what a trainer says; what it shall do."""
         self.heard = True
         for news in message.news:
@@ -145,11 +145,11 @@ class Director:
         room = message.room - len(held - message.numbers)  # some may still be on their way to it
         # No trainer takes more than its share: at the end of a search the others would have nothing left to do.
         room = min(room, math.ceil(self.left / self.trainers) - len(held))
-        orders = Orders(self._handed(message, held, room), sorted(message.numbers - held))
+        orders = Commands(self._handed(message, held, room), sorted(message.numbers - held))
         if message.trouble and message.trouble not in self._troubles:
             self._troubles.add(message.trouble)
             self._tell(Troubled(message.trouble, time.time()))
-        self._tell(Trained(message.trainer, message.networks, message.busy, time.time()))
+        self._tell(TrainerHeartbeat(message.trainer, message.networks, message.busy, time.time()))
         return orders
 
     def lose(self, trainer: str, alone: bool = True, death: Death = UNKNOWN) -> None:
@@ -167,7 +167,7 @@ class Director:
         if self._deaths >= MOST_DEAD * self.trainers or self._hopeless():
             self.abandon(f"trainers keep dying of {self._cause}")
 
-    def unsent(self, trainer: str, orders: Orders) -> None:
+    def unsent(self, trainer: str, orders: Commands) -> None:
         """Take in that a trainer doesn't get its orders."""
         for each in orders.begin:
             if (trial := self._open.get(each.number)) is not None and trial.trainer == trainer:
@@ -201,7 +201,7 @@ class Director:
         for number in list(self._open):
             self._end(number, "interrupted")
 
-    def _take(self, news: News, node: str) -> None:
+    def _take(self, news: TrialUpdate, node: str) -> None:
         trial, number, report = self._open.get(news.number), news.number, news.report
         if trial is None:
             return  # it has trained on past the rung where it was stopped
@@ -232,7 +232,7 @@ class Director:
             return "finished"
         return "stopped" if stops or self._goals.hopeless(facts) else None
 
-    def _handed(self, message: Message, held: set[int], room: int) -> list[Assignment]:
+    def _handed(self, message: TrainerStatus, held: set[int], room: int) -> list[Assignment]:
         """Trials that a trainer gets: rather such as no other device is faster at, and of kinds that it has already."""
         if any(self._open[number].lost > 1 for number in held):
             return []  # it shall be alone with what may be killing trainers
@@ -241,11 +241,13 @@ class Director:
         if suspects:
             chosen = suspects[:1] if not held and room > 0 else []
         else:
-            theirs = frozenset[Key]().union(*(kinds for name, kinds in self._kinds.items() if name != message.trainer))
+            theirs = frozenset[StackKey]().union(
+                *(kinds for name, kinds in self._kinds.items() if name != message.trainer)
+            )
             chosen = sorted(waiting, key=lambda number: self._preference(number, message, theirs))
             chosen = chosen[: max(0, room)]
         handed = [(number, self._open[number]) for number in chosen]
-        self._kinds[message.trainer] = message.kinds | {key_of(trial.configuration) for _, trial in handed}
+        self._kinds[message.trainer] = message.kinds | {stack_key(trial.configuration) for _, trial in handed}
         orders = [Assignment(number, each.configuration, self._seeds[number], each.begun) for number, each in handed]
         for _, trial in handed:
             trial.trainer, trial.begun = message.trainer, True
@@ -268,8 +270,8 @@ class Director:
             for trial in self._open.values()
         )
 
-    def _preference(self, number: int, message: Message, theirs: frozenset[Key]) -> tuple[bool, int]:
-        key = key_of(self._open[number].configuration)
+    def _preference(self, number: int, message: TrainerStatus, theirs: frozenset[StackKey]) -> tuple[bool, int]:
+        key = stack_key(self._open[number].configuration)
         mine = self._seconds.get((message.device, key), 0.0)
         others = [seconds for (device, kind), seconds in self._seconds.items() if kind == key]
         slow = bool(others) and mine > SLOWER * min(others)

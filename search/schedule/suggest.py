@@ -27,7 +27,7 @@ STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
 
 @final
-class Proposer:
+class Suggester:
     """Proposes configurations of a study, first its points, and learns from how they end.
 
     Args:

@@ -30,8 +30,8 @@ class Budget:
         epochs: full training budget of a trial.
         grace: epochs before ASHA may stop a trial.
         reduction: ASHA keeps the best 1 / reduction of the trials at each rung.
-        reports: evaluations of a fully trained trial on validation rows, besides those at ASHA's rungs.
-        draws: samples of a generator whose median score counts at each evaluation.
+        evaluations: evaluations of a fully trained trial on validation rows, besides those at ASHA's rungs.
+        eval_samples: samples of a generator whose median score counts at each evaluation.
         replicas: networks of each trial, of different seeds; the mean of their scores counts.
         device: where trials train: "cpu", "gpu", or "auto" for GPUs where there are any and the remaining cores.
         cpus, gpus: what a trainer takes of the cluster; one on cores takes no GPU. gpus may be a fraction.
@@ -48,8 +48,8 @@ class Budget:
     epochs: int = 270
     grace: int = 10
     reduction: int = 3
-    reports: int = 20
-    draws: int = 5
+    evaluations: int = 20
+    eval_samples: int = 5
     replicas: int = 1
     device: Device = "auto"
     cpus: float = 1.0
@@ -60,7 +60,7 @@ class Budget:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("trials", "epochs", "grace", "reports", "draws", "replicas"):
+        for name in ("trials", "epochs", "grace", "evaluations", "eval_samples", "replicas"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("trainers", "finalists"):
@@ -75,9 +75,9 @@ class Budget:
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
 
-    def evaluations(self) -> list[int]:
-        """Epochs at which a trial is judged: ASHA's rungs, `reports` evenly spaced ones, and the last."""
-        step = max(1, self.epochs // self.reports)
+    def evaluation_epochs(self) -> list[int]:
+        """Epochs at which a trial is judged: ASHA's rungs, `evaluations` evenly spaced ones, and the last."""
+        step = max(1, self.epochs // self.evaluations)
         return sorted({*self.rungs(), *range(step, self.epochs, step), self.epochs})
 
     def rungs(self) -> list[int]:

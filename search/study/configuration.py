@@ -81,9 +81,9 @@ class Configuration:
         return cls(**{**nested, "training": Training(**nested["training"])})
 
 
-Key = tuple[str, str, int]
+StackKey = tuple[str, str, int]
 
 
-def key_of(configuration: Configuration) -> Key:
+def stack_key(configuration: Configuration) -> StackKey:
     """What trials must share to train stacked."""
     return configuration.model, configuration.objective, configuration.training.batch

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from objectives import SCORES, STANDARD
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.study.goals import FACTS
 from search.study.plugins import check_name, merge_installed, merge_module
 
 Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random", "grid", "points"]
-FUSE = {"auto": None, "off": 1}
+PACK_SIZES = {"auto": None, "off": 1}
 LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
 OTHERS = (
     "problem",
@@ -22,7 +22,7 @@ OTHERS = (
     "sampler",
     "scores",
     "plugins",
-    "fuse",
+    "pack_size",
     "rank",
     "constraints",
 )
@@ -49,23 +49,23 @@ def sampler(written: dict[str, Any]) -> Sampler:
     """Name of the sampler."""
     name = written.get("sampler", "tpe")
     if name not in get_args(Sampler):
-        raise InputError(f"sampler: {unknown('sampler', str(name), get_args(Sampler))}")
+        raise InputError(f"sampler: {unknown_name('sampler', str(name), get_args(Sampler))}")
     return cast(Sampler, name)
 
 
-def fuse(written: dict[str, Any]) -> int | None:
+def pack_size(written: dict[str, Any]) -> int | None:
     """Trials that train stacked: None where their measured steps decide ("auto"), 1 for "off".
 
     Raises:
         InputError: another word, or a number below 1.
     """
-    value = written.get("fuse", "auto")
+    value = written.get("pack_size", "auto")
     if isinstance(value, str):
-        if value not in FUSE:
-            raise InputError(f"fuse: {unknown('value', value, FUSE)} (or a number of trials)")
-        return FUSE[value]
+        if value not in PACK_SIZES:
+            raise InputError(f"pack_size: {unknown_name('value', value, PACK_SIZES)} (or a number of trials)")
+        return PACK_SIZES[value]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f'fuse = {value!r}: expected "auto", "off" or a whole number of trials, at least 1')
+        raise InputError(f'pack_size = {value!r}: expected "auto", "off" or a whole number of trials, at least 1')
     return value
 
 
@@ -76,7 +76,7 @@ def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:
         raise InputError(f"scores = {scores!r}: expected a list of names")
     for name in scores:
         if name not in SCORES:
-            raise InputError(f"scores: {unknown('score', str(name), SCORES)}")
+            raise InputError(f"scores: {unknown_name('score', str(name), SCORES)}")
         check_name("scores", name)
     if not any(SCORES[name].ranking for name in scores):
         ranking = ", ".join(name for name, score in SCORES.items() if score.ranking)
@@ -96,7 +96,7 @@ def rank(written: dict[str, Any], scores: Sequence[str]) -> tuple[str, ...]:
         raise InputError(f"rank = {names!r}: expected a list of names, each once")
     for name in names:
         if name not in (*lower, *FACTS):
-            raise InputError(f"rank: {unknown('goal', str(name), [*lower, *FACTS])}")
+            raise InputError(f"rank: {unknown_name('goal', str(name), [*lower, *FACTS])}")
     if names != ["fit"] and len(names) < 2:
         raise InputError(f"rank = {names}: expected two at least; to rank by one score, name no other in scores")
     if not set(names) & set(lower):
@@ -133,4 +133,4 @@ def refuse_others(written: dict[str, Any], known: list[str], where: str) -> None
     """Refuse keys that aren't `known`, with the nearest of those that are."""
     for key in written:
         if key not in known:
-            raise InputError(f"{where} {unknown('key', key, known)}".strip())
+            raise InputError(f"{where} {unknown_name('key', key, known)}".strip())

@@ -18,7 +18,7 @@ RESERVED = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class ObjectiveValues:
     """Where a trial stands: its `fit` (a bad one where it breaks bounds), `values` of all goals, and what it breaks."""
 
     fit: float
@@ -44,14 +44,14 @@ class Goals:
         """Whether sampling must be timed."""
         return "sample_seconds" in (*self.rank, *self.bounds)
 
-    def standing(self, fit: float, scores: Mapping[str, float], facts: Mapping[str, float]) -> Standing:
+    def standing(self, fit: float, scores: Mapping[str, float], facts: Mapping[str, float]) -> ObjectiveValues:
         """Where a trial stands of which this is known; what can't be judged has the worst value."""
         known = {**facts, **scores, "fit": fit}
         finite = {name: WORST if math.isnan(value) else min(value, WORST) for name, value in known.items()}
         values = tuple(finite.get(name, WORST) for name in self.rank)
         violation = self.violation(scores, facts)
         kept = finite["fit"] if violation == 0 else min(WORST, BREAKS + violation)
-        return Standing(kept, values, violation)
+        return ObjectiveValues(kept, values, violation)
 
     def excess(self, scores: Mapping[str, float], facts: Mapping[str, float]) -> dict[str, float]:
         """How far each bound is exceeded, over the bound; at most 0 where it is kept."""

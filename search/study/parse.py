@@ -9,14 +9,14 @@ from typing import Any, cast, get_args
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, Problem
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.study.budget import Budget, Device
 from search.study.configuration import Training
 from search.study.fields import (
     LISTED,
     OTHERS,
     constraints,
-    fuse,
+    pack_size,
     plugins_merged,
     points_written,
     rank,
@@ -25,7 +25,7 @@ from search.study.fields import (
     scores_judged,
     table,
 )
-from search.study.fields import fuse as fused
+from search.study.fields import pack_size as pack_size_of
 from search.study.goals import Goals
 from search.study.plugins import blamed, check_name
 from search.study.presets import shipped
@@ -47,7 +47,7 @@ def load_study(name: str) -> Study:
             raise InputError(f"{name}: can't read the study file ({error})") from error
         return parse_study(text, path.stem, where=name)
     if name not in shipped():
-        raise InputError(f"{unknown('study or problem', name, shipped())} (a study file ends in .toml)")
+        raise InputError(f"{unknown_name('study or problem', name, shipped())} (a study file ends in .toml)")
     text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
     return parse_study(text, name, where=f"{name}.toml")
 
@@ -75,7 +75,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     problem = dict(table(written, "problem"))
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
-        raise InputError(f"[problem] name: {unknown('problem', str(problem_name), PROBLEMS)}")
+        raise InputError(f"[problem] name: {unknown_name('problem', str(problem_name), PROBLEMS)}")
     check_name("problems", problem_name)
     with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
     budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
@@ -92,7 +92,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         sampler(written),
         scores,
         plugins,
-        fuse(written),
+        pack_size(written),
         Goals(rank(written, scores), constraints(written, scores)),
     )
     if study.sampler == "cmaes" and len(study.goals.rank) > 1:
@@ -133,7 +133,7 @@ def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any])
         raise InputError(f"no [{kind}.NAME] table; known: {', '.join(registry)}")
     for name in tables:
         if name not in registry:
-            raise InputError(f"[{kind}.{name}]: {unknown(kind.removesuffix('s'), name, registry)}")
+            raise InputError(f"[{kind}.{name}]: {unknown_name(kind.removesuffix('s'), name, registry)}")
         check_name(kind, name)
     return {name: _domains(f"[{kind}.{name}]", registry[name], table(tables, name)) for name in tables}
 
@@ -189,21 +189,21 @@ def with_overrides(
     data: str | None = None,
     columns: str | None = None,
     drop_missing: bool = False,
-    fuse: str | None = None,
+    pack_size: str | None = None,
     device: str | None = None,
     **budget: int | None,
 ) -> Study:
-    """The study on another problem or table, fused otherwise, with other numbers of its budget; None changes nothing.
+    """The study on another problem or table, stacked otherwise, with other numbers of its budget; None changes nothing.
 
     Raises:
         InputError: an unknown problem, a table for a problem that has none, or a number out of its range.
     """
     if problem is not None and problem != study.problem:
         if problem not in PROBLEMS:
-            raise InputError(f"--problem: {unknown('problem', problem, PROBLEMS)}")
+            raise InputError(f"--problem: {unknown_name('problem', problem, PROBLEMS)}")
         study = replace(study, problem=problem, problem_arguments={})
     if device is not None and device not in get_args(Device):
-        raise InputError(f"--device: {unknown('device', device, get_args(Device))}")
+        raise InputError(f"--device: {unknown_name('device', device, get_args(Device))}")
     table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
     given = {key: value for key, value in table.items() if value is not None}
     if given and study.problem != "table":
@@ -219,7 +219,9 @@ def with_overrides(
             study,
             problem_arguments=study.problem_arguments | given,
             budget=replace(study.budget, device=cast(Device, device) or study.budget.device, **wanted),
-            fuse=study.fuse if fuse is None else fused({"fuse": int(fuse) if fuse.isdecimal() else fuse}),
+            pack_size=study.pack_size
+            if pack_size is None
+            else pack_size_of({"pack_size": int(pack_size) if pack_size.isdecimal() else pack_size}),
         )
     except ValueError as error:
         raise InputError(str(error)) from error

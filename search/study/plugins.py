@@ -144,7 +144,7 @@ def source_of(model: str) -> str | None:
     return ""
 
 
-def packed(value: Any, out_of_band: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
+def pickled_by_value(value: Any, out_of_band: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
     """Pickle of `value` in which the classes of modules that aren't installed travel by value."""
     classes = [thing for registry, _ in REGISTRIES.values() for thing in registry.values()]
     for top in {thing.__module__.partition(".")[0] for thing in classes} - {"__main__", "models", "objectives"}:

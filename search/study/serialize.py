@@ -8,9 +8,9 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.study.budget import Budget
-from search.study.fields import FUSE, plugins_merged, refuse_others
+from search.study.fields import PACK_SIZES, plugins_merged, refuse_others
 from search.study.goals import Goals
 from search.study.space import Choice, Domain, Fixed, Range, arguments_of, checked_arguments
 from search.study.study import Domains, Study, serving
@@ -73,7 +73,7 @@ def _check_registered(written: dict[str, Any]) -> None:
     for kind, names, registry in named:
         for name in names:
             if name not in registry:
-                raise InputError(unknown(kind, name, registry))
+                raise InputError(unknown_name(kind, name, registry))
     checked_arguments(PROBLEMS[written["problem"]], written["problem_arguments"])
     for kind, names, registry in named[2:]:
         for name in names:
@@ -117,13 +117,13 @@ def _domain(kind: str, values: dict[str, Any]) -> Domain:
 
 def study_toml(study: Study) -> str:
     """TOML of a study, from which `parse_study` makes an equal one; its table by its whole path."""
-    words = {most: word for word, most in FUSE.items()}
+    words = {most: word for word, most in PACK_SIZES.items()}
     top: dict[str, Any] = {
         **asdict(study.budget),
         "sampler": study.sampler,
         "scores": list(study.scores),
         "rank": list(study.goals.rank),
-        "fuse": words.get(study.fuse, study.fuse),
+        "pack_size": words.get(study.pack_size, study.pack_size),
         **({"plugins": list(study.plugins)} if study.plugins else {}),
     }
     parts = [_lines(top), _table("problem", {"name": study.problem, **study_json(study)["problem_arguments"]})]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Argument:
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{self.name} = {value}: expected a finite number")
         if self.words and value not in self.words:
-            raise InputError(f"{self.name}: {unknown('value', str(value), self.words)}")
+            raise InputError(f"{self.name}: {unknown_name('value', str(value), self.words)}")
         return value
 
 
@@ -63,7 +63,7 @@ def checked_arguments(constructor: Callable[..., Any], values: dict[str, Any]) -
     arguments = arguments_of(constructor)
     for name in values:
         if name not in arguments:
-            raise InputError(unknown("key", name, arguments))
+            raise InputError(unknown_name("key", name, arguments))
     return {name: arguments[name].checked(value) for name, value in values.items()}
 
 
@@ -146,7 +146,7 @@ def _range(argument: Argument, written: dict[str, Any]) -> Domain:
         raise InputError(f"{argument.name}: a range needs numbers; write a list of values instead")
     for key in written:
         if key not in ("low", "high", "log", "step"):
-            raise InputError(f"{argument.name}: {unknown('key', key, ('low', 'high', 'log', 'step'))}")
+            raise InputError(f"{argument.name}: {unknown_name('key', key, ('low', 'high', 'log', 'step'))}")
     if not {"low", "high"} <= written.keys():
         raise InputError(f"{argument.name}: a range needs low and high")
     low, high = argument.checked(written["low"]), argument.checked(written["high"])

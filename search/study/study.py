@@ -6,7 +6,7 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, STANDARD
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training
 from search.study.fields import Sampler, refuse_others
@@ -31,7 +31,7 @@ class Study:
             the whole space and "points" the points alone.
         scores: names of the scores that trials are judged by.
         plugins: modules that hold models, objectives, scores and problems of the user's own; files by whole paths.
-        fuse: trials that train stacked in one process; None where their measured steps decide.
+        pack_size: trials that train stacked in one process; None where their measured steps decide.
         goals: what trials are ranked by, and the bounds that they must keep.
     """
 
@@ -46,7 +46,7 @@ class Study:
     sampler: Sampler = "tpe"
     scores: tuple[str, ...] = STANDARD
     plugins: tuple[str, ...] = ()
-    fuse: int | None = None
+    pack_size: int | None = None
     goals: Goals = field(default_factory=Goals)
 
     @property
@@ -73,10 +73,12 @@ def check_point(study: Study, point: dict[str, Any]) -> Configuration:
     """
     model = point.get("model", next(iter(study.models)))
     if model not in list(study.models):
-        raise InputError(unknown("model", str(model), study.models))
+        raise InputError(unknown_name("model", str(model), study.models))
     objective = point.get("objective", study.pairs()[model][0])
     if objective not in study.pairs()[model]:
-        raise InputError(f"objective: {unknown('objective', str(objective), study.pairs()[model])} for model {model}")
+        raise InputError(
+            f"objective: {unknown_name('objective', str(objective), study.pairs()[model])} for model {model}"
+        )
     groups: dict[str, tuple[Any, Domains]] = {
         "model": (MODELS[model], study.models[model]),
         "objective": (OBJECTIVES[objective], study.objectives[objective]),

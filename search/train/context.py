@@ -16,7 +16,7 @@ from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Rows
 from objectives.losses import Objective
 from search.study.goals import Goals
-from search.study.plugins import packed
+from search.study.plugins import pickled_by_value
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Featured:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrialContext:
     """What every trial of a search shares, sent to the workers once.
 
     Args:
@@ -52,7 +52,7 @@ class Task:
     judge: Judge
     epochs: int
     evaluations: Sequence[int]
-    draws: int
+    eval_samples: int
     models: Mapping[str, type[Model]] = field(default_factory=lambda: MODELS)
     objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -74,15 +74,15 @@ class Task:
             )
         return self._featured[name, device]
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Callable[..., "Task"], tuple[Any, ...]]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Callable[..., "TrialContext"], tuple[Any, ...]]:
         # Plug-ins travel by value, and rows in buffers of their own, which Ray's workers of one machine share.
         buffers: list[pickle.PickleBuffer] = []
         content = {name: value for name, value in vars(self).items() if name != "_featured"}
-        return _unpacked, (packed(content, buffers.append if int(protocol) >= 5 else None), buffers)
+        return _unpacked, (pickled_by_value(content, buffers.append if int(protocol) >= 5 else None), buffers)
 
 
-def _unpacked(content: bytes, buffers: Sequence[Any]) -> Task:
-    return Task(**pickle.loads(content, buffers=buffers))
+def _unpacked(content: bytes, buffers: Sequence[Any]) -> TrialContext:
+    return TrialContext(**pickle.loads(content, buffers=buffers))
 
 
 ROWS = 1000  # whose sampling is timed
@@ -98,12 +98,12 @@ def sample_seconds(model: Model, features: Features, seed: int) -> float:
     clock, seconds = time.thread_time if on_core else time.perf_counter, []
     for number in range(TIMES):
         began = clock()
-        draws(model, [features], 1, ROWS, [hashed_seed(seed, "timing", number)])
+        draw_samples(model, [features], 1, ROWS, [hashed_seed(seed, "timing", number)])
         seconds.append(clock() - began)
     return min(seconds)
 
 
-def draws(
+def draw_samples(
     model: Model, features: Sequence[Features], count: int, rows: int, seeds: Sequence[int]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """`[pack, count, rows, columns]` in the user's units: `count` samples of each network, the same for its seed."""

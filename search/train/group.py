@@ -17,7 +17,7 @@ from models import Model
 from models.noise import hashed_seed
 from search.events.events import Report
 from search.storage import Storage
-from search.train.context import draws
+from search.train.context import draw_samples
 from search.train.pack import Pack
 from search.train.trial import Judged, Trial
 
@@ -98,7 +98,7 @@ class Group:
         rows = len(task.rows.validation)
         owners = [trial for trial in self.trials for _ in trial.seeds]
         features = [trial.featured.features for trial in owners]
-        drawn = draws(pack.averaged, features, task.draws, rows, pack.seeds)
+        drawn = draw_samples(pack.averaged, features, task.eval_samples, rows, pack.seeds)
         verdicts = [
             verdict
             for judge, own in groupby(zip(owners, drawn, strict=True), key=lambda pair: pair[0].task.judge)

@@ -38,7 +38,7 @@ class Machine:
 
 @final
 @dataclass(frozen=True)
-class Fusing:
+class Stacking:
     """Decides whether trials join a group.
 
     Args:

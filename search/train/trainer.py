@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from search.events.events import Report
-from search.study.configuration import Key, key_of
+from search.study.configuration import StackKey, stack_key
 from search.train.group import Checkpoint, Group
-from search.train.stacking import MOST, Fusing
+from search.train.stacking import MOST, Stacking
 from search.train.trial import Trial
 
 SPLIT = 8  # groups of one kind
@@ -35,16 +35,16 @@ class Trainer:
     """Trains trials, each known by its number.
 
     Args:
-        fusing: decides which of them train stacked.
+        stacking: decides which of them train stacked.
     """
 
-    def __init__(self, fusing: Fusing) -> None:
-        self._fusing = fusing
+    def __init__(self, stacking: Stacking) -> None:
+        self._stacking = stacking
         self._trials: dict[int, Trial] = {}
         self._waiting: list[Trial] = []
         self._groups: list[Group] = []
         self._saved: dict[int, Checkpoint] = {}
-        self._limits: dict[Key, int] = {}  # trials of a group that ran out of memory with more
+        self._limits: dict[StackKey, int] = {}  # trials of a group that ran out of memory with more
         self._apart: dict[int, int] = {}  # epoch that a trial must reach before it joins others again
         self._failed: list[Told] = []
         self.seconds = 0.0  # spent training and judging
@@ -62,13 +62,13 @@ class Trainer:
     @property
     def room(self) -> int:
         """How many more trials it could well use: what its groups have room for, and one to go on with."""
-        most: dict[Key, int] = {}
+        most: dict[StackKey, int] = {}
         for group in self._groups:
             most[_key(group)] = max(most.get(_key(group), 0), self._room(group))
-        spare = sum(room for kind, room in most.items() if not self._split(kind)) if most else self._fusing.first
+        spare = sum(room for kind, room in most.items() if not self._split(kind)) if most else self._stacking.first
         return min(max(spare, 1) - len(self._waiting), MOST - len(self._trials))
 
-    def seconds_a_network(self) -> dict[Key, float]:
+    def seconds_a_network(self) -> dict[StackKey, float]:
         """Seconds that a step has taken lately for each network, by kind."""
         return {_key(group): group.seconds / len(group.pack.rows) for group in self._groups if group.seconds}
 
@@ -123,7 +123,7 @@ class Trainer:
             return
         half = (len(trials) + 1) // 2
         if _out_of_memory(error):
-            self._limits[key_of(trials[0].configuration)] = half
+            self._limits[stack_key(trials[0].configuration)] = half
         else:
             self._apart.update((self._number(trial), group.epoch(trial) + 1) for trial in trials)
         self._restart(trials[:half])
@@ -177,7 +177,7 @@ class Trainer:
         """Begin waiting trials: those that a group has room for, and others as long as no group is full."""
         spare = [(_key(group), self._room(group)) for group in self._groups]
         for trial in list(self._waiting):
-            key = key_of(trial.configuration)
+            key = stack_key(trial.configuration)
             place = next((place for place, (kind, room) in enumerate(spare) if kind == key and room > 0), None)
             if self._split(key) or (place is None and any(room == 0 for _, room in spare)):
                 continue
@@ -209,7 +209,7 @@ class Trainer:
 
     def _worth(self, group: Group, other: Group) -> bool:
         try:
-            return self._fusing.worth(group, other)
+            return self._stacking.worth(group, other)
         except ValueError:  # tensors of another number of axes: trying to join them tells
             return True
 
@@ -217,9 +217,9 @@ class Trainer:
         if self._kept_apart(group):
             return 0
         limit = self._limits.get(_key(group), len(group.trials) + MOST)
-        return min(self._fusing.room(group), max(0, limit - len(group.trials)))
+        return min(self._stacking.room(group), max(0, limit - len(group.trials)))
 
-    def _split(self, kind: Key) -> bool:
+    def _split(self, kind: StackKey) -> bool:
         """Whether so many groups of a kind were not worth joining that more of it would only wait for their turns."""
         return sum(_key(group) == kind for group in self._groups) >= SPLIT
 
@@ -254,5 +254,5 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
-def _key(group: Group) -> Key:
-    return key_of(group.trials[0].configuration)
+def _key(group: Group) -> StackKey:
+    return stack_key(group.trials[0].configuration)

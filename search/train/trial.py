@@ -17,7 +17,7 @@ from objectives import Verdict
 from search.events.events import Report
 from search.study.configuration import Configuration
 from search.study.goals import WORST
-from search.train.context import Task, sample_seconds
+from search.train.context import TrialContext, sample_seconds
 from search.train.pack import Pack
 
 
@@ -46,7 +46,7 @@ class Trial:
         ValueError: the data can't take these features, or an argument is out of its range.
     """
 
-    def __init__(self, configuration: Configuration, task: Task, seed: int, device: str = "cpu") -> None:
+    def __init__(self, configuration: Configuration, task: TrialContext, seed: int, device: str = "cpu") -> None:
         self.configuration, self.task, self.seed, self.device = configuration, task, seed, device
         others = (hashed_seed(seed, "replica", number) for number in range(1, task.replicas))
         self.seeds = (seed, *others)

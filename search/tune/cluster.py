@@ -20,7 +20,7 @@ from search.errors import InputError
 from search.log import hush, verbose
 from search.storage import Storage
 from search.study.budget import Budget, cores
-from search.tune.preflight import marked, nodes, survey
+from search.tune.preflight import nodes, preflight, with_marks
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
 PATIENCE = 10.0  # seconds for a head to take a connection
@@ -52,9 +52,9 @@ def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str
             _start(address)
             _check_room(budget)
             if address and address != "local":
-                yield survey(storage)
+                yield preflight(storage)
                 return
-            with marked(storage):
+            with with_marks(storage):
                 pass  # it can be written
             yield []
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
 
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.log import verbose
 from search.study.study import Study
 from search.text import command
@@ -136,7 +136,7 @@ class Jobs:
         found = self.of(name)
         if not found:
             names = sorted({job.search for job in self.all()})
-            raise InputError(f"{unknown('search', name, names)} (submitted to {self._address})")
+            raise InputError(f"{unknown_name('search', name, names)} (submitted to {self._address})")
         return found[0]
 
     def follow(self, job: Job, show: Callable[[str], Any]) -> int:
@@ -194,7 +194,7 @@ FILES = "files"  # a folder of their own: Ray lets Python import what is at the 
 
 
 @contextmanager
-def shipped(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
+def bundle(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
     """Folder with all of it below `FILES`, and there the study's name or file and that of its table.
 
     Args:
@@ -210,14 +210,14 @@ def shipped(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
         written, table = name, study.problem_arguments.get(DATA)
         if name.endswith(".toml"):
             written = _with_plugins(Path(name).resolve(), folder)
-        if isinstance(table, str) and not elsewhere(study):
+        if isinstance(table, str) and not off_this_machine(study):
             (folder / DATA).mkdir()
             shutil.copyfile(table, folder / DATA / Path(table).name)
             table = f"{DATA}/{Path(table).name}"
         yield Path(temporary), written, table
 
 
-def elsewhere(study: Study) -> bool:
+def off_this_machine(study: Study) -> bool:
     """Whether the study's table is named by a whole path that isn't on this machine, and so one of the cluster's."""
     table = Path(str(study.problem_arguments.get(DATA, "")))
     return table.is_absolute() and not table.exists()

@@ -19,7 +19,7 @@ from search.storage import Storage
 PACKAGES = ("genseek", "torch", "numpy")  # whose versions change what a trial finds
 PATIENCE = 60.0  # seconds that a node may take to answer
 SHOWN = 3  # nodes that a line names
-SHARED = "name a folder that every node sees, or such as s3://bucket/folder, with --storage"
+SHARED = "name a folder that every node sees, or such as s3://bucket/folder, with --checkpoints"
 CORES_ONLY = "+cpu"  # how the version of a torch ends that was built without CUDA
 
 
@@ -36,7 +36,7 @@ def nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def survey(storage: Storage | None) -> list[str]:
+def preflight(storage: Storage | None) -> list[str]:
     """Ask every node with cores; what a user should know though all can run trainers, a line each.
 
     Raises:
@@ -45,7 +45,7 @@ def survey(storage: Storage | None) -> list[str]:
     asked = [node for node in nodes() if node["Resources"].get("CPU", 0) > 0]
     troubles: dict[str, list[str]] = {}
     warnings: dict[str, list[str]] = {}
-    with marked(storage) as place:
+    with with_marks(storage) as place:
         pending, latest = [_ask(place, node["NodeID"]) for node in asked], time.monotonic() + PATIENCE
         for node, reference in zip(asked, pending, strict=True):
             address = node["NodeManagerAddress"]
@@ -90,7 +90,7 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def marked(storage: Storage | None) -> Iterator[Storage | None]:
+def with_marks(storage: Storage | None) -> Iterator[Storage | None]:
     """A place in the storage where the driver has left a file, for as long as the context lasts.
 
     Raises:

@@ -21,16 +21,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.errors import TrainingError
 from search.events.events import Event, Listener
-from search.events.messages import Death, Orders, death_of, read_words
+from search.events.messages import Commands, Death, death_of, read_words
 from search.schedule.asha import Halving
 from search.schedule.director import Director
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.storage import Storage
 from search.study.budget import Budget
-from search.train.context import Task
+from search.train.context import TrialContext
 from search.tune.cluster import cluster, slots
 from search.tune.preflight import nodes
-from search.tune.trainable import TuneTrainer, new_desk
+from search.tune.trainable import TuneTrainer, new_mailbox
 
 RESTARTS = 3  # of one trainer
 MUTE = 4  # trainers in a row that may die before they speak
@@ -38,7 +38,7 @@ ASKED = 10.0  # seconds that a node may take to say how a trainer died
 POLL = 1.0  # seconds between looks at what the cluster has
 
 
-class _Fleet(Searcher):
+class _TrainerSearcher(Searcher):
     """Suggests a trainer for every set of cores that the cluster has, as nodes come and go."""
 
     def __init__(self, director: Director, budget: Budget) -> None:
@@ -81,14 +81,14 @@ class _Fleet(Searcher):
         """Nothing was saved."""
 
 
-class _Post(tune.Callback):
+class _DirectorCallback(tune.Callback):
     """Carries the trainers' messages to the director, and its orders to the desk."""
 
     def __init__(self, director: Director, desk: Any) -> None:
         self._director, self._desk = director, desk
         self._names: dict[str, tuple[str, str]] = {}  # trainer and node of each of Tune's trials
         self._mute = 0
-        self._sent: dict[Any, tuple[str, Orders]] = {}
+        self._sent: dict[Any, tuple[str, Commands]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -176,8 +176,8 @@ class _Interrupt(tune.Stopper):
 
 
 def tune_trials(
-    proposer: Proposer,
-    task: Task,
+    proposer: Suggester,
+    task: TrialContext,
     budget: Budget,
     seeds: Sequence[int],
     folder: Path,
@@ -212,7 +212,7 @@ def tune_trials(
         return True
     interrupt = _Interrupt(director)
     with _signals(interrupt), cluster(budget, storage):
-        desk = new_desk()
+        desk = new_mailbox()
         shared = {
             "task": task,
             "desk": desk,
@@ -224,7 +224,7 @@ def tune_trials(
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(TuneTrainer, **shared), lambda config: _resources(config, budget)),
             tune_config=tune.TuneConfig(
-                search_alg=_Fleet(director, budget),
+                search_alg=_TrainerSearcher(director, budget),
                 num_samples=-1,
                 trial_dirname_creator=lambda trial: f"trainer-{trial.trial_id}",
             ),
@@ -232,7 +232,7 @@ def tune_trials(
                 name=folder.name,
                 storage_path=str(folder.parent),
                 verbose=0,
-                callbacks=[_Post(director, desk)],
+                callbacks=[_DirectorCallback(director, desk)],
                 stop=interrupt,
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -18,12 +18,12 @@ from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.events.events import Report
-from search.events.messages import Message, News, Orders, leave_words, words_of
+from search.events.messages import Commands, TrainerStatus, TrialUpdate, leave_words, words_of
 from search.storage import Storage
-from search.study.configuration import Key, key_of
-from search.train.context import Task
+from search.study.configuration import StackKey, stack_key
+from search.train.context import TrialContext
 from search.train.group import Checkpoint, save_best
-from search.train.stacking import Fusing, Machine
+from search.train.stacking import Machine, Stacking
 from search.train.trainer import Trainer
 from search.train.trial import Trial
 
@@ -37,14 +37,14 @@ class TuneTrainer(tune.Trainable):
     """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
 
     `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
-    desk where its orders are, trials of a pack (`most`: see `Fusing`), cores, the storage for
+    desk where its orders are, trials of a pack (`most`: see `Stacking`), cores, the storage for
     checkpoints, and the seconds between those of trials in training.
     """
 
     def setup(
         self,
         config: dict[str, Any],
-        task: Task | None = None,
+        task: TrialContext | None = None,
         desk: Any = None,
         most: int | None = None,
         cpus: float = 1,
@@ -58,13 +58,13 @@ class TuneTrainer(tune.Trainable):
         self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
         self._cpus, self._most, self._every = max(1, int(cpus)), most, every
         self._name, self._node = uuid.uuid4().hex, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-        self._orders: list[Orders] = []
-        self._news: list[News] = []
+        self._orders: list[Commands] = []
+        self._news: list[TrialUpdate] = []
         self._changed = threading.Condition()
         self._room, self._networks, self._busy = 0, 0, 0.0
         self._coming: frozenset[int] = frozenset()  # trials that it has got orders to begin
-        self._kinds: dict[int, Key] = {}
-        self._paces: dict[Key, float] = {}
+        self._kinds: dict[int, StackKey] = {}
+        self._paces: dict[StackKey, float] = {}
         self._spoken, self._said_room, self._error, self._trouble = 0.0, 0, "", ""
         for work in (self._listen, self._train):
             threading.Thread(target=work, daemon=True).start()
@@ -81,7 +81,7 @@ class TuneTrainer(tune.Trainable):
             self._spoken, self._said_room = time.monotonic(), self._room
             numbers, kinds = self._coming | set(self._kinds), frozenset(self._kinds.values())
             room = self._room - len(self._coming - set(self._kinds))
-            message = Message(
+            message = TrainerStatus(
                 self._name,
                 news,
                 numbers,
@@ -113,7 +113,7 @@ class TuneTrainer(tune.Trainable):
         with self._telling():
             leave_words()
             torch.set_num_threads(self._cpus)  # it counts for the thread that calls it
-            self._serve(Trainer(Fusing(Machine.measured(self._device), self._most)))
+            self._serve(Trainer(Stacking(Machine.measured(self._device), self._most)))
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -148,11 +148,11 @@ class TuneTrainer(tune.Trainable):
                 share = (trainer.seconds - worked) / (time.monotonic() - began)
                 self._room, self._networks, self._busy = trainer.room, trainer.training, (self._busy + share) / 2
                 self._paces = trainer.seconds_a_network()
-                self._kinds = {number: key_of(trial.configuration) for number, trial in trainer.trials.items()}
+                self._kinds = {number: stack_key(trial.configuration) for number, trial in trainer.trials.items()}
                 self._coming = frozenset(each.number for order in self._orders for each in order.begin)
                 self._changed.notify_all()
 
-    def _obey(self, trainer: Trainer, orders: Orders) -> list[News]:
+    def _obey(self, trainer: Trainer, orders: Commands) -> list[TrialUpdate]:
         """Begin and stop trials; news of those that can't be built, and of what others' trainers could not tell."""
         trainer.remove(orders.stop)
         news = []
@@ -164,13 +164,13 @@ class TuneTrainer(tune.Trainable):
                 checkpoint = self._left(each.number) if each.begun else None
                 trainer.add(each.number, trial, checkpoint)
                 if checkpoint is not None:
-                    news += [News(each.number, report, dict(checkpoint.facts)) for report in checkpoint.reports]
+                    news += [TrialUpdate(each.number, report, dict(checkpoint.facts)) for report in checkpoint.reports]
             except Exception as error:
                 traceback.print_exc()  # as in the trainer
-                news.append(News(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
+                news.append(TrialUpdate(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
         return news
 
-    def _told(self, trainer: Trainer) -> list[News]:
+    def _told(self, trainer: Trainer) -> list[TrialUpdate]:
         """Train for an epoch; finished trials leave their best checkpoint."""
         trials, news, over = trainer.trials, [], []
         for told in trainer.advance():
@@ -179,7 +179,7 @@ class TuneTrainer(tune.Trainable):
                 over.append(told.number)
                 if not report.diverged:
                     error = self._kept(told.number, trial)
-            news.append(News(told.number, report, trial.facts, error))
+            news.append(TrialUpdate(told.number, report, trial.facts, error))
         trainer.remove(over)
         return news
 
@@ -226,7 +226,7 @@ class TuneTrainer(tune.Trainable):
 
 
 @final
-class Desk:
+class Mailbox:
     """Queues of orders, one a trainer; an actor of Ray, whose calls wait without blocking each other."""
 
     def __init__(self) -> None:
@@ -241,11 +241,11 @@ class Desk:
         return await self._orders[trainer].get()
 
 
-def new_desk() -> Any:
+def new_mailbox() -> Any:
     """Handle of a desk on the driver's own node, which takes none of the cores that trainers count on.
 
     One that dies comes back empty; trainers wait there again, and the director misses the orders that were lost.
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     lasting = {"max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here, **lasting).remote()
+    return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here, **lasting).remote()

@@ -80,7 +80,7 @@ def test_both_sides_train_the_same_networks() -> None:
         chosen = configurations(study)
         rates = [each.training.learning_rate for each in chosen]
         assert rates == pytest.approx([1e-4, 1e-3, 1e-2])
-        assert study.budget.evaluations() == [5]
+        assert study.budget.evaluation_epochs() == [5]
         shared = task(study)
         pack = packed(shared, chosen)
         rows = shared.featured(chosen[0].training.features, "cpu").train

@@ -8,8 +8,8 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 STUDY = """
 epochs = 6
 grace = 3
-reports = 2
-draws = 2
+evaluations = 2
+eval_samples = 2
 sampler = "points"
 
 [problem]

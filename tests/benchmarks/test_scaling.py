@@ -98,13 +98,13 @@ def test_off_and_auto_train_the_same_trials_to_their_end() -> None:
 
     from losing import CASES, drained, made
 
-    from search.train.stacking import Fusing, Machine
+    from search.train.stacking import Machine, Stacking
 
     case = replace(CASES[0], rows=128, epochs=8)
     trials = {most: made(case, 5) for most in (1, 3)}
     machine = Machine(1.0, 1e-12)
-    assert drained(trials[1], Fusing(machine, 1)) == 1
-    assert drained(trials[3], Fusing(machine, 3)) > 1
+    assert drained(trials[1], Stacking(machine, 1)) == 1
+    assert drained(trials[3], Stacking(machine, 3)) > 1
     for alone, stacked in zip(trials[1], trials[3], strict=True):
         assert alone.report.epoch == stacked.report.epoch == 8
         assert alone.report.loss == pytest.approx(stacked.report.loss, abs=1e-4)

@@ -42,7 +42,7 @@ def test_a_trial_of_plain_tune_keeps_its_best_weights_and_tests_them() -> None:
     from plain_trial import PlainTrial
 
     study = listed("f1", 2, 4)
-    shared = replace(task(study), evaluations=[1, 2, 4], draws=1)
+    shared = replace(task(study), evaluations=[1, 2, 4], eval_samples=1)
     configuration = plainly(configurations(study)[1]) | {"learning_rate": 0.1, "seed": 0}
     trial = PlainTrial.__new__(PlainTrial)
     trial.setup(configuration, task=shared, test_judge=shared.judge)

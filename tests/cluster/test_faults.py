@@ -28,10 +28,10 @@ STUDY = f"""
 trials = {TRIALS}
 epochs = EPOCHS
 grace = EPOCHS
-reports = REPORTS
-draws = 2
+evaluations = REPORTS
+eval_samples = 2
 finalists = 0
-fuse = 3
+pack_size = 3
 sampler = "points"
 checkpoint_seconds = 1
 
@@ -161,7 +161,7 @@ def assert_as_alone(found: Fits, alone: Fits) -> None:
 
 
 def test_a_search_spreads_over_the_nodes(begin: Any, cluster: RayHosts, alone: Fits) -> None:
-    search = begin("spread", "--storage", cluster.hosts.shared / "kept")
+    search = begin("spread", "--checkpoints", cluster.hosts.shared / "kept")
     search.ends()
     store = Store(search.store)
     assert_as_alone(fits(store), alone)
@@ -170,7 +170,7 @@ def test_a_search_spreads_over_the_nodes(begin: Any, cluster: RayHosts, alone: F
 
 
 def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHosts, alone: Fits, s3: str) -> None:
-    search = begin("power", "--storage", s3, study="long")
+    search = begin("power", "--checkpoints", s3, study="long")
     lost = cluster.hosts["w2"]
     search.until(lambda: search.reported(lost) >= 2)
     lost.kill()
@@ -186,7 +186,7 @@ def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHo
 
 
 def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, alone: Fits) -> None:
-    search = begin("cut", "--storage", cluster.hosts.shared / "kept")
+    search = begin("cut", "--checkpoints", cluster.hosts.shared / "kept")
     apart = cluster.hosts["w3"]
     search.until(lambda: search.reported(apart) >= 2)
     apart.cut()
@@ -207,7 +207,7 @@ def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, al
 
 
 def test_a_driver_that_is_killed_goes_on(begin: Any, cluster: RayHosts, alone: Fits) -> None:
-    search = begin("killed", "--storage", cluster.hosts.shared / "kept")
+    search = begin("killed", "--checkpoints", cluster.hosts.shared / "kept")
     search.until(lambda: search.reported() >= TRIALS)
     search.driver.send_signal(signal.SIGKILL)
     search.driver.wait(30)
@@ -231,7 +231,7 @@ def test_a_tracking_server_is_down_for_a_minute(begin: Any, cluster: RayHosts, a
         return server
 
     server = serve()
-    search = begin("down", "--tracking-uri", address, "--storage", cluster.hosts.shared / "kept")
+    search = begin("down", "--tracking-uri", address, "--checkpoints", cluster.hosts.shared / "kept")
     search.until(lambda: search.reported() >= TRIALS)
     server.terminate()
     server.wait(30)

@@ -111,7 +111,7 @@ def test_what_a_cluster_is_not_asked_to_run(genseek: Ran) -> None:
 
 
 def test_a_search_that_fails_there_fails_here(genseek: Ran, cluster: RayHosts) -> None:
-    where = ["--store", cluster.hosts.shared / "jobs", "--storage", "/tmp/of-this-host-alone"]
+    where = ["--store", cluster.hosts.shared / "jobs", "--checkpoints", "/tmp/of-this-host-alone"]
     done = genseek("submit", "gaussian_2d", "--name", "apart", "--follow", *where)
     assert done.returncode == 2
     assert "storage /tmp/of-this-host-alone/apart-" in done.stdout

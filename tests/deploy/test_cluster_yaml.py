@@ -237,7 +237,7 @@ def test_the_head_starts_with_what_submitted_jobs_need(machine: Run, tmp_path: P
     assert environment["RAY_JOB_STOP_WAIT_TIME_S"] == "60"
     assert environment["MLFLOW_TRACKING_URI"] == f"http://{HEAD}:5000"
     assert environment["GENSEEK_STORE"] == str(tmp_path / "home/genseek-store")
-    assert environment["GENSEEK_STORAGE"].startswith("s3://")
+    assert environment["GENSEEK_CHECKPOINTS"].startswith("s3://")
     silence = [
         int(environment[f"RAY_health_check_{name}"]) for name in ("timeout_ms", "period_ms", "failure_threshold")
     ]

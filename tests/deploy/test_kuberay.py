@@ -212,7 +212,7 @@ def test_only_the_driver_knows_mlflows_password() -> None:
     )
     assert head["MLFLOW_TRACKING_PASSWORD"]["valueFrom"]["secretKeyRef"]["name"] == "genseek-mlflow"
     assert not any(name.startswith("MLFLOW") for worker in workers for name in worker)
-    assert all(worker["GENSEEK_STORAGE"] == head["GENSEEK_STORAGE"] for worker in workers)
+    assert all(worker["GENSEEK_CHECKPOINTS"] == head["GENSEEK_CHECKPOINTS"] for worker in workers)
 
 
 def test_the_driver_finds_mlflow() -> None:

@@ -15,7 +15,7 @@ from shell_lines import commands, genseek_command, program
 
 # Asked of the parser alone, since they need other machines, a browser, or judge this machine.
 PARSED_ONLY = ("ui", "doctor", "submit", "attach", "status", "stop")
-ELSEWHERE = ("--address", "--storage", "--tracking-uri")
+ELSEWHERE = ("--address", "--checkpoints", "--tracking-uri")
 SMALL: dict[str, dict[str, int]] = {
     "run": {"--trials": 3, "--epochs": 4},
     "confirm": {"--top": 1, "--seeds": 2},
@@ -135,8 +135,8 @@ def shortened(words: list[str], finalists: int) -> list[str]:
             short[at] = str(min(int(short[at]), most))
         else:
             short += [option, str(most)]
-    if words[0] == "resume" and "--trials" in short:
-        short[short.index("--trials") + 1] = "+1"
+    if words[0] == "resume" and "--more-trials" in short:
+        short[short.index("--more-trials") + 1] = "1"
     return short
 
 

@@ -19,8 +19,8 @@ STUDY = """
 trials = 6
 epochs = 6
 grace = 2
-reports = 3
-draws = 2
+evaluations = 3
+eval_samples = 2
 finalists = 0
 
 [problem]
@@ -130,14 +130,14 @@ def make_task() -> Callable[..., Any]:
     from models import Shape
     from objectives import judge_for
     from objectives.problems import Gaussian2D
-    from search.train.context import Task
+    from search.train.context import TrialContext
 
     problem = Gaussian2D(train=100, validation=60, test=60)
     rows = problem.rows(0)
     judge = judge_for(problem, rows.train, rows.validation, 60, repeats=20)
 
-    def make(evaluations: tuple[int, ...] = (1, 2, 4, 6), **fields: Any) -> Task:
-        plain = Task(rows, ("a", "b"), Shape(2, "normal", 2), judge, evaluations[-1], evaluations, 2)
+    def make(evaluations: tuple[int, ...] = (1, 2, 4, 6), **fields: Any) -> TrialContext:
+        plain = TrialContext(rows, ("a", "b"), Shape(2, "normal", 2), judge, evaluations[-1], evaluations, 2)
         return replace(plain, **fields)
 
     return make

@@ -110,7 +110,7 @@ def test_paths_are_whole_and_hold_any_letter(tmp_path: Path, monkeypatch: pytest
     ("named", "said"),
     [
         ("s3://key:secret@bucket/x", "credentials in a URI would be recorded"),
-        ("s4://bucket/x", "--storage s4://bucket/x: .*s4"),
+        ("s4://bucket/x", "--checkpoints s4://bucket/x: .*s4"),
     ],
 )
 def test_what_is_no_storage(named: str, said: str) -> None:

@@ -38,8 +38,8 @@ STUDY = f"""
 trials = {TRIALS}
 epochs = 18
 grace = 6
-reports = 6
-draws = 2
+evaluations = 6
+eval_samples = 2
 finalists = 2
 
 [problem]

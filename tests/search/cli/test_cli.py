@@ -58,7 +58,7 @@ def test_help_names_every_command(genseek: Any) -> None:
 
 def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
     arguments = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--seed", 3)
-    arguments += ("--replicas", 2, "--fuse", "off", "--device", "cpu")
+    arguments += ("--replicas", 2, "--pack-size", "off", "--device", "cpu")
     code, out, err = genseek("run", tiny_study, *arguments, "--json")
     winner = json.loads(out)
     assert code == 0
@@ -74,7 +74,7 @@ def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_stu
     assert (found["name"], found["trials"], found["status"]) == ("tiny-1", 2, "FINISHED")
     client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
     params = client.get_run(found["run_id"]).data.params
-    assert (params["replicas"], params["device"], params["fuse"]) == ("2", "cpu", "off")
+    assert (params["replicas"], params["device"], params["pack_size"]) == ("2", "cpu", "off")
     metrics = client.get_run(winner["run_id"]).data.metrics
     assert {name for name in metrics if name.startswith("spread/")} == {
         f"spread/{name}" for name in (*winner["scores"],)
@@ -140,7 +140,7 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
     assert [line.split()[1] for line in text[2:]] == [str(each["trial"]) for each in front]
 
 
-@pytest.mark.parametrize("what", ["problems", "models", "objectives", "scores", "studies"])
+@pytest.mark.parametrize("what", ["problems", "families", "objectives", "scores", "studies"])
 def test_list(what: str, genseek: Any) -> None:
     import models
     import objectives
@@ -148,7 +148,7 @@ def test_list(what: str, genseek: Any) -> None:
 
     names = {
         "problems": objectives.PROBLEMS,
-        "models": models.MODELS,
+        "families": models.MODELS,
         "objectives": objectives.OBJECTIVES,
         "scores": objectives.SCORES,
         "studies": shipped(),
@@ -187,15 +187,18 @@ def test_mistakes_are_told_in_one_line(finished: Any, tmp_path: Path, genseek: A
         (("run", "gaussian_2d", "--trials", "0"), "trials must be at least 1, got 0"),
         (("run", "gaussian_2d", "--finalists", "-1"), "finalists must be at least 0, got -1"),
         (("best", "first", "--pareto", *store), "--pareto: search 'first' has one goal, fit; a study names several"),
-        (("run", "gaussian_2d", "--fuse", "of"), "fuse: unknown value 'of'; did you mean 'off'?"),
-        (("run", "gaussian_2d", "--fuse", "0"), 'fuse = 0: expected "auto", "off" or a whole number of trials'),
+        (("run", "gaussian_2d", "--pack-size", "of"), "pack_size: unknown value 'of'; did you mean 'off'?"),
+        (
+            ("run", "gaussian_2d", "--pack-size", "0"),
+            'pack_size = 0: expected "auto", "off" or a whole number of trials',
+        ),
         (("run", "gaussian_2d", "--replicas", "0"), "replicas must be at least 1, got 0"),
         (("run", "gaussian_2d", "--device", "tpu"), "--device: unknown device 'tpu'"),
         (("run", "gaussian_2d", "--data", "a.csv"), "--data: problem 'gaussian_2d' takes no table"),
         (("run", "table"), "problem table: no data; name a CSV or Parquet file with --data FILE"),
         (("check", "table", "--data", tmp_path / "no.csv"), "no.csv: no such file"),
         (("check", "gaussian_2d", "--store", "/dev/null/store"), "store /dev/null/store: can't write there"),
-        (("list", "modles"), "unknown listing 'modles'; did you mean 'models'?"),
+        (("list", "famlies"), "unknown listing 'famlies'; did you mean 'families'?"),
         (("best", "frist", *store), "unknown search 'frist'; did you mean 'first'?"),
         (("best", "first", "--by", "kendal", *store), "--by: unknown score 'kendal'; did you mean 'kendall'?"),
         (("export", "first", "--out", tmp_path / "x", "--trial", "99", *store), "search 'first' has no trial 99"),

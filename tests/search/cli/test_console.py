@@ -42,7 +42,7 @@ SCRIPT = Path(sys.executable).with_name("genseek")
         ("best", "missing argument 'NAME' (genseek best --help)"),
         ("export x", "missing option '--out' (genseek export --help)"),
         ("best x y", "got unexpected extra argument(s) (y) (genseek best --help)"),
-        ("list models --quiet --verbose", "--quiet and --verbose: expected one of them"),
+        ("list families --quiet --verbose", "--quiet and --verbose: expected one of them"),
     ],
 )
 def test_a_wrong_command_line_is_told_as_other_mistakes_are(words: str, said: str, genseek: Any) -> None:
@@ -156,7 +156,7 @@ def test_a_shell_completes(shell: str) -> None:
 
 def test_what_is_completed_is_all_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuple(options.scores("")) == ("fit", *SCORES)
-    assert options.listings("") == [*LISTINGS, "searches", "registered"]
+    assert options.listings("") == [*LISTINGS, "searches", "registry"]
     assert options.problems("") == sorted(PROBLEMS)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table of mine.toml").touch()
@@ -217,7 +217,7 @@ def unread() -> int:
 
 
 @pytest.mark.parametrize(
-    "words", [("--help",), ("list", "models"), ("list", "models", "--json"), ("run", "--help"), ("--version",), ()]
+    "words", [("--help",), ("list", "families"), ("list", "families", "--json"), ("run", "--help"), ("--version",), ()]
 )
 def test_nobody_reads(words: tuple[str, ...]) -> None:
     writer = unread()
@@ -252,7 +252,7 @@ def test_nobody_reads_what_a_command_prints(
 @pytest.mark.slow
 def test_a_disk_that_is_full_is_told(winner: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        code, err = ended("list", "models", stdout=full)
+        code, err = ended("list", "families", stdout=full)
         assert (code, err) == (2, "error: standard output: can't write there (No space left on device)\n")
         code, err = ended("sample", winner, "-n", 20000, stdout=full)
         assert (code, err) == (2, "error: standard output: can't write there (No space left on device)\n")

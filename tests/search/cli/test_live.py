@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 
 from search.cli.live import LiveTable
-from search.events.events import Delayed, Ended, Event, Report, Reported, Started, Trained, Troubled
+from search.events.events import Ended, Event, RecordingStalled, Report, Reported, Started, TrainerHeartbeat, Troubled
 from search.study.budget import Budget
 from search.study.configuration import Configuration
 
@@ -29,7 +29,7 @@ def some(now: float) -> list[Event]:
         Started(1, Configuration("pushforward", "mmd"), 2, now),
         Reported(0, Report(3, fit=2.5, scores={"ad": 1.25}), {}, now),
         Reported(1, Report(9, fit=1.5, scores={"ad": 0.75, "kendall": 0.125}), {}, now),
-        Trained("x", 7, 0.5, now),
+        TrainerHeartbeat("x", 7, 0.5, now),
         Ended(1, "finished", now + 1),
     ]
 
@@ -44,7 +44,7 @@ def test_trials_progress_and_pace() -> None:
 
 def test_a_store_that_is_away_is_told_until_it_is_back() -> None:
     now = time.time()
-    away, back = Delayed("connection refused", now), Delayed("", now)
+    away, back = RecordingStalled("connection refused", now), RecordingStalled("", now)
     assert "the store doesn't answer, results wait on disk: connection refused" in shown(True, *some(now), away)
     assert "connection refused" not in shown(True, *some(now), away, back).splitlines()[-3]
     assert "connection refused" in shown(False, *some(now), away, back)
@@ -75,7 +75,7 @@ def test_it_is_looked_at_while_events_come() -> None:
         for number in range(3000):
             live(Started(number, Configuration("vae", "elbo"), 1, time.time()))
             live(Reported(number, Report(3, fit=2.5), {}, time.time()))
-            live(Trained(f"{number}", 1, 0.5, time.time() + 99))
+            live(TrainerHeartbeat(f"{number}", 1, 0.5, time.time() + 99))
             if not thread.is_alive():
                 break
         over.set()

@@ -144,8 +144,8 @@ plugins = ["dying.py"]
 trials = 4
 epochs = 4
 grace = 4
-reports = 2
-draws = 1
+evaluations = 2
+eval_samples = 1
 finalists = {finalists}
 
 [problem]

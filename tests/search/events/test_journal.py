@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from search.errors import InputError
-from search.events.events import Ended, Event, Report, Reported, Started, Trained
-from search.events.journal import Journal, begun, told
+from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat
+from search.events.journal import Journal, begun, without_interruptions
 from search.storage import Storage
 from search.study.configuration import Configuration, Training
 
@@ -119,7 +119,7 @@ def test_what_was_decided_is_on_the_disk_before_it_is_ordered(tmp_path: Path, mo
         for event, puts in ((EVENTS[1], False), (EVENTS[0], True), (EVENTS[1], False), (EVENTS[2], True)):
             journal(event)
             before = len(synced)
-            journal(Trained("x", 1, 0.5, 1.0))  # the end of a message, whose orders go out now
+            journal(TrainerHeartbeat("x", 1, 0.5, 1.0))  # the end of a message, whose orders go out now
             assert (len(synced) > before) == puts
             assert not puts or synced[-1] == (tmp_path / "j").stat().st_size
     assert begin >= 2  # the file and its folder
@@ -136,7 +136,7 @@ def test_the_last_header_counts(tmp_path: Path) -> None:
 
 def test_a_heartbeat_is_no_news(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
-        journal(Trained("x", 1, 0.5, 1.0))
+        journal(TrainerHeartbeat("x", 1, 0.5, 1.0))
     assert (tmp_path / "j").read_text() == ""
 
 
@@ -154,4 +154,4 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_an_interruption_ends_nothing() -> None:
-    assert told([*EVENTS, Ended(2, "interrupted", 1.0)]) == EVENTS
+    assert without_interruptions([*EVENTS, Ended(2, "interrupted", 1.0)]) == EVENTS

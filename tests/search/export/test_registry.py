@@ -228,7 +228,7 @@ def test_a_table_is_its_columns_and_rows(tmp_path: Path) -> None:
 
 def test_the_command_line_lists_what_is_registered(searched: Searched, genseek: Any) -> None:
     registered_winner(searched.plan)
-    code, out, _ = genseek("list", "registered", "--store", searched.plan.store.folder, "--json")
+    code, out, _ = genseek("list", "registry", "--store", searched.plan.store.folder, "--json")
     (row,) = json.loads(out)
     assert code == 0
     assert (row["name"], row["version"], row["alias"], row["fit"], row["search"]) == (

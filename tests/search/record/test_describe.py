@@ -8,7 +8,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from search.events.events import Started
-from search.record.describe import announce, description
+from search.record.describe import describe_search, description
 from search.record.store import Store
 from search.record.view import tag_of
 from search.study.configuration import Configuration
@@ -71,9 +71,9 @@ def test_another_winner_takes_the_tag(store_folder: Any) -> None:
     floors = {"validation": {}, "test": {}}
     summary = {"references": floors, "floors": floors, "provenance": {}}
     store.save_json(parent, "search.json", summary)
-    announce(store, "first")
+    describe_search(store, "first")
     store.log(runs[1], [("fit", 1.0, 6, 1.0)])
-    announce(store, "first")
+    describe_search(store, "first")
     client = MlflowClient(store.uri)
     assert [client.get_run(run).data.tags["genseek.winner"] for run in runs] == ["false", "true"]
 
@@ -83,7 +83,7 @@ def test_a_search_without_a_winner_is_described_too(store_folder: Any) -> None:
     parent = store.begin("first", {}, {})
     floors = {"validation": {}, "test": {}}
     store.save_json(parent, "search.json", {"references": floors, "floors": floors, "provenance": {}})
-    announce(store, "first")
+    describe_search(store, "first")
     tags = MlflowClient(store.uri).get_run(parent).data.tags
     assert "Winner" not in tags["mlflow.note.content"]
     assert tags["genseek.winner"] == ""

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from search import Store
-from search.events.events import Ended, Report, Reported, Started, Trained
+from search.events.events import Ended, Report, Reported, Started, TrainerHeartbeat
 from search.rank.leaderboard import Entries
 from search.record import recorder
 from search.record.dataset import DataSet
@@ -69,7 +69,7 @@ def told(listener: Any, trials: int, checkpoint: Storage) -> None:
     """All events of some trials; the second is stopped, the third diverges, the fourth fails."""
     outcomes = ["finished", "stopped", "diverged", "failed"]
     for trial in range(trials):
-        listener(Trained("trainer", trial, 0.5, time.time()))  # of no trial, and not recorded
+        listener(TrainerHeartbeat("trainer", trial, 0.5, time.time()))  # of no trial, and not recorded
         listener(Started(trial, CONFIGURATION, 100 + trial, time.time()))
         for epoch in EPOCHS:
             listener(
@@ -256,7 +256,7 @@ def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
     parent = store.begin("first", {}, {})
     events: list[Any] = []
     told(events.append, 4, checkpoint)
-    events = [event for event in events if not isinstance(event, Trained)]
+    events = [event for event in events if not isinstance(event, TrainerHeartbeat)]
     first = Recorder(store, parent)
     for event in events[:heard]:
         first(event)

@@ -9,6 +9,6 @@ import pytest
 def contents(finished: Any) -> Any:
     """Contents of the report of the search "first"; for reading only."""
     from search import Store
-    from search.report.data import collected
+    from search.report.data import collect
 
-    return collected(Store(finished.folder), "first")
+    return collect(Store(finished.folder), "first")

@@ -323,7 +323,7 @@ def test_a_search_confirms_its_finalists_and_again_when_it_has_tried_more(
     assert parent is not None
     assert MlflowClient(store.uri).get_run(parent).data.tags["genseek.winner"] == winner["run_id"]
     MlflowClient(store.uri).set_tag(store.leaderboard("first").ranked()[-1].run_id, "genseek.finalist", "winner")
-    said = genseek("resume", "first", "--trials", "+2", *where)[1]
+    said = genseek("resume", "first", "--more-trials", "2", *where)[1]
     assert "fresh networks on test rows" in said
     assert [(found.trials, found.confirmed) for found in store.searches()] == [(8, True)]
     assert len([entry for entry in store.leaderboard("first").entries if entry.verdict == "winner"]) == 1

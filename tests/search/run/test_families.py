@@ -12,7 +12,7 @@ from objectives import PROBLEMS
 from search.run.prepare import check, task_of
 from search.study.parse import load_study, problem_of, with_overrides
 from search.study.study import Study, check_point
-from search.train.context import draws
+from search.train.context import draw_samples
 from search.train.group import Group
 from search.train.trial import Trial
 
@@ -31,7 +31,7 @@ def study_on(problem: str, folder: Path) -> Study:
     return replace(
         study,
         problem_arguments=arguments,
-        budget=replace(study.budget, epochs=EPOCHS, grace=EPOCHS, reports=1, draws=2),
+        budget=replace(study.budget, epochs=EPOCHS, grace=EPOCHS, evaluations=1, eval_samples=2),
     )
 
 
@@ -50,5 +50,5 @@ def test_every_family_trains_on_every_problem(problem: str, tmp_path: Path) -> N
         assert not report.diverged, point
         assert report.epoch == EPOCHS
         assert math.isfinite(report.epoch_fit), point
-        drawn = draws(group.pack.averaged, [trial.featured.features], 1, 100, group.pack.seeds)
+        drawn = draw_samples(group.pack.averaged, [trial.featured.features], 1, 100, group.pack.seeds)
         assert np.isfinite(drawn).all(), point

@@ -22,7 +22,7 @@ from search.rank.finalist import advantage, interval, resampled
 from search.report import png as plots
 from search.run.prepare import check, corners, judge_of, task_of
 from search.study.parse import parse_study, problem_of
-from search.train.stacking import Fusing, Machine
+from search.train.stacking import Machine, Stacking
 from search.train.trainer import Trainer
 from search.train.trial import Trial
 
@@ -31,8 +31,8 @@ STUDY = """
 trials = 2
 epochs = 4
 grace = 4
-reports = 1
-draws = 2
+evaluations = 1
+eval_samples = 2
 [problem]
 name = "table"
 data = 'DATA'
@@ -100,7 +100,7 @@ def whole_way(seed: int, folder: Path) -> str:
         check(study, task)
     except InputError as refused:
         return str(refused)
-    trainer, trials = Trainer(Fusing(Machine(1e-3, 1e-9), 8)), []
+    trainer, trials = Trainer(Stacking(Machine(1e-3, 1e-9), 8)), []
     for number, configuration in zip(range(2), corners(study), strict=False):
         trials.append(Trial(configuration, task, hashed_seed(seed, number)))
         trainer.add(number, trials[-1])

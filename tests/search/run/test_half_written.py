@@ -71,9 +71,9 @@ def test_finalists_that_lack_figures(
         store.log(entry.run_id, tags={"genseek.finalist": said})
         if "fit" in own:
             store.save(entry.run_id, store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id), "confirmed")
-    from search.record.describe import announce
+    from search.record.describe import describe_search
 
-    announce(store, "first")
+    describe_search(store, "first")
     out = shown(genseek, place, tmp_path)
     assert f"best by fit: trial {best.trial}" in out
     assert "nan" not in out
@@ -162,9 +162,9 @@ def test_all_that_is_written_is_json(finished: Any, place: Path, tmp_path: Path)
             for rows, floors in board.floors.items()
         },
     )
-    from search.run.finish import conclude
+    from search.run.finish import finish_search
 
-    conclude(replace(finished.plan, store=store), store.search("first").run_id, odd)
+    finish_search(replace(finished.plan, store=store), store.search("first").run_id, odd)
     (summary,) = files(place, "search.json")
     json.loads(summary.read_text(), parse_constant=refuse)
     read = store.leaderboard("first")

@@ -20,8 +20,8 @@ STUDY = """
 trials = 500
 epochs = {epochs}
 grace = {epochs}
-draws = 1
-reports = 500
+eval_samples = 1
+evaluations = 500
 finalists = 0
 
 [problem]

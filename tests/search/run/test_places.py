@@ -230,7 +230,7 @@ def test_a_store_that_cannot_be_written_is_read(read_only: Path, tmp_path: Path,
     code, out, err = genseek("list", "searches", *there)
     assert (code, "first" in out) == (0, True), err
     assert ("changed" in out) == ((read_only / "mlflow.db-wal").exists())
-    assert genseek("list", "registered", *there)[0] == 0
+    assert genseek("list", "registry", *there)[0] == 0
     code, out, err = genseek("export", "first", *there, "--out", tmp_path / "winner")
     assert code == 0, err
     assert "warning" not in out + err
@@ -259,7 +259,7 @@ def test_reading_writes_nothing(finished: Any, tmp_path: Path, genseek: Any) -> 
     for command in (
         ("best", "first"),
         ("list", "searches"),
-        ("list", "registered"),
+        ("list", "registry"),
         ("export", "first", "--out", tmp_path / "winner"),
         ("report", "first", "--out", tmp_path / "page.html"),
         ("doctor",),
@@ -278,7 +278,7 @@ def test_check_makes_nothing(tmp_path: Path, genseek: Any, monkeypatch: pytest.M
         ("--store", tmp_path / "new" / "store"),
         (),
         ("--tracking-uri", f"sqlite:///{tmp_path}/other.db"),
-        ("--storage", tmp_path / "checkpoints"),
+        ("--checkpoints", tmp_path / "checkpoints"),
     ):
         code, out, err = genseek("check", tiny_study, *options)
         assert code == 0, err
@@ -347,10 +347,10 @@ def test_a_search_in_a_store_that_is_moved(
     before = json.loads(run("best", "base", "--store", two, "--json"))
     run("export", "base", "--store", two, "--out", tmp_path / "winner")
     run("report", "base", "--store", two, "--out", tmp_path / "page.html")
-    run("resume", "base", "--store", two, "--trials", "+1")
+    run("resume", "base", "--store", two, "--more-trials", "1")
     run("confirm", "base", "--store", two, "--top", 1, "--seeds", 2)
-    run("run", tiny_study, "--name", "after", "--store", two, "--from", "base", *options)
-    assert run("list", "registered", "--store", two).count("gaussian_2d") == 2
+    run("run", tiny_study, "--name", "after", "--store", two, "--warm-start", "base", *options)
+    assert run("list", "registry", "--store", two).count("gaussian_2d") == 2
     after = json.loads(run("best", "base", "--store", two, "--json"))
     assert (before["run_id"], after["confirmed"] is None) == (before["run_id"], False)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["two %", "winner"]
@@ -364,7 +364,7 @@ def test_a_search_that_was_killed_goes_on_where_its_store_is_now(
 ) -> None:
     one, two = new_store(tmp_path / "one"), tmp_path / "two"
     script = "from search.cli.app import main; main()"
-    words = ["run", str(tiny_study), "--name", "cut", "--store", str(one), "--trials", "16", "--fuse", "off"]
+    words = ["run", str(tiny_study), "--name", "cut", "--store", str(one), "--trials", "16", "--pack-size", "off"]
     search = subprocess.Popen(
         [sys.executable, "-c", script, *words],
         stdout=subprocess.DEVNULL,

@@ -123,12 +123,12 @@ def test_numbers_of_the_budget_may_be_overridden() -> None:
     )
 
 
-def test_fusing_replicas_and_device_may_be_overridden() -> None:
-    made = study(top='fuse = 4\nreplicas = 2\ndevice = "cpu"')
+def test_pack_size_replicas_and_device_may_be_overridden() -> None:
+    made = study(top='pack_size = 4\nreplicas = 2\ndevice = "cpu"')
     for given, most in (("auto", None), ("off", 1), ("7", 7), (None, 4)):
-        assert with_overrides(made, fuse=given).fuse == most
+        assert with_overrides(made, pack_size=given).pack_size == most
     changed = with_overrides(made, replicas=3, device="auto")
-    assert (changed.fuse, changed.budget.replicas, changed.budget.device) == (4, 3, "auto")
+    assert (changed.pack_size, changed.budget.replicas, changed.budget.device) == (4, 3, "auto")
     assert with_overrides(made) == made
     assert task_of(changed, problem_of(changed)).replicas == 3
 
@@ -152,9 +152,9 @@ def test_another_problem_comes_with_its_own_arguments() -> None:
         ({"data": "a.csv"}, "--data: problem 'gaussian_2d' takes no table"),
         ({"replicas": 0}, "replicas must be at least 1, got 0"),
         ({"device": "gup"}, "--device: unknown device 'gup'; did you mean 'gpu'?"),
-        ({"fuse": "of"}, "fuse: unknown value 'of'; did you mean 'off'?"),
-        ({"fuse": "0"}, 'fuse = 0: expected "auto", "off" or a whole number of trials, at least 1'),
-        ({"fuse": "-2"}, "fuse: unknown value '-2'"),
+        ({"pack_size": "of"}, "pack_size: unknown value 'of'; did you mean 'off'?"),
+        ({"pack_size": "0"}, 'pack_size = 0: expected "auto", "off" or a whole number of trials, at least 1'),
+        ({"pack_size": "-2"}, "pack_size: unknown value '-2'"),
         ({"columns": "a"}, "--columns: problem 'gaussian_2d' takes no table"),
         ({"drop_missing": True}, "--drop-missing: problem 'gaussian_2d' takes no table"),
     ],
@@ -166,11 +166,11 @@ def test_overrides_that_are_refused(wanted: dict[str, Any], said: str) -> None:
 
 
 def test_validation_and_test_rows_have_a_judge_each() -> None:
-    made = study(top="epochs = 9\ngrace = 2\ndraws = 3")
+    made = study(top="epochs = 9\ngrace = 2\neval_samples = 3")
     problem = problem_of(made)
     task = task_of(made, problem)
     assert (task.columns, task.shape.features, task.shape.source) == (("x1", "x2"), 2, "normal")
-    assert (task.epochs, task.draws, list(task.evaluations)) == (9, 3, made.budget.evaluations())
+    assert (task.epochs, task.eval_samples, list(task.evaluations)) == (9, 3, made.budget.evaluation_epochs())
     tested = judge_of(made, problem, task.rows, task.rows.test)
     for judge, rows in ((task.judge, task.rows.validation), (tested, task.rows.test)):
         assert {floor.n for floor in judge.floors.values()} == {len(rows)}

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from search import Store, load_study, plan_search, with_overrides
 from search.events.events import Ended, Reported, Started
-from search.events.journal import JOURNAL, Journal, told
+from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.events.journal import begun as begun_journal
 from search.record.layout import Axes
 from search.record.recorder import points_of
@@ -29,8 +29,8 @@ STUDY = """
 trials = 8
 epochs = 40
 grace = {grace}
-reports = 8
-draws = 1
+evaluations = 8
+eval_samples = 1
 sampler = "random"
 finalists = 0
 
@@ -72,7 +72,7 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
     fetched = store.fetch(parent, JOURNAL, folder)
     with Journal(fetched) as journal:
         head, lines = journal.read()
-    events, axes = told(lines), Axes.of(study_from(head["study"]))
+    events, axes = without_interruptions(lines), Axes.of(study_from(head["study"]))
     started = {event.trial: event for event in events if isinstance(event, Started)}
     assert [event.trial for event in events if isinstance(event, Started)] == list(range(trials))
     ends = {event.trial: event for event in events if isinstance(event, Ended)}
@@ -190,7 +190,9 @@ def test_killed_at_many_moments(store_folder: Path, study: Callable[..., Path], 
 @pytest.mark.slow
 def test_after_ctrl_c_it_goes_on(begin: Begin, store_folder: Path, study: Callable[..., Path]) -> None:
     path = study(grace=10)
-    path.write_text(path.read_text().replace("epochs = 40", "epochs = 1000").replace("reports = 8", "reports = 200"))
+    path.write_text(
+        path.read_text().replace("epochs = 40", "epochs = 1000").replace("evaluations = 8", "evaluations = 200")
+    )
     process = begin("run", path, "--name", "cut")
     journal = store_folder / "ray" / "cut" / JOURNAL
     wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 30)
@@ -223,7 +225,7 @@ def test_a_running_search_is_left_alone(begin: Begin, store_folder: Path, study:
 def test_more_trials_after_the_end(store_folder: Path, study: Callable[..., Path]) -> None:
     finished(store_folder, "run", study(grace=5), "--name", "cut")
     first = check_whole(store_folder, "cut", 8)
-    said = finished(store_folder, "resume", "cut", "--trials", "+5")
+    said = finished(store_folder, "resume", "cut", "--more-trials", "5")
     assert "13 trials of up to 40 epochs" in said
     whole = check_whole(store_folder, "cut", 13)
     assert {trial: whole[trial] for trial in first} == first
@@ -240,7 +242,9 @@ def test_a_tracking_server_killed_on_the_way(
 ) -> None:
     address, server = serve()
     path = study(grace=10)
-    path.write_text(path.read_text().replace("epochs = 40", "epochs = 600").replace("reports = 8", "reports = 60"))
+    path.write_text(
+        path.read_text().replace("epochs = 40", "epochs = 600").replace("evaluations = 8", "evaluations = 60")
+    )
     process = begin("run", path, "--name", "cut", "--tracking-uri", address)
     journal = store_folder / "ray" / "cut" / JOURNAL
     wait_for(lambda: journal.exists() and journal.read_text().count("Reported") > 20)
@@ -307,8 +311,8 @@ def test_other_rows_are_refused(store_folder: Path, tmp_path: Path, genseek: Gen
     ("words", "said"),
     [
         (("nothing",), "nothing"),
-        (("first", "--trials", "50"), "--trials 50: expected how many more, such as +50"),
-        (("first", "--trials", "+x"), "--trials +x: expected how many more, such as +50"),
+        (("first", "--more-trials", "-5"), "'--more-trials': Input should be greater than or equal to 0"),
+        (("first", "--more-trials", "x"), "'--more-trials': Input should be a valid integer"),
     ],
 )
 def test_what_cannot_go_on(words: Any, said: str, genseek: Genseek, store_folder: Path) -> None:

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from models.noise import hashed_seed
 from objectives import Judge, Rows
 from search import InputError, Store, plan_search, run_search
-from search.events.events import Ended, Started, Trained
+from search.events.events import Ended, Started, TrainerHeartbeat
 from search.rank.leaderboard import Leaderboard
 from search.storage import Storage
 from search.study.parse import load_study, parse_study
@@ -32,7 +32,7 @@ def test_every_trial_starts_reports_and_ends_once(finished: Any) -> None:
     for kind in (Started, Ended):
         assert sorted(event.trial for event in finished.events if isinstance(event, kind)) == list(range(trials))
     for trial in range(trials):
-        own = [event for event in finished.events if not isinstance(event, Trained) and event.trial == trial]
+        own = [event for event in finished.events if not isinstance(event, TrainerHeartbeat) and event.trial == trial]
         assert isinstance(own[0], Started)
         assert isinstance(own[-1], Ended)
         epochs = [event.report.epoch for event in own[1:-1]]
@@ -143,7 +143,7 @@ def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
 def test_what_trains_stacked_is_recorded_in_the_studys_own_words(finished: Any) -> None:
     store = Store(finished.folder)
     params = MlflowClient(store.uri).get_run(store.searches()[0].run_id).data.params
-    assert (params["fuse"], params["replicas"], params["device"]) == ("auto", "1", "auto")
+    assert (params["pack_size"], params["replicas"], params["device"]) == ("auto", "1", "auto")
 
 
 @pytest.mark.parametrize("written", ['"auto"', '"off"', "3"])
@@ -157,12 +157,12 @@ def test_fuse_is_recorded_as_it_was_written(
         return True
 
     monkeypatch.setattr("search.run.search.tune_trials", trained)
-    store, text = Store(store_folder), f"fuse = {written}\n{tiny_study.read_text()}"
+    store, text = Store(store_folder), f"pack_size = {written}\n{tiny_study.read_text()}"
     study = parse_study(text, "tiny", "tiny.toml")
     run_search(plan_search(study, store, "none"))
-    assert study.fuse in given[0]
+    assert study.pack_size in given[0]
     params = MlflowClient(store.uri).get_run(store.searches()[0].run_id).data.params
-    assert params["fuse"] == written.strip('"')
+    assert params["pack_size"] == written.strip('"')
 
 
 def test_the_search_leaves_a_summary_and_pictures(finished: Any, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ TWO_WAYS = """
 trials = 4
 epochs = 2
 grace = 2
-draws = 1
+eval_samples = 1
 
 [problem]
 name = "returns_4d"

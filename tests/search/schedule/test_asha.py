@@ -9,7 +9,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from search.schedule.asha import Halving
 from search.study.budget import Budget
-from search.study.goals import Standing
+from search.study.goals import ObjectiveValues
 
 BUDGET = Budget(epochs=20, grace=2, reduction=2)
 
@@ -20,7 +20,7 @@ class Named:
 
 
 def stops(halving: Halving, number: int, epoch: int, fit: float) -> bool:
-    return halving.stops(number, epoch, Standing(fit, (fit,), 0.0))
+    return halving.stops(number, epoch, ObjectiveValues(fit, (fit,), 0.0))
 
 
 def test_a_trial_below_the_upper_half_of_its_rung_stops() -> None:
@@ -103,8 +103,8 @@ def test_decisions_are_asha_s_own(seed: int, grace: int, reduction: int) -> None
 GOALS = Budget(epochs=18, grace=2, reduction=3)
 
 
-def at(*values: float, violation: float = 0.0) -> Standing:
-    return Standing(values[0], values, violation)
+def at(*values: float, violation: float = 0.0) -> ObjectiveValues:
+    return ObjectiveValues(values[0], values, violation)
 
 
 def test_the_ends_of_a_front_go_on_and_what_is_dominated_stops() -> None:

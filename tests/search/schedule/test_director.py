@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from search.errors import InputError
-from search.events.events import Ended, Event, Report, Reported, Started, Trained, Troubled
-from search.events.messages import Assignment, Death, Message, News, Orders
+from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat, Troubled
+from search.events.messages import Assignment, Commands, Death, TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
 from search.schedule.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
 from search.storage import Storage
 from search.study.budget import Budget
-from search.study.configuration import Configuration, Training, key_of
+from search.study.configuration import Configuration, Training, stack_key
 from search.study.goals import WORST, Goals
 
 FIT = Goals()
@@ -74,13 +74,15 @@ class Stage:
             Halving(self.budget),
             goals,
         )
-        self.kinds = dict(enumerate(map(key_of, configurations)))
+        self.kinds = dict(enumerate(map(stack_key, configurations)))
 
     def hear(
-        self, trainer: str, room: int = 0, held: Sequence[int] = (), news: Sequence[News] = (), **said: Any
-    ) -> Orders:
+        self, trainer: str, room: int = 0, held: Sequence[int] = (), news: Sequence[TrialUpdate] = (), **said: Any
+    ) -> Commands:
         kinds = frozenset(self.kinds[number] for number in held)
-        return self.director.hear(Message(trainer, list(news), frozenset(held), kinds, room, len(held), 0.5, **said))
+        return self.director.hear(
+            TrainerStatus(trainer, list(news), frozenset(held), kinds, room, len(held), 0.5, **said)
+        )
 
     def begins(self, trainer: str, room: int = 0, held: Sequence[int] = (), **said: Any) -> list[int]:
         return [each.number for each in self.hear(trainer, room, held, **said).begin]
@@ -97,22 +99,22 @@ class Stage:
             self.director.lose(f"{trainer}{time}")
 
 
-def news(number: int, epoch: int, fit: float = 1.0, diverged: bool = False) -> News:
-    return News(number, report(epoch, fit, diverged), {"parameters": 7.0})
+def news(number: int, epoch: int, fit: float = 1.0, diverged: bool = False) -> TrialUpdate:
+    return TrialUpdate(number, report(epoch, fit, diverged), {"parameters": 7.0})
 
 
-def failed(number: int, error: str = "ValueError: no") -> News:
-    return News(number, Report(), {}, error)
+def failed(number: int, error: str = "ValueError: no") -> TrialUpdate:
+    return TrialUpdate(number, Report(), {}, error)
 
 
 def test_assignments_carry_what_a_trainer_needs() -> None:
     stage = Stage([A, B])
     orders = stage.hear("x", 1)
-    assert orders == Orders([Assignment(0, A, 100)], [])
-    assert stage.hear("y", 5) == Orders([Assignment(1, B, 101)], [])
+    assert orders == Commands([Assignment(0, A, 100)], [])
+    assert stage.hear("y", 5) == Commands([Assignment(1, B, 101)], [])
     started = [event for event in stage.events if isinstance(event, Started)]
     assert [(event.trial, event.configuration, event.seed) for event in started] == [(0, A, 100), (1, B, 101)]
-    spoke = [event for event in stage.events if isinstance(event, Trained)]
+    spoke = [event for event in stage.events if isinstance(event, TrainerHeartbeat)]
     assert [(event.trainer, event.networks, event.busy) for event in spoke] == [("x", 0, 0.5), ("y", 0, 0.5)]
 
 
@@ -159,9 +161,9 @@ def test_kinds_of_a_lost_trainer_are_nobodys() -> None:
 @pytest.mark.parametrize("times", [1.0, SLOWER - 0.01, SLOWER + 0.01])
 def test_a_trial_waits_for_the_faster_device(times: float) -> None:
     stage = Stage([A, A, A, B, B])
-    slow = {key_of(A): times, key_of(B): 1.0}
+    slow = {stack_key(A): times, stack_key(B): 1.0}
     assert stage.begins("gpu", 1, device="gpu") == [0]
-    stage.hear("gpu", 0, [0], device="gpu", seconds={key_of(A): 1.0})
+    stage.hear("gpu", 0, [0], device="gpu", seconds={stack_key(A): 1.0})
     stage.director.lose("gpu")  # so that A is nobody's, and the device alone decides
     assert stage.begins("cpu", 2, device="cpu", seconds=slow) == ([3, 4] if times > SLOWER else [0, 1])
 
@@ -169,14 +171,14 @@ def test_a_trial_waits_for_the_faster_device(times: float) -> None:
 def test_a_slower_device_takes_what_is_left() -> None:
     stage = Stage([A, A, A])
     assert stage.begins("gpu", 1, device="gpu") == [0]
-    stage.hear("gpu", 0, [0], device="gpu", seconds={key_of(A): 1.0})
-    assert stage.begins("cpu", 2, device="cpu", seconds={key_of(A): 99.0}) == [1, 2]
+    stage.hear("gpu", 0, [0], device="gpu", seconds={stack_key(A): 1.0})
+    assert stage.begins("cpu", 2, device="cpu", seconds={stack_key(A): 99.0}) == [1, 2]
 
 
 def test_a_device_never_measured_is_no_slower() -> None:
     stage = Stage([A, B, A])
     assert stage.begins("gpu", 1, device="gpu") == [0]
-    stage.hear("gpu", 0, [0], device="gpu", seconds={key_of(A): 1e-9})
+    stage.hear("gpu", 0, [0], device="gpu", seconds={stack_key(A): 1e-9})
     stage.director.lose("gpu")
     assert stage.begins("cpu", 1, device="cpu") == [0]
 
@@ -185,11 +187,11 @@ def test_asha_stops_trials_and_their_trainers_hear_of_it() -> None:
     stage = Stage([A] * 3, grace=2, reduction=2)
     assert stage.begins("x", 3) == [0, 1, 2]
     orders = stage.hear("x", 0, [0, 1, 2], [news(0, 2, 1.0), news(1, 2, 5.0)])
-    assert orders == Orders([], [1])
+    assert orders == Commands([], [1])
     assert stage.ended() == {1: "stopped"}
     # Until it has left, it is told so again; what it still says changes nothing.
-    assert stage.hear("x", 0, [0, 1, 2], [news(1, 3, 0.1)]) == Orders([], [1])
-    assert stage.hear("x", 0, [0, 2]) == Orders([], [])
+    assert stage.hear("x", 0, [0, 1, 2], [news(1, 3, 0.1)]) == Commands([], [1])
+    assert stage.hear("x", 0, [0, 2]) == Commands([], [])
     assert stage.proposer.told == {1: ("stopped", 5.0)}
     assert stage.proposer.reports == [(0, 2, 1.0), (1, 2, 5.0)]
 
@@ -210,7 +212,7 @@ def test_a_number_that_is_not_a_trainers_is_stopped_there() -> None:
         (failed(0), "failed", WORST),
     ],
 )
-def test_how_a_trial_ends(said: News, outcome: str, fit: float) -> None:
+def test_how_a_trial_ends(said: TrialUpdate, outcome: str, fit: float) -> None:
     stage = Stage([A, A])
     assert stage.begins("x", 1) == [0]
     assert stage.begins("x", 1, news=[said]) == [1]
@@ -220,7 +222,7 @@ def test_how_a_trial_ends(said: News, outcome: str, fit: float) -> None:
     assert ended.checkpoint == (Storage("/kept/00000") if outcome == "finished" else None)
     assert ended.error == said.error
     assert not stage.director.done
-    assert stage.hear("x", 0, [], [said, news(1, 9)]) == Orders([], [])
+    assert stage.hear("x", 0, [], [said, news(1, 9)]) == Commands([], [])
     assert stage.director.done
     assert stage.ended() == {0: outcome, 1: "finished"}
 
@@ -431,7 +433,7 @@ def test_a_trouble_is_told_once() -> None:
 def test_a_message_ends_with_the_word_that_its_trainer_spoke() -> None:
     stage = Stage([A, A])
     stage.hear("x", 2)
-    assert [type(event) for event in stage.events] == [Started, Started, Trained]  # the journal waits for it
+    assert [type(event) for event in stage.events] == [Started, Started, TrainerHeartbeat]  # the journal waits for it
 
 
 def test_what_kills_again_where_it_had_come_before_fails_too() -> None:
@@ -463,7 +465,7 @@ def test_left_and_done() -> None:
     assert (stage.director.left, stage.director.done) == (1, False)
     stage.hear("x", 0, [], [failed(1)])
     assert (stage.director.left, stage.director.done) == (0, True)
-    assert stage.hear("x", 9) == Orders([], [])
+    assert stage.hear("x", 9) == Commands([], [])
 
 
 def test_closing_ends_what_is_open() -> None:
@@ -540,7 +542,7 @@ def test_an_abandoned_search_is_over() -> None:
     assert stage.director.error == "OSError: no such disk"
     assert stage.director.heard
     # A trainer that was still on its way brings nothing back to life.
-    assert stage.hear("x", 9, [0], [news(0, 3)]) == Orders([], [0])
+    assert stage.hear("x", 9, [0], [news(0, 3)]) == Commands([], [0])
     assert (stage.director.done, stage.director.left, stage.proposer.asked) == (True, 0, 2)
     assert len(stage.ended()) == 2
 
@@ -576,7 +578,7 @@ def test_a_director_that_recalls_goes_on_as_the_one_before(seed: int) -> None:
     configurations = [A, B, C] * 4
     first = Stage(configurations, epochs=9, grace=1, reduction=3)
     played(first, seed, until=int(np.random.default_rng(seed).integers(1, 150)))
-    past = [event for event in first.events if not isinstance(event, Trained)]
+    past = [event for event in first.events if not isinstance(event, TrainerHeartbeat)]
     second = Stage(configurations, epochs=9, grace=1, reduction=3)
     second.director.recall(past)
     assert not second.events
@@ -626,8 +628,8 @@ def test_a_study_that_proposes_something_else_is_refused() -> None:
 def test_a_trial_that_breaks_a_bound_stops_before_a_worse_one_that_keeps_it() -> None:
     stage = Stage([A, A], goals=Goals(bounds={"overfit": 0.6}), grace=2)
     stage.begins("x", 2)
-    kept = News(0, Report(2, fit=9.0, scores={"overfit": 0.5}), {})
-    breaks = News(1, Report(2, fit=1.0, scores={"overfit": 0.9}), {})
+    kept = TrialUpdate(0, Report(2, fit=9.0, scores={"overfit": 0.5}), {})
+    breaks = TrialUpdate(1, Report(2, fit=1.0, scores={"overfit": 0.9}), {})
     assert stage.hear("x", 0, [0, 1], [kept, breaks]).stop == [1]
     assert stage.proposer.told == {1: ("stopped", 1.0)}
     assert stage.proposer.excess == {1: {"overfit": pytest.approx(0.5)}}
@@ -636,7 +638,7 @@ def test_a_trial_that_breaks_a_bound_stops_before_a_worse_one_that_keeps_it() ->
 def test_a_network_too_large_stops_at_its_first_report() -> None:
     stage = Stage([A, A], goals=Goals(bounds={"parameters": 100.0}))
     stage.begins("x", 2)
-    said = [News(number, Report(1, fit=1.0), {"parameters": 100.0 + number}) for number in range(2)]
+    said = [TrialUpdate(number, Report(1, fit=1.0), {"parameters": 100.0 + number}) for number in range(2)]
     assert stage.hear("x", 0, [0, 1], said).stop == [1]
     assert stage.ended() == {1: "stopped"}
 
@@ -644,7 +646,7 @@ def test_a_network_too_large_stops_at_its_first_report() -> None:
 def test_the_proposer_hears_of_all_goals() -> None:
     stage = Stage([A], goals=Goals(("parameters", "ad")))
     stage.begins("x", 1)
-    stage.hear("x", 0, [], [News(0, Report(9, fit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
+    stage.hear("x", 0, [], [TrialUpdate(0, Report(9, fit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
     assert stage.proposer.told == {0: ("finished", 7.0, 3.0)}
     assert stage.proposer.reports == [(0, 9, 1.0)]
 

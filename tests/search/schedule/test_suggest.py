@@ -9,7 +9,7 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.study.configuration import Configuration, Training
 from search.study.goals import Goals
 from search.study.parse import load_study, parse_study, shipped
@@ -44,7 +44,7 @@ def bowl(configuration: Configuration) -> float:
     return 1 + distance + (0 if configuration.model == "vae" else 2)
 
 
-def searched(proposer: Proposer, trials: int, fit: Any = bowl, outcome: str = "finished") -> list[Configuration]:
+def searched(proposer: Suggester, trials: int, fit: Any = bowl, outcome: str = "finished") -> list[Configuration]:
     found = []
     for _ in range(trials):
         number, configuration = proposer.ask()
@@ -76,7 +76,7 @@ def domains(study: Study, configuration: Configuration) -> list[tuple[Domain, An
 @pytest.mark.parametrize("name", shipped())
 def test_points_come_first_and_all_proposals_lie_in_their_domains(name: str) -> None:
     study = load_study(name)
-    proposer = Proposer(study, seed=1)
+    proposer = Suggester(study, seed=1)
     found = searched(proposer, len(study.points) + 40, lambda configuration: 1 + configuration.training.learning_rate)
     points = [check_point(study, point) for point in study.points]
     assert found[: len(points)] == points
@@ -88,13 +88,13 @@ def test_points_come_first_and_all_proposals_lie_in_their_domains(name: str) -> 
 
 
 def test_trials_are_numbered_from_zero() -> None:
-    proposer = Proposer(toy(), seed=1)
+    proposer = Suggester(toy(), seed=1)
     assert [proposer.ask()[0] for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_a_point_is_proposed_exactly() -> None:
     point = '[[points]]\nmodel = "vae"\nlatent = 5\nlearning_rate = 0.012345\nl2 = 0.25\nbatch = 96\nbeta = 1.75\n'
-    _, first = Proposer(toy(point), seed=1).ask()
+    _, first = Suggester(toy(point), seed=1).ask()
     assert (first.model, first.objective) == ("vae", "elbo")
     assert (first.model_arguments["latent"], first.objective_arguments["beta"]) == (5, 1.75)
     assert (first.training.learning_rate, first.training.l2, first.training.batch) == (0.012345, 0.25, 96)
@@ -102,7 +102,7 @@ def test_a_point_is_proposed_exactly() -> None:
 
 @pytest.mark.parametrize("points", ["", '[[points]]\nmodel = "pushforward"\nwidth = 16\n'])
 def test_the_same_seed_and_answers_propose_the_same(points: str) -> None:
-    first, second, other = (searched(Proposer(toy(points), seed), 30) for seed in (5, 5, 6))
+    first, second, other = (searched(Suggester(toy(points), seed), 30) for seed in (5, 5, 6))
     assert first == second
     assert first != other
 
@@ -110,24 +110,24 @@ def test_the_same_seed_and_answers_propose_the_same(points: str) -> None:
 def test_proposals_learn_from_answers() -> None:
     gains = []
     for seed in range(4):
-        fits = [bowl(configuration) for configuration in searched(Proposer(toy(), seed), 60)]
+        fits = [bowl(configuration) for configuration in searched(Suggester(toy(), seed), 60)]
         gains.append(statistics.mean(fits[:20]) / statistics.mean(fits[-20:]))
     assert statistics.median(gains) > 1.5
-    blind = [bowl(configuration) for configuration in searched(Proposer(toy(), 0), 60, lambda configuration: 1.0)]
+    blind = [bowl(configuration) for configuration in searched(Suggester(toy(), 0), 60, lambda configuration: 1.0)]
     assert statistics.mean(blind[:20]) / statistics.mean(blind[-20:]) < 1.5
 
 
 def test_stopped_trials_teach() -> None:
     gains = []
     for seed in range(4):
-        fits = [bowl(configuration) for configuration in searched(Proposer(toy(), seed), 60, outcome="stopped")]
+        fits = [bowl(configuration) for configuration in searched(Suggester(toy(), seed), 60, outcome="stopped")]
         gains.append(statistics.mean(fits[:20]) / statistics.mean(fits[-20:]))
     assert statistics.median(gains) > 1.3
 
 
 @pytest.mark.parametrize("outcome", ["diverged", "failed", "interrupted"])
 def test_trials_without_a_result_do_no_harm(outcome: str) -> None:
-    proposer = Proposer(toy(), seed=1)
+    proposer = Suggester(toy(), seed=1)
     for trial in range(40):
         number, configuration = proposer.ask()
         if trial % 2:
@@ -139,7 +139,7 @@ def test_trials_without_a_result_do_no_harm(outcome: str) -> None:
 
 
 def test_a_trial_may_be_told_twice_or_retried() -> None:
-    proposer = Proposer(toy(), seed=1)
+    proposer = Suggester(toy(), seed=1)
     number, configuration = proposer.ask()
     proposer.report(number, 1, 5.0)
     proposer.report(number, 1, 5.0)  # a restarted worker reports its first epochs once more
@@ -151,7 +151,7 @@ def test_a_trial_may_be_told_twice_or_retried() -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "quasi-random", "random"])
 def test_a_search_that_goes_on_proposes_as_if_it_had_not_been_cut_off(sampler: Any) -> None:
     study = replace(toy(), sampler=sampler)
-    whole, cut = Proposer(study, 3), Proposer(study, 3)
+    whole, cut = Suggester(study, 3), Suggester(study, 3)
     asked = []
     for _ in range(8):
         number, configuration = whole.ask()
@@ -169,9 +169,9 @@ def test_a_search_that_goes_on_proposes_as_if_it_had_not_been_cut_off(sampler: A
 
 def test_points_are_not_proposed_again() -> None:
     study = toy('[[points]]\nmodel = "vae"\nlatent = 2\n[[points]]\nmodel = "pushforward"\nwidth = 64\n')
-    first = Proposer(study, 0)
+    first = Suggester(study, 0)
     asked = [first.ask() for _ in range(len(study.points))]
-    again = Proposer(study, 0)
+    again = Suggester(study, 0)
     assert [again.ask_again(configuration) for _, configuration in asked] == asked
     assert again.ask()[1] not in [configuration for _, configuration in asked]
 
@@ -179,7 +179,7 @@ def test_points_are_not_proposed_again() -> None:
 @pytest.mark.parametrize("sampler", ["quasi-random", "random"])
 def test_what_does_not_learn_proposes_one_list_whatever_happens(sampler: Any) -> None:
     study = replace(toy(), sampler=sampler)
-    eager, patient = Proposer(study, 5), Proposer(study, 5)
+    eager, patient = Suggester(study, 5), Suggester(study, 5)
     at_once = [eager.ask()[1] for _ in range(10)]
     assert searched(patient, 10, outcome="stopped") == at_once
 
@@ -190,7 +190,7 @@ def test_what_does_not_learn_proposes_one_list_whatever_happens(sampler: Any) ->
 def test_other_samplers_learn_too(sampler: Any, trials: int) -> None:
     study = toy()
     learned, by_chance = (
-        sum(min(map(bowl, searched(Proposer(replace(study, sampler=name), seed), trials))) for seed in range(3))
+        sum(min(map(bowl, searched(Suggester(replace(study, sampler=name), seed), trials))) for seed in range(3))
         for name in (sampler, "random")
     )
     assert learned < by_chance
@@ -202,7 +202,7 @@ def two_goals(sampler: str, **bounds: float) -> Study:
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random", "quasi-random"])
 def test_several_goals_with_every_sampler(sampler: str) -> None:
-    proposer = Proposer(two_goals(sampler, overfit=0.6), 0)
+    proposer = Suggester(two_goals(sampler, overfit=0.6), 0)
     outcomes = ["finished", "stopped", "diverged", "failed", "interrupted"]
     for place in range(25):
         number, configuration = proposer.ask()
@@ -217,7 +217,7 @@ def test_with_several_goals_both_ends_of_the_front_are_searched() -> None:
         rate = math.log10(configuration.training.learning_rate)
         return [(rate + 1) ** 2, (rate + 4) ** 2]
 
-    proposer = Proposer(two_goals("tpe"), 0)
+    proposer = Suggester(two_goals("tpe"), 0)
     for _ in range(60):
         number, configuration = proposer.ask()
         proposer.tell(number, "finished", goals(configuration))
@@ -230,7 +230,7 @@ def test_with_several_goals_both_ends_of_the_front_are_searched() -> None:
 
 def test_of_stopped_trials_with_several_goals_those_that_came_further_teach_more() -> None:
     def searched(good_goes_further: bool) -> float:
-        proposer = Proposer(two_goals("tpe"), 1)
+        proposer = Suggester(two_goals("tpe"), 1)
         for _ in range(60):
             number, configuration = proposer.ask()
             good = bowl(configuration) < 4
@@ -243,7 +243,7 @@ def test_of_stopped_trials_with_several_goals_those_that_came_further_teach_more
 
 def test_what_breaks_a_bound_is_proposed_less() -> None:
     def rates(bound: bool) -> list[float]:
-        proposer = Proposer(toy(), 0)
+        proposer = Suggester(toy(), 0)
         for _ in range(60):
             number, configuration = proposer.ask()
             excess = math.log10(configuration.training.learning_rate) + 3  # above 0.001 it breaks the bound

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from search.errors import InputError
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.study.parse import parse_study, with_overrides
 from search.study.space import Choice, Fixed, Range, grid
 from search.study.study import Study
@@ -39,7 +39,7 @@ def parsed(text: str) -> Study:
 
 
 def proposed(study: Study) -> list[dict[str, Any]]:
-    proposer = Proposer(study, study.budget.seed)
+    proposer = Suggester(study, study.budget.seed)
     return [proposer.ask()[1].flat() for _ in range(study.budget.trials)]
 
 

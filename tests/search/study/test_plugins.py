@@ -29,7 +29,7 @@ BLOCKS = {block.file: block.text for block in page("docs/plugins.md").blocks if 
 STUDY = """
 trials = 2
 epochs = 2
-draws = 1
+eval_samples = 1
 
 [problem]
 name = "gaussian_2d"
@@ -538,7 +538,7 @@ def test_a_search_whose_plug_in_has_changed_says_what_is_missing(
     ):
         (tmp_path / "net.py").write_text(text.replace(old, new))
         models.MODELS.pop("net", None)  # as in a new process
-        code, _, err = genseek("resume", "mine", "--trials", "+1", *where)
+        code, _, err = genseek("resume", "mine", "--more-trials", "1", *where)
         assert (code, err.count("\n")) == (2, 1), err
         assert re.search(message, err), err
 

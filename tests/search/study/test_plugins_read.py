@@ -74,7 +74,7 @@ plugins = ["own.py"]
 trials = 2
 epochs = 4
 grace = 4
-draws = 1
+eval_samples = 1
 finalists = 0
 sampler = "random"
 scores = ["ad", "mmd", "spread"]
@@ -160,7 +160,7 @@ def test_results_are_read_whatever_became_of_the_plug_in(
         assert "net width" in out
         forget()
         if now != "there":
-            code, _, err = genseek("resume", "one", *there, "--trials", "+1")
+            code, _, err = genseek("resume", "one", *there, "--more-trials", "1")
             assert (code, err.count("\n")) == (2, 1)
             assert "own.py" in err
     finally:

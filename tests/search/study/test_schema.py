@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from search.errors import InputError, unknown
+from search.errors import InputError, unknown_name
 from search.study.space import arguments_of, checked_arguments
 
 
@@ -63,5 +63,5 @@ def test_wrong_values(key: str, value: Any, said: str) -> None:
 
 
 def test_all_names_are_told_where_none_is_near() -> None:
-    assert unknown("score", "zzz", ["ad", "mmd"]) == "unknown score 'zzz'; known: ad, mmd"
-    assert unknown("search", "zzz", []) == "unknown search 'zzz'; known: none"
+    assert unknown_name("score", "zzz", ["ad", "mmd"]) == "unknown score 'zzz'; known: ad, mmd"
+    assert unknown_name("search", "zzz", []) == "unknown search 'zzz'; known: none"

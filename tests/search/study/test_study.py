@@ -69,10 +69,11 @@ def test_a_study_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "most"), [("", None), ('fuse = "auto"', None), ('fuse = "off"', 1), ("fuse = 1", 1), ("fuse = 12", 12)]
+    ("written", "most"),
+    [("", None), ('pack_size = "auto"', None), ('pack_size = "off"', 1), ("pack_size = 1", 1), ("pack_size = 12", 12)],
 )
 def test_fuse(written: str, most: int | None) -> None:
-    assert parse_study(f"{written}\n{STUDY}", "mine", "mine.toml").fuse == most
+    assert parse_study(f"{written}\n{STUDY}", "mine", "mine.toml").pack_size == most
 
 
 def test_replicas_and_device() -> None:
@@ -98,8 +99,8 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
         ("trials = 8", "trials = 8.5", "trials = 8.5: expected a whole number"),
         ("trials = 8", "trials = 0", "trials must be at least 1, got 0"),
         ("epochs = 30", "epochs = 0", "epochs must be at least 1, got 0"),
-        ("trials = 8", "reports = 0", "reports must be at least 1, got 0"),
-        ("trials = 8", "draws = -1", "draws must be at least 1, got -1"),
+        ("trials = 8", "evaluations = 0", "evaluations must be at least 1, got 0"),
+        ("trials = 8", "eval_samples = -1", "eval_samples must be at least 1, got -1"),
         ("grace = 3", "grace = 0", "grace must be at least 1, got 0"),
         ("trials = 8", "reduction = 1", "reduction must be at least 2, got 1"),
         ("trials = 8", "cpus = 0", "cpus and gpus must be above 0, got 0.0 and 1.0"),
@@ -107,11 +108,19 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
         ("trials = 8", "replicas = 0", "replicas must be at least 1, got 0"),
         ("trials = 8", "replicas = 1.5", "replicas = 1.5: expected a whole number"),
         ("trials = 8", 'device = "gpus"', "device: unknown value 'gpus'; did you mean 'gpu'?"),
-        ("trials = 8", 'fuse = "of"', "fuse: unknown value 'of'; did you mean 'off'? (or a number of trials)"),
-        ("trials = 8", "fuse = 0", 'fuse = 0: expected "auto", "off" or a whole number of trials, at least 1'),
-        ("trials = 8", "fuse = true", 'fuse = True: expected "auto", "off" or a whole number of trials'),
-        ("trials = 8", "fuse = 2.0", 'fuse = 2.0: expected "auto", "off" or a whole number of trials'),
-        ("trials = 8", "fues = 2", "unknown key 'fues'; did you mean 'fuse'?"),
+        (
+            "trials = 8",
+            'pack_size = "of"',
+            "pack_size: unknown value 'of'; did you mean 'off'? (or a number of trials)",
+        ),
+        (
+            "trials = 8",
+            "pack_size = 0",
+            'pack_size = 0: expected "auto", "off" or a whole number of trials, at least 1',
+        ),
+        ("trials = 8", "pack_size = true", 'pack_size = True: expected "auto", "off" or a whole number of trials'),
+        ("trials = 8", "pack_size = 2.0", 'pack_size = 2.0: expected "auto", "off" or a whole number of trials'),
+        ("trials = 8", "pack_sise = 2", "unknown key 'pack_sise'; did you mean 'pack_size'?"),
         ("trials = 8", 'rank = "ad"', "rank = 'ad': expected a list of names, each once"),
         ("trials = 8", "rank = []", "rank = []: expected a list of names, each once"),
         ("trials = 8", 'rank = ["ad", "ad"]', "rank = ['ad', 'ad']: expected a list of names, each once"),
@@ -257,14 +266,14 @@ def test_shipped_points_lie_in_their_space(name: str) -> None:
     ("budget", "rungs"),
     [
         (Budget(epochs=270, grace=10), [10, 30, 90, 270]),
-        (Budget(epochs=100, grace=7, reduction=2, reports=3), [7, 14, 28, 56, 100]),
+        (Budget(epochs=100, grace=7, reduction=2, evaluations=3), [7, 14, 28, 56, 100]),
         (Budget(epochs=5, grace=9), [5]),
         (Budget(epochs=1), [1]),
-        (Budget(epochs=3, grace=1, reports=50), [1, 3]),
+        (Budget(epochs=3, grace=1, evaluations=50), [1, 3]),
     ],
 )
 def test_evaluations_hold_the_rungs_and_the_last_epoch(budget: Budget, rungs: list[int]) -> None:
-    evaluations = budget.evaluations()
+    evaluations = budget.evaluation_epochs()
     assert set(rungs) <= set(evaluations)
     assert evaluations == sorted(set(evaluations))
     assert evaluations[-1] == budget.epochs
@@ -272,9 +281,9 @@ def test_evaluations_hold_the_rungs_and_the_last_epoch(budget: Budget, rungs: li
 
 
 def test_evaluations_are_about_as_many_as_asked_for() -> None:
-    assert Budget(epochs=100, grace=100, reports=4).evaluations() == [25, 50, 75, 100]
+    assert Budget(epochs=100, grace=100, evaluations=4).evaluation_epochs() == [25, 50, 75, 100]
     for epochs, reports in itertools.product((19, 39, 270, 811), (1, 5, 20)):
-        found = Budget(epochs=epochs, grace=epochs, reports=reports).evaluations()
+        found = Budget(epochs=epochs, grace=epochs, evaluations=reports).evaluation_epochs()
         assert min(reports, epochs) <= len(found) <= 2 * reports
 
 

@@ -17,7 +17,7 @@ def test_every_shipped_study_comes_back(name: str) -> None:
 
 
 def test_what_the_command_line_changed_comes_back() -> None:
-    study = with_overrides(load_study("gaussian_2d"), trials=7, seed=3, fuse="off", device="cpu", replicas=2)
+    study = with_overrides(load_study("gaussian_2d"), trials=7, seed=3, pack_size="off", device="cpu", replicas=2)
     assert study_from(json.loads(json.dumps(study_json(study)))) == study
 
 

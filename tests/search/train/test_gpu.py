@@ -9,8 +9,8 @@ from models import Shape
 from objectives import judge_for
 from objectives.problems import Gaussian2D
 from search.study.configuration import Configuration, Training
-from search.train.context import Task
-from search.train.stacking import Fusing, Machine
+from search.train.context import TrialContext
+from search.train.stacking import Machine, Stacking
 from search.train.trainer import Told, Trainer
 from search.train.trial import Trial
 
@@ -23,15 +23,15 @@ EPOCHS = 6
 PAIRS = {"pushforward": "mmd", "vae": "elbo"}
 
 
-def task() -> Task:
+def task() -> TrialContext:
     problem = Gaussian2D(train=200, validation=100, test=100)
     rows = problem.rows(0)
     judge = judge_for(problem, rows.train, rows.validation, 100, repeats=20)
-    return Task(rows, ("a", "b"), Shape(2, "normal", 2), judge, EPOCHS, (2, EPOCHS), 2)
+    return TrialContext(rows, ("a", "b"), Shape(2, "normal", 2), judge, EPOCHS, (2, EPOCHS), 2)
 
 
 def trained(device: str, widths: list[int]) -> dict[int, Told]:
-    shared, trainer = task(), Trainer(Fusing(Machine.measured(device)))
+    shared, trainer = task(), Trainer(Stacking(Machine.measured(device)))
     for number, width in enumerate(widths):
         model = ("pushforward", "vae")[number % 2]
         own: dict[str, Any] = {"width": width} if model == "pushforward" else {"decoder_width": width}

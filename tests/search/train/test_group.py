@@ -13,7 +13,7 @@ from search.events.events import Report
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST
 from search.train import group as group_module
-from search.train.context import draws
+from search.train.context import draw_samples
 from search.train.group import Checkpoint, Group
 from search.train.trial import Trial, rebuilt
 
@@ -76,7 +76,7 @@ def alone(trial: Trial, task: Any | None = None) -> list[Report]:
 
 def samples(group: Group, trial: Trial) -> Any:
     kept = group.keep([trial]).pack
-    return draws(kept.averaged, [trial.featured.features] * len(kept.seeds), 1, 60, kept.seeds)
+    return draw_samples(kept.averaged, [trial.featured.features] * len(kept.seeds), 1, 60, kept.seeds)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -312,7 +312,9 @@ def test_samples_are_those_of_the_seed(make_task: Any) -> None:
     pairs = [Trial(FAMILIES["map"][0], make_task(), 7) for _ in range(2)]
     group = Group.join([Group.of(trial) for trial in pairs])  # the same network twice
     features = [trial.featured.features for trial in pairs]
-    first, turned, alike = (draws(group.pack.averaged, features, 3, 30, seeds) for seeds in ([7, 8], [8, 7], [7, 7]))
+    first, turned, alike = (
+        draw_samples(group.pack.averaged, features, 3, 30, seeds) for seeds in ([7, 8], [8, 7], [7, 7])
+    )
     assert first.shape == (2, 3, 30, 2)
     np.testing.assert_array_equal(first, turned[::-1])
     np.testing.assert_array_equal(alike[0], alike[1])

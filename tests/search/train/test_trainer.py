@@ -13,7 +13,7 @@ from objectives.losses.protocols import Pushforward
 from search.events.events import Report
 from search.study.configuration import Configuration, Training
 from search.train.group import Checkpoint, Group
-from search.train.stacking import MOST, UNMEASURED, Fusing, Machine
+from search.train.stacking import MOST, UNMEASURED, Machine, Stacking
 from search.train.trainer import Told, Trainer
 from search.train.trial import Trial
 
@@ -118,7 +118,7 @@ Made = Callable[..., Watched]
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Made:
-    return lambda most=None, machine=CHEAP: Watched(Trainer(Fusing(machine, most)), monkeypatch)
+    return lambda most=None, machine=CHEAP: Watched(Trainer(Stacking(machine, most)), monkeypatch)
 
 
 def added(watch: Watched, task: Any, chosen: Sequence[Configuration], first: int = 0) -> list[Trial]:

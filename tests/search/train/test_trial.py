@@ -18,7 +18,7 @@ from objectives.problems import Gaussian2D
 from search.events.events import Report
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals
-from search.train.context import Task, draws, sample_seconds
+from search.train.context import TrialContext, draw_samples, sample_seconds
 from search.train.group import Checkpoint, Group
 from search.train.trial import Trial, rebuilt
 
@@ -39,9 +39,11 @@ class Scripted:
         return [Verdict({"ad": fit * 10}, fit, {"ad": FIT}) for _, fit in zip(generated, self.fits)]  # noqa: B905
 
 
-def task(judge: Any = None, evaluations: Sequence[int] = (1, 2, 4, 6), rows: Rows = ROWS, draws: int = 2) -> Task:
+def task(
+    judge: Any = None, evaluations: Sequence[int] = (1, 2, 4, 6), rows: Rows = ROWS, eval_samples: int = 2
+) -> TrialContext:
     judge = judge or judge_for(PROBLEM, rows.train, rows.validation, 60, repeats=20)
-    return Task(rows, ("a", "b"), SHAPE, judge, evaluations[-1], evaluations, draws)
+    return TrialContext(rows, ("a", "b"), SHAPE, judge, evaluations[-1], evaluations, eval_samples)
 
 
 def configuration(model: str = "pushforward", **training: Any) -> Configuration:
@@ -64,7 +66,7 @@ def reports(trial: Trial) -> list[Report]:
 def drawn(trial: Trial, generator: Generator) -> Any:
     """The samples that a trial's judgement sees."""
     rows = len(trial.task.rows.validation)
-    return draws(generator.model, [generator.features], trial.task.draws, rows, [trial.seed])[0]
+    return draw_samples(generator.model, [generator.features], trial.task.eval_samples, rows, [trial.seed])[0]
 
 
 def generator_of(group: Group) -> Generator:
@@ -169,7 +171,7 @@ def test_scores_are_those_of_the_users_units(model: str) -> None:
 
 def test_a_score_is_the_median_of_the_draws() -> None:
     judge = task().judge
-    trial = Trial(configuration(), task(judge, draws=5), seed=1)
+    trial = Trial(configuration(), task(judge, eval_samples=5), seed=1)
     group = Group.of(trial)
     report = reported(group)
     rows = drawn(trial, generator_of(group))

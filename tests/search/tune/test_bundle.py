@@ -8,7 +8,7 @@ import pytest
 from objectives import PROBLEMS
 from search.errors import InputError
 from search.study.parse import load_study
-from search.tune.jobs import FILES, shipped
+from search.tune.jobs import FILES, bundle
 
 STUDY = """
 plugins = {plugins}
@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_that_is_named_is_sent_and_nothing_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with shipped("studies/mine.toml", load_study("studies/mine.toml")) as (folder, written, table):
+    with bundle("studies/mine.toml", load_study("studies/mine.toml")) as (folder, written, table):
         sent = {str(path.relative_to(folder / FILES)) for path in folder.rglob("*") if path.is_file()}
         assert sent == {"studies/mine.toml", "studies/near.py", "plugins/far.py", "data/rows.csv"}
         assert (written, table) == ("studies/mine.toml", "data/rows.csv")
@@ -55,7 +55,7 @@ def test_all_that_is_named_is_sent_and_nothing_else(home: Path, monkeypatch: pyt
 
 
 def test_a_shipped_study_needs_no_file(home: Path) -> None:
-    with shipped("gaussian_2d", load_study("gaussian_2d")) as (folder, written, table):
+    with bundle("gaussian_2d", load_study("gaussian_2d")) as (folder, written, table):
         assert (written, table) == ("gaussian_2d", None)
         assert not list((folder / FILES).iterdir())
 
@@ -63,7 +63,7 @@ def test_a_shipped_study_needs_no_file(home: Path) -> None:
 def test_a_table_that_is_only_there_keeps_its_path(home: Path) -> None:
     study = STUDY.format(plugins="[]", data="/only/there.csv")
     (home / "there.toml").write_text(study)
-    with shipped("there.toml", load_study("there.toml")) as (folder, _, table):
+    with bundle("there.toml", load_study("there.toml")) as (folder, _, table):
         assert table == "/only/there.csv"
         assert [path.name for path in (folder / FILES).iterdir()] == ["there.toml"]
 
@@ -71,5 +71,5 @@ def test_a_table_that_is_only_there_keeps_its_path(home: Path) -> None:
 def test_a_plug_in_by_its_whole_path_is_refused(home: Path) -> None:
     (home / "whole.toml").write_text(STUDY.format(plugins=f'["{home}/studies/near.py"]', data="rows.csv"))
     said = r"^whole.toml: plug-in .*near.py: name it by its path from the study"
-    with pytest.raises(InputError, match=said), shipped("whole.toml", load_study("whole.toml")):
+    with pytest.raises(InputError, match=said), bundle("whole.toml", load_study("whole.toml")):
         pass

@@ -162,12 +162,12 @@ def test_a_dashboard_that_is_not_there(genseek: Any) -> None:
 
 def test_options_of_run_go_along(client: Client, genseek: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("GENSEEK_STORE", "GENSEEK_STORAGE", "MLFLOW_TRACKING_URI"):
+    for name in ("GENSEEK_STORE", "GENSEEK_CHECKPOINTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.setenv(name, "of this machine")
     (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(50)))
-    options = ["--data", "rows.csv", "--columns", "x,y", "--drop-missing", "--trials", "7", "--from", "other"]
+    options = ["--data", "rows.csv", "--columns", "x,y", "--drop-missing", "--trials", "7", "--warm-start", "other"]
     options += ["--finalists", "0"]
-    options += ["--storage", "s3://bucket/x", "--name", "mine", "--tracking-uri", "http://10.0.0.1:5000"]
+    options += ["--checkpoints", "s3://bucket/x", "--name", "mine", "--tracking-uri", "http://10.0.0.1:5000"]
     code, said, error = genseek("submit", "table", *options)
     assert (code, error) == (0, "")
     assert said.startswith("search mine runs in the cluster")
@@ -181,8 +181,8 @@ def test_options_of_run_go_along(client: Client, genseek: Any, tmp_path: Path, m
         "--data": "data/rows.csv",
         "--columns": "x,y",
         "--trials": "7",
-        "--from": "other",
-        "--storage": "s3://bucket/x",
+        "--warm-start": "other",
+        "--checkpoints": "s3://bucket/x",
         "--name": "mine",
         "--finalists": "0",
         "--tracking-uri": "http://10.0.0.1:5000",
@@ -204,8 +204,8 @@ def test_a_search_in_the_cluster_goes_on_where_its_store_is(
     store = {"genseek": "first", "genseek-store": "/kept", "genseek-tracking-uri": "http://10.0.0.1:5000"}
     tail = "--tracking-uri http://10.0.0.1:5000 --address auto --store /kept"
     client.jobs = [details("x", "STOPPED", store)]
-    assert genseek("resume", "first", "--trials", "+5", "--address", "http://10.0.0.1:8265")[0] == 0
-    assert client.jobs[1].entrypoint == f"exec genseek resume first --trials +5 {tail}"
+    assert genseek("resume", "first", "--more-trials", "5", "--address", "http://10.0.0.1:8265")[0] == 0
+    assert client.jobs[1].entrypoint == f"exec genseek resume first --more-trials 5 {tail}"
     assert Jobs("http://10.0.0.1:8265").latest("first").tracking_uri == "http://10.0.0.1:5000"
 
 
@@ -219,8 +219,8 @@ def test_the_address_that_is_named_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--storage", "s3://key:secret@bucket/x"], "--storage: credentials would be shown"),
-        (["--storage", "here"], "--storage here: expected a whole path"),
+        (["--checkpoints", "s3://key:secret@bucket/x"], "--checkpoints: credentials would be shown"),
+        (["--checkpoints", "here"], "--checkpoints here: expected a whole path"),
         (["--store", "here"], "--store here: expected a whole path"),
     ],
 )

@@ -10,7 +10,7 @@ from ray.exceptions import GetTimeoutError, RaySystemError
 from search.errors import InputError
 from search.storage import Storage
 from search.tune import preflight as surveying
-from search.tune.preflight import Answer, survey
+from search.tune.preflight import Answer, preflight
 
 HERE = {"Python": "3.11.7", "genseek": "0.1.0", "torch": "2.13.0+cu130", "numpy": "2.4.1"}
 
@@ -31,7 +31,7 @@ def surveyed(storage: Storage | None, alive: list[dict[str, Any]]) -> list[str]:
     """What a survey of these nodes says."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surveying.ray, "nodes", lambda: alive)
-        return survey(storage)
+        return preflight(storage)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_node_without_cores_is_not_asked(says: Any) -> None:
             "genseek 0.0.9, where the driver has 0.1.0; install the same",
         ),
         ({"storage": "it is full"}, "storage .*: it is full; name a folder .* s3://bucket/folder"),
-        ({"blind": True}, "storage .*: what is written there isn't seen by the driver; .* --storage"),
+        ({"blind": True}, "storage .*: what is written there isn't seen by the driver; .* --checkpoints"),
         (GetTimeoutError(), "no answer within 60 seconds; look at Ray's logs"),
         (
             RaySystemError("x\nModuleNotFoundError: No module named 'search'"),
@@ -120,7 +120,7 @@ def test_a_node_that_dies_meanwhile_is_no_trouble(says: Any, monkeypatch: pytest
         return answer
 
     monkeypatch.setattr(surveying.ray, "get", get)
-    assert survey(None) == []
+    assert preflight(None) == []
 
 
 def test_a_gpu_that_no_torch_can_use_is_told(says: Any) -> None:
@@ -136,4 +136,4 @@ def test_a_storage_that_the_driver_cannot_write(tmp_path: Path) -> None:
 
 
 def test_a_real_node_answers(ray_cluster: None, tmp_path: Path) -> None:
-    assert survey(Storage(str(tmp_path / "kept"))) == []
+    assert preflight(Storage(str(tmp_path / "kept"))) == []

@@ -16,17 +16,17 @@ import ray
 from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
 from search.errors import InputError, TrainingError
-from search.events.events import Ended, Event, Report, Reported, Started, Trained
-from search.events.messages import Message, Orders
+from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat
+from search.events.messages import Commands, TrainerStatus
 from search.export.export import load_generator
-from search.schedule.suggest import Proposer
+from search.schedule.suggest import Suggester
 from search.study.budget import Budget
 from search.study.parse import parse_study
 from search.study.study import Study
 from search.train.group import Group
 from search.train.trial import Trial
 from search.tune.cluster import slots as slots_of
-from search.tune.run import MUTE, _Fleet, _Post, tune_trials
+from search.tune.run import MUTE, _DirectorCallback, _TrainerSearcher, tune_trials
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def searched(task: Any, folder: Path, count: int, listener: Any = None, **budget
     listeners = [events.append, *([listener] if listener else [])]
     chosen = Budget(**{"trials": count, "epochs": task.epochs, "grace": task.epochs, **budget})
     seeds = [900 + number for number in range(count)]
-    complete = tune_trials(Proposer(study(count), 0), task, chosen, seeds, folder / "search", listeners)
+    complete = tune_trials(Suggester(study(count), 0), task, chosen, seeds, folder / "search", listeners)
     return complete, events
 
 
@@ -82,7 +82,7 @@ def test_what_a_search_finds_is_what_each_trial_finds_alone(
     complete, events = searched(task, tmp_path, 8)
     assert complete
     check(events, task, 8, assert_alike)
-    spoke = [event for event in events if isinstance(event, Trained)]
+    spoke = [event for event in events if isinstance(event, TrainerHeartbeat)]
     assert 1 <= len({event.trainer for event in spoke}) <= 2
     assert max(event.networks for event in spoke) >= 1
     assert all(0 <= event.busy <= 1 for event in spoke)
@@ -136,7 +136,7 @@ def test_as_many_trainers_as_have_room_or_are_wanted(
 ) -> None:
     monkeypatch.setattr("search.tune.run.slots", lambda budget: room)
     director: Any = SimpleNamespace(done=False, left=left, trainers=1)
-    fleet = _Fleet(director, Budget(trainers=wanted))
+    fleet = _TrainerSearcher(director, Budget(trainers=wanted))
     asked = [fleet.suggest(f"{number}") for number in range(6)]
     assert [config["device"] for config in asked if config] == expected
     assert director.trainers == max(1, min(sum(room.values()), wanted or 9, left))  # those that wait take no share
@@ -151,15 +151,15 @@ def test_only_trainers_that_die_without_a_word_between_end_a_search(monkeypatch:
     director: Any = SimpleNamespace(
         abandon=abandoned.append,
         lose=lambda name, alone, death: lost.append((name, alone, death.cause)),
-        hear=lambda message: Orders(),
+        hear=lambda message: Commands(),
     )
-    post, trial = _Post(director, None), SimpleNamespace(trial_id="a", error_file=None)
+    post, trial = _DirectorCallback(director, None), SimpleNamespace(trial_id="a", error_file=None)
     for number in range(3):
         for _ in range(MUTE - 1):
             post.on_trial_recover(0, [], trial)
         node = "10.0.0.1" if number else "10.0.0.2"
         post.on_trial_result(
-            0, [], trial, {"message": Message(f"{number}", [], frozenset(), frozenset(), 1, 0, 0.0, node=node)}
+            0, [], trial, {"message": TrainerStatus(f"{number}", [], frozenset(), frozenset(), 1, 0, 0.0, node=node)}
         )
         post.on_trial_error(0, [], trial)
     assert lost == [(f"{number}", number > 0, "an unknown error") for number in range(3)]
@@ -170,8 +170,8 @@ def test_only_trainers_that_die_without_a_word_between_end_a_search(monkeypatch:
 
 
 def test_orders_that_cannot_be_left_are_given_again(ray_cluster: None) -> None:
-    unsent: list[tuple[str, Orders]] = []
-    orders = Orders([], [3])
+    unsent: list[tuple[str, Commands]] = []
+    orders = Commands([], [3])
     director: Any = SimpleNamespace(hear=lambda message: orders, unsent=lambda *given: unsent.append(given))
 
     @ray.remote(num_cpus=0)
@@ -179,8 +179,8 @@ def test_orders_that_cannot_be_left_are_given_again(ray_cluster: None) -> None:
         def put(self, trainer: str, content: bytes) -> None:
             raise OSError("no such desk")
 
-    post, trial = _Post(director, Broken.remote()), SimpleNamespace(trial_id="a", error_file=None)
-    message = Message("x", [], frozenset(), frozenset(), 1, 0, 0.0)
+    post, trial = _DirectorCallback(director, Broken.remote()), SimpleNamespace(trial_id="a", error_file=None)
+    message = TrainerStatus("x", [], frozenset(), frozenset(), 1, 0, 0.0)
     latest = time.monotonic() + 60
     while not unsent:
         assert time.monotonic() < latest
@@ -268,13 +268,13 @@ def made_for_gpus(folder: Path) -> Any:
     from models import Shape
     from objectives import judge_for
     from objectives.problems import Gaussian2D
-    from search.train.context import Task
+    from search.train.context import TrialContext
 
     problem = Gaussian2D(train=100, validation=60, test=60)
     rows = problem.rows(0)
     judge = judge_for(problem, rows.train, rows.validation, 60, repeats=20)
     shape = Shape(2, "normal", 2)
-    return Task(rows, ("a", "b"), shape, judge, 300, tuple(range(30, 301, 30)), 2, objectives=seen_by(folder))
+    return TrialContext(rows, ("a", "b"), shape, judge, 300, tuple(range(30, 301, 30)), 2, objectives=seen_by(folder))
 
 
 @pytest.mark.slow

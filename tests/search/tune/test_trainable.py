@@ -18,11 +18,11 @@ import pytest
 from objectives import OBJECTIVES, SCORES
 from search import load_study, with_overrides
 from search.events.events import Report
-from search.events.messages import Assignment, Message, News, Orders
+from search.events.messages import Assignment, Commands, TrainerStatus, TrialUpdate
 from search.export.export import load_generator
 from search.run.prepare import task_of
 from search.storage import Storage
-from search.study.configuration import Configuration, Training, key_of
+from search.study.configuration import Configuration, Training, stack_key
 from search.study.parse import problem_of
 from search.train.group import Checkpoint, Group
 from search.train.stacking import UNMEASURED
@@ -35,7 +35,7 @@ class Desk:
     """Queues of orders, which are handed out like Ray's references."""
 
     def __init__(self) -> None:
-        self.orders: dict[str, queue.SimpleQueue[Orders | None]] = defaultdict(queue.SimpleQueue)
+        self.orders: dict[str, queue.SimpleQueue[Commands | None]] = defaultdict(queue.SimpleQueue)
         self.take = SimpleNamespace(remote=lambda name: lambda: self.taken(name))
         self.left = threading.Event()
 
@@ -47,7 +47,7 @@ class Desk:
         return pickle.dumps(orders)
 
     def put(self, name: str, begin: list[Assignment] | None = None, stop: list[int] | None = None) -> None:
-        self.orders[name].put(Orders(begin or [], stop or []))
+        self.orders[name].put(Commands(begin or [], stop or []))
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ DISCRETE: dict[str, Callable[[int, np.random.Generator], Any]] = {
     "every row twice": lambda n, draw: np.repeat(draw.standard_normal((n // 2, 3)), 2, axis=0),
 }
 
-Started = Callable[..., tuple[Any, Desk, Message]]
+Started = Callable[..., tuple[Any, Desk, TrainerStatus]]
 
 
 @pytest.fixture
@@ -75,11 +75,13 @@ def started(soon: None, tmp_path: Path) -> Iterator[Started]:
     """Starts a trainer, and gives its desk and its first message; at the end all of them let go of their trials."""
     names: list[tuple[Desk, str]] = []
 
-    def start(task: Any, device: str = "cpu", most: int | None = 8, every: float = 1e9) -> tuple[Any, Desk, Message]:
+    def start(
+        task: Any, device: str = "cpu", most: int | None = 8, every: float = 1e9
+    ) -> tuple[Any, Desk, TrainerStatus]:
         desk: Any = Desk()
         trainer = TuneTrainer.__new__(TuneTrainer)  # what Tune's own constructor does needs a cluster
         trainer.setup({"device": device}, task, desk, most, 1, Storage(str(tmp_path)), every)
-        first: Message = trainer.step()["message"]
+        first: TrainerStatus = trainer.step()["message"]
         names.append((desk, first.trainer))
         return trainer, desk, first
 
@@ -99,9 +101,9 @@ def assignments(*widths: int) -> list[Assignment]:
     return [Assignment(number, configuration(width), 70 + number) for number, width in enumerate(widths)]
 
 
-def heard(trainer: Any, until: Callable[[list[Message]], bool], seconds: float = 60) -> list[Message]:
+def heard(trainer: Any, until: Callable[[list[TrainerStatus]], bool], seconds: float = 60) -> list[TrainerStatus]:
     """Messages until there are those that a test waits for."""
-    messages: list[Message] = []
+    messages: list[TrainerStatus] = []
     latest = time.monotonic() + seconds
     while not until(messages):
         assert time.monotonic() < latest, "waited too long"
@@ -109,14 +111,14 @@ def heard(trainer: Any, until: Callable[[list[Message]], bool], seconds: float =
     return messages
 
 
-def all_news(messages: list[Message]) -> list[News]:
+def all_news(messages: list[TrainerStatus]) -> list[TrialUpdate]:
     return [each for message in messages for each in message.news]
 
 
-def over(*numbers: int, epochs: int = 6) -> Callable[[list[Message]], bool]:
+def over(*numbers: int, epochs: int = 6) -> Callable[[list[TrainerStatus]], bool]:
     """Whether these trials were all told of to their end."""
 
-    def check(messages: list[Message]) -> bool:
+    def check(messages: list[TrainerStatus]) -> bool:
         ended = {each.number for each in all_news(messages) if each.error or each.report.epoch >= epochs}
         return ended >= set(numbers) and not messages[-1].numbers
 
@@ -158,7 +160,7 @@ def test_trials_are_trained_told_of_and_kept(
         assert all(one.facts["parameters"] > 0 for one in own)
         assert len(load_generator(tmp_path / f"{each.number:05d}").sample(9)) == 9
     assert {message.trainer for message in messages} == {first.trainer}
-    assert {key for message in messages for key in message.kinds} == {key_of(given[0].configuration)}
+    assert {key for message in messages for key in message.kinds} == {stack_key(given[0].configuration)}
     assert max(message.networks for message in messages) == 3
     assert all(0 <= message.busy <= 1 for message in messages)
     assert max(message.busy for message in messages) > 0
