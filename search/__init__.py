@@ -1,10 +1,10 @@
 """Searches: everything that chooses, runs, records and exports.
 
-from search import Store, load_study, plan_search, run_search
+from search import Store, load_study, plan_search, search_and_publish
 
 store = Store("genseek-store")
-result = run_search(plan_search(load_study("gaussian_2d"), store, name="first"))
-print(result.board.winner().scores)
+outcome = search_and_publish(plan_search(load_study("gaussian_2d"), store, name="first"))
+print(outcome.board.winner().confirmed)
 """
 
 import importlib
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from search.record.store import Store
     from search.run.confirm import confirm_search
     from search.run.plan import plan_resume, plan_search
+    from search.run.publish import Outcome, search_and_publish
     from search.run.search import run_search
     from search.study.parse import load_study, with_overrides
     from search.study.study import Study
@@ -48,6 +49,8 @@ _HOMES = {
     "Entry": "rank.leaderboard",
     "Finalist": "rank.finalist",
     "InputError": "errors",
+    "Outcome": "run.publish",
+    "search_and_publish": "run.publish",
     "Leaderboard": "rank.leaderboard",
     "Store": "record.store",
     "Study": "study.study",
@@ -68,6 +71,7 @@ __all__ = [
     "Finalist",
     "InputError",
     "Leaderboard",
+    "Outcome",
     "Store",
     "Study",
     "TrainingError",
@@ -79,6 +83,7 @@ __all__ = [
     "plan_search",
     "run_search",
     "score_tables",
+    "search_and_publish",
     "with_overrides",
 ]
 

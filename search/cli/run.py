@@ -1,9 +1,8 @@
 """The commands that train: `run` begins a search, `resume` goes on with it, and `confirm` tries its best again."""
 
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
@@ -23,9 +22,16 @@ from search.cli.options import (
     Tracking,
 )
 from search.errors import InputError, TrainingError, redact_credentials
+from search.study.budget import SEEDS, Budget
 from search.text import command, counted
 
-SEEDS = 5  # fresh networks of each finalist
+if TYPE_CHECKING:
+    from search.events.events import Listener
+    from search.rank.finalist import Finalist
+    from search.rank.leaderboard import Leaderboard
+    from search.run.plan import Plan
+    from search.run.publish import Published
+    from search.run.search import Result
 
 
 def run(
@@ -117,25 +123,26 @@ def confirm(
 ) -> None:
     """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
     from search.run.plan import plan_resume
-    from search.study.budget import Budget
+    from search.run.publish import confirm_best, publish
 
     console, opened = results(as_json), store_of(store, tracking_uri)
-    board = opened.leaderboard(name)
+    opened.leaderboard(name)  # tells where there is none
     if opened.search(name).status != "FINISHED":
         again = command("resume", name, *_where(store, tracking_uri, address))
         raise InputError(f"search {name!r} has not finished; go on with it first: {again}")
     plan = plan_resume(opened, name, storage=storage)
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
-    finalists = _confirm(console, plan, board, count, seeds, where)
-    _publish(aside(console), plan)
+    shown = _Shown(console, plan, where, as_json, confirm=("--top", count, "--seeds", seeds))
+    finalists = confirm_best(plan, top=count, seeds=seeds, progress=shown)
+    _published(aside(console), publish(plan))
     if as_json:
         print_json([each.described() for each in finalists])
 
 
-def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
+def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
-    from search.tune.cluster import cluster
+    from search.run.publish import search_and_publish
 
     console, study, rows = results(as_json), plan.study, plan.task.rows
     beside = aside(console)
@@ -147,16 +154,10 @@ def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
     )
     for note in plan.problem.notes:
         print_note(beside, note)
-    with cluster(study.budget, plan.storage) as warnings:
-        for line in warnings:
-            beside.warn(line)
-        _searched(console, plan, where, as_json)
-        if study.budget.finalists and not plan.store.confirmed(plan.name):
-            _confirm(console, plan, plan.store.leaderboard(plan.name), study.budget.finalists, SEEDS, where)
-    _publish(beside, plan)
+    outcome = search_and_publish(plan, seeds=SEEDS, progress=_Shown(console, plan, where, as_json))
+    _published(beside, outcome.published)
     if as_json:
-        board = plan.store.leaderboard(plan.name)
-        print_json(board.described(board.winner()))
+        print_json(outcome.board.described(outcome.board.winner()))
     here = where[: where.index("--address")] if "--address" in where else where
     following = [command("export", plan.name, "--out", "DIR", *here)]
     following += [command("ui", plan.name, *here)] if plan.store.embedded else []
@@ -164,12 +165,67 @@ def _search(plan: Any, where: Sequence[object], as_json: bool) -> None:
     beside.say("    ".join(["next:", *following]))
 
 
-def _publish(console: Printer, plan: Any) -> None:
-    """Keep the report, register the winner, and say where both are."""
-    from search.run.publish import publish
+@final
+class _Shown:
+    """Shows a search on the terminal; where one can't go on, ends the command and says how it goes on."""
 
+    def __init__(
+        self, console: Printer, plan: "Plan", where: Sequence[object], as_json: bool, confirm: Sequence[object] = ()
+    ) -> None:
+        self._console, self._beside, self._plan, self._as_json = console, aside(console), plan, as_json
+        finalists = confirm or ("--top", plan.study.budget.finalists, "--seeds", SEEDS)
+        self._again = command("resume", plan.name, *where)
+        self._confirm_again = command("confirm", plan.name, *finalists, *where)
+        self._ended = bool(confirm)  # the search itself
+
+    @contextmanager
+    def stage(self, title: str, budget: Budget) -> Iterator[Sequence["Listener"]]:
+        from search.cli.live import LiveTable
+
+        again = self._confirm_again if self._ended else self._again
+        links = [] if self._ended else _announced(self._beside, self._plan.store, self._plan.name)
+        with LiveTable(self._beside, title, budget, list(self._plan.task.judge.floors)) as live:
+            try:
+                yield [live, *links]
+            except TrainingError as error:
+                raise TrainingError(f"{error}; when that is mended, it goes on with: {again}") from error
+
+    def warned(self, line: str) -> None:
+        self._beside.warn(line)
+
+    def searched(self, result: "Result") -> None:
+        from search.cli.tables import show
+
+        self._ended = True
+        for line in result.failures:
+            self._beside.warn(line)
+        if result.interrupted:
+            _cut_off(self._console, f"; what was trained so far is recorded, and goes on with: {self._again}")
+        show(self._console, result.board)
+        for line in result.unrecorded:
+            tell(f"not all is recorded: {line}; {self._again} writes the rest")
+        if result.interrupted or result.unrecorded:
+            if self._as_json and result.board.eligible():
+                print_json(result.board.described(result.board.winner()))
+            raise typer.Exit(130 if result.interrupted else 2)
+
+    def confirmed(self, finalists: Sequence["Finalist"], board: "Leaderboard") -> None:
+        from search.cli.tables import show_finalists
+
+        if not finalists:
+            _cut_off(self._console, f"; the finalists go on with: {self._confirm_again}")
+            raise typer.Exit(130)
+        self._beside.print()
+        show_finalists(self._console, self._plan.name, finalists, board.references["test"])
+        if not any(each.verdict == "winner" for each in finalists):
+            self._beside.warn(
+                "fresh networks of every finalist diverged, so none is confirmed; the winner is the search's own"
+            )
+
+
+def _published(console: Printer, published: "Published") -> None:
+    """Say where the report and the registered winner are."""
     console.print()
-    published = publish(plan)
     if published.report:
         console.say(f"report: {published.report}")
     if published.registered:
@@ -186,32 +242,6 @@ def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[ob
     return [word for option, value in given.items() if value is not None for word in (option, value)]
 
 
-def _searched(console: Printer, plan: Any, where: Sequence[object], as_json: bool) -> None:
-    """Run a search to its end; what doesn't end with a winner and all of it recorded ends the command."""
-    from search.cli.live import LiveTable
-    from search.cli.tables import show
-    from search.run.search import run_search
-
-    beside, again = aside(console), command("resume", plan.name, *where)
-    with LiveTable(beside, plan.name, plan.study.budget, list(plan.task.judge.floors)) as live:
-        try:
-            result = run_search(plan, [live, *_announced(beside, plan.store, plan.name)])
-        except TrainingError as error:
-            raise _mended(error, again) from error
-    for line in result.failures:
-        beside.warn(line)
-    if result.interrupted:
-        _cut_off(console, f"; what was trained so far is recorded, and goes on with: {again}")
-    show(console, result.board)
-    for line in result.unrecorded:
-        tell(f"not all is recorded: {line}; {again} writes the rest")
-    if result.interrupted or result.unrecorded:
-        if as_json and result.board.eligible():
-            print_json(result.board.described(result.board.winner()))
-        raise typer.Exit(130 if result.interrupted else 2)
-    result.board.winner()  # tells why where there is none
-
-
 def _announced(console: Printer, store: Any, name: str) -> list[Any]:
     """Listener that says where MLflow's UI shows a search, once it has begun; of an MLflow server, whose UI it has."""
     from search.record.view import links
@@ -226,35 +256,6 @@ def _announced(console: Printer, store: Any, name: str) -> list[Any]:
                 print_links(console, name, links(redact_credentials(store.uri), store.search(name)))
 
     return [listen] if store.uri.startswith("http") else []
-
-
-def _confirm(console: Printer, plan: Any, board: Any, top: int, seeds: int, where: Sequence[object] = ()) -> Any:
-    """Train the best again and show how they do; ends here if it is interrupted."""
-    from search.cli.live import LiveTable
-    from search.cli.tables import show_finalists
-    from search.run.confirm import candidates, confirm_search
-
-    beside = aside(console)
-    budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
-    again = command("confirm", plan.name, "--top", top, "--seeds", seeds, *where)
-    with LiveTable(beside, f"{plan.name}, finalists", budget, list(plan.task.judge.floors)) as live:
-        try:
-            finalists = confirm_search(plan, board, top, seeds, [live])
-        except TrainingError as error:
-            raise _mended(error, again) from error
-    if not finalists:
-        _cut_off(console, f"; the finalists go on with: {again}")
-        raise typer.Exit(130)
-    beside.print()
-    show_finalists(console, plan.name, finalists, board.references["test"])
-    if not any(each.verdict == "winner" for each in finalists):
-        beside.warn("fresh networks of every finalist diverged, so none is confirmed; the winner is the search's own")
-    return finalists
-
-
-def _mended(error: TrainingError, again: str) -> TrainingError:
-    """The same error, with the command that goes on."""
-    return TrainingError(f"{error}; when that is mended, it goes on with: {again}")
 
 
 def _cut_off(console: Printer, line: str) -> None:

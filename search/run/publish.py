@@ -1,14 +1,27 @@
-"""Publish a search that has ended: keep its report with its record, and register its winner."""
+"""All of a search in one call: search, confirm the finalists, keep the report, register the winner.
 
-from dataclasses import dataclass
+The command line and Python both come here. A `Progress` hears what happens on the way; the command line's prints it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol, final
 
 from search.errors import InputError
+from search.events.events import Listener
 from search.export.registry import Registered, register
 from search.log import decoration
+from search.rank.finalist import Finalist
+from search.rank.leaderboard import Leaderboard
 from search.record.store import Store
 from search.report.build import REPORT, keep_report, write_report
+from search.run.confirm import candidates, confirm_search
 from search.run.plan import Plan
+from search.run.search import Result, run_search
+from search.study.budget import SEEDS, Budget
+from search.tune.cluster import cluster
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,106 @@ class Published:
 
     report: str | None = None
     registered: Registered | None = None
+
+
+class Progress(Protocol):
+    """What hears how a search goes on; whatever it raises ends the search where it is, and loses nothing."""
+
+    def stage(self, title: str, budget: Budget) -> AbstractContextManager[Sequence[Listener]]:
+        """Listeners of a stage, the search or its finalists; left when the stage ends, however it ends."""
+
+    def warned(self, line: str) -> None:
+        """The cluster isn't all that was asked for."""
+
+    def searched(self, result: Result) -> None:
+        """The search has ended, or was interrupted."""
+
+    def confirmed(self, finalists: Sequence[Finalist], board: Leaderboard) -> None:
+        """The finalists were judged; none are there if that was interrupted."""
+
+
+@final
+class Silent:
+    """A progress that nobody watches."""
+
+    @contextmanager
+    def stage(self, title: str, budget: Budget) -> Iterator[Sequence[Listener]]:
+        yield ()
+
+    def warned(self, line: str) -> None: ...
+
+    def searched(self, result: Result) -> None: ...
+
+    def confirmed(self, finalists: Sequence[Finalist], board: Leaderboard) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a search has found, and what it left.
+
+    Args:
+        board: the leaderboard, with what was confirmed.
+        finalists: those that were trained again, best first; empty where the study wants none, or it was interrupted.
+        published: the report and the registered winner.
+        interrupted: whether Ctrl-C ended it; `plan_resume` goes on.
+        warnings: of the cluster, of trials that an error ended, and of what the store didn't take, a line each.
+    """
+
+    board: Leaderboard
+    finalists: Sequence[Finalist] = ()
+    published: Published = field(default_factory=Published)
+    interrupted: bool = False
+    warnings: Sequence[str] = ()
+
+
+def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | None = None) -> Outcome:
+    """Do what `genseek run` does: search, train the finalists with fresh seeds, keep the report, register the winner.
+
+    A search that was interrupted, or whose record is incomplete, isn't confirmed or published. One that was confirmed
+    before isn't confirmed again.
+
+    Args:
+        plan: of a new search or, by `plan_resume`, of one that goes on.
+        seeds: fresh networks of each finalist.
+        progress: hears what happens on the way.
+
+    Raises:
+        InputError: the cluster or the store can't do what was asked, or no trial can win.
+        TrainingError: trainers keep dying; the search can go on when that is mended.
+    """
+    progress, budget, finalists = progress or Silent(), plan.study.budget, list[Finalist]()
+    with cluster(budget, plan.storage) as lines:
+        warnings = list(lines)
+        for line in warnings:
+            progress.warned(line)
+        with progress.stage(plan.name, budget) as listeners:
+            result = run_search(plan, listeners)
+        progress.searched(result)
+        warnings += [*result.failures, *result.unrecorded]
+        if result.interrupted or result.unrecorded:
+            return Outcome(board=result.board, interrupted=result.interrupted, warnings=warnings)
+        result.board.winner()  # tells why where there is none
+        if budget.finalists and not plan.store.confirmed(plan.name):
+            finalists = confirm_best(plan, top=budget.finalists, seeds=seeds, progress=progress)
+            if not finalists:
+                return Outcome(board=result.board, interrupted=True, warnings=warnings)
+    published = publish(plan)
+    board = plan.store.leaderboard(plan.name)
+    return Outcome(board=board, finalists=finalists, published=published, warnings=warnings)
+
+
+def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress | None = None) -> list[Finalist]:
+    """Train the `top` best of a recorded search again with `seeds` fresh seeds each; none if it was interrupted.
+
+    Raises:
+        InputError, TrainingError: as `search_and_publish`.
+    """
+    progress, board = progress or Silent(), plan.store.leaderboard(plan.name)
+    budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
+    with progress.stage(f"{plan.name}, finalists", budget) as listeners:
+        finalists = confirm_search(plan, board, top, seeds, listeners)
+    progress.confirmed(finalists, board)
+    return finalists
 
 
 def publish(plan: Plan) -> Published:

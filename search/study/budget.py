@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "gpu"]
+SEEDS = 5  # fresh networks of each finalist
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time that a container may take in so many
 
 
