@@ -185,8 +185,8 @@ def test_no_decoration_ends_a_search(
             "search.report.png.asymmetry",
             "search.record.describe.description",
             "search.record.view.state_tag",
-            "search.report.build.keep_report",
-            "search.export.registry.register",
+            "search.run.publish.keep_report",
+            "search.run.publish.register",
         ):
             patched.setattr(place, broken)
         code, said, err = genseek("run", tiny_study, "--name", "first", "--finalists", 1, "--trials", 2, *where)

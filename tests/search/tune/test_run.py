@@ -252,7 +252,7 @@ import json, sys
 from pathlib import Path
 import ray
 sys.path.insert(0, sys.argv[1])
-from test_tuning import made_for_gpus, processes, searched
+from test_run import made_for_gpus, processes, searched
 import search  # sets what Ray reads when it starts
 folder = Path(sys.argv[2])
 folder.mkdir()
