@@ -28,7 +28,7 @@ from search.train.trial import Trial
 from search.tune.cluster import slots as slots_of
 from search.tune.run import MUTE, _DirectorCallback, _TrainerSearcher, tune_trials
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def study(count: int) -> Study:
