@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from objectives import SCORES
 from search import Store
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GOALS = """
 rank = ["fit", "parameters", "sample_seconds"]
 [constraints]

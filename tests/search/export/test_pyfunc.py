@@ -26,7 +26,7 @@ from models.latents import sample_latents
 from search.export.registry import package
 
 COLUMNS = ("open price, $ [USD] <b>'\"", "收益率 Höhe €\n")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def trained(model: str, **arguments: Any) -> Generator:

@@ -24,7 +24,7 @@ from search.study.parse import parse_study
 from search.study.plugins import merge_installed, merge_module, source_of
 
 pytestmark = pytest.mark.usefixtures("clean_registries")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BLOCKS = {block.file: block.text for block in page("docs/plugins.md").blocks if block.file}
 STUDY = """
 trials = 2
