@@ -39,8 +39,8 @@ def best(
     console.say(f"best by {by}: trial {winner['trial']}, run {winner['run_id']}")
     if entry.finalist:
         fit, span = entry.confirmed_text("fit"), entry.confirmed_text("low", "high")
-        gap = entry.confirmed_text("optimism", form="+.0%")
-        console.say(f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, gap {gap}")
+        optimism = entry.confirmed_text("optimism", form="+.0%")
+        console.say(f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, optimism {optimism}")
     for key, value in winner["configuration"].items():
         console.say(f"  {key} = {value}")
 

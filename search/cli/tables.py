@@ -61,15 +61,15 @@ def show_finalists(
         known, span = math.isfinite(each.fit), math.isfinite(each.high)
         cells = [f"trial {each.trial}", short_name(each.configuration), f"{each.parameters:.0f}"]
         cells += [f"{each.fit:.2f}" if known else "-", f"{each.low:.2f}-{each.high:.2f}" if span else "-"]
-        gap = f"{each.optimism:+.0%}" if math.isfinite(each.optimism) else "-"
-        cells += [f"{each.p_value:.3f}", gap, each.verdict]
+        optimism = f"{each.optimism:+.0%}" if math.isfinite(each.optimism) else "-"
+        cells += [f"{each.p_value:.3f}", optimism, each.verdict]
         rows.append(Line(cells, "bold" if each.verdict == "winner" else ""))
     for reference, scores in references.items():
         rows.append(Line(["reference", reference, "", f"{scores['fit']:.2f}", "", "", "", ""], "blue"))
-    headings = ("size", "fit", "95 %", "p", "gap", "")
+    headings = ("size", "fit", "95 %", "p", "optimism", "")
     put(console, _table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
-        "size: parameters; p: share of relabelings of the networks with at least the winner's lead; gap, the search's "
+        "size: parameters; p: share of relabelings of the networks with at least the winner's lead; "
         "optimism: how much worse fresh networks are on validation rows than the one that it found",
         style="dim",
     )

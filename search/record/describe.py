@@ -18,7 +18,7 @@ sample scores against another: the median, and the 95 % quantile, which 19 in 20
 is the geometric mean of score / floor over the scores that rank; 1 is as good as another real sample. *overfit* near
 {overfit} is honest; well above it, a generator copies training rows. *reference* rows need no network: one that doesn't
 beat the Gaussian copula adds nothing. Finalists are fresh networks on test rows that decided nothing before, with 95 %
-intervals; *gap* is how much worse they are than the search believed."""
+intervals; *optimism* is how much worse they are than the search believed."""
 
 
 def describe_search(store: Store, name: str) -> None:
@@ -48,7 +48,7 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
         parts.insert(0, f"**Winner: {_linked(winner, page)}**, {markdown(short_name(winner.configuration))}.")
     finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_fit)
     if finalists:
-        first = ("finalist", "generator", "size", "fit", "95 %", "gap", "")
+        first = ("finalist", "generator", "size", "fit", "95 %", "optimism", "")
         parts += ["### Fresh networks on test rows", _table(first, [_finalist(entry, page) for entry in finalists])]
     names = list(board.floors["validation"])
     parts += [

@@ -34,9 +34,8 @@ LOOK = {
         Lower is better. Read each score against the floor rows: the median and the 95 % quantile of what two real
         samples score against each other. References need no network; a trial that doesn't beat the Gaussian copula adds
         nothing. Intervals that overlap can't be told apart. An overfit near 1 means that training rows were copied. Of
-        finalists, p is the share of relabelings of the networks with at least the winner's lead, gap how much worse
-        fresh networks are on validation rows than the one that was found (the search's optimism), and size the number
-        of parameters.""",
+        finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism how much
+        worse fresh networks are on validation rows than the one that was found, and size the number of parameters.""",
     "front": """
         Trials at full budget that no other beats in all of these goals; where a study has one goal, in fit and size.
         Along the front one goal is paid for with another: look for the place where the price rises.""",

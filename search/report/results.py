@@ -385,7 +385,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
         ("real rows, 95 %", {name: floor.upper for name, floor in board.floors["test"].items()}),
     ):
         rows.append(Row([label, "floor", "", *blank, *scores_shown(figures, 1.0, names)[1:]], "floor"))
-    headings = ["", "generator", "verdict", "fit", "95 %", "p", "gap", "size", *names]
+    headings = ["", "generator", "verdict", "fit", "95 %", "p", "optimism", "size", *names]
     return Table(
         "Fresh networks on test rows",
         headings,

@@ -39,7 +39,7 @@ class TrialContext:
         judge: of the validation rows.
         epochs: full budget.
         evaluations: epochs at which a trial is judged, ascending; the last is the full budget.
-        draws: samples a judgement takes the median of.
+        eval_samples: samples a judgement takes the median of.
         models, objectives: the classes to choose from by name; a worker's own registries may lack them.
         sources: for each model that is a plug-in, the text of its module, or "" where there is none.
         replicas: networks of each trial, of different seeds.

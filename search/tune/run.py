@@ -1,7 +1,7 @@
 """The search itself, on Ray Tune: one long-lived Tune trial for each trainer, which trains many trials of ours.
 
 Source: Liaw et al. 2018, Tune. Tune places trainers on nodes, starts and restarts them, and carries their messages to
-the director; orders go back over the desk.
+the director; orders go back through the mailbox.
 """
 
 import pickle
@@ -82,10 +82,10 @@ class _TrainerSearcher(Searcher):
 
 
 class _DirectorCallback(tune.Callback):
-    """Carries the trainers' messages to the director, and its orders to the desk."""
+    """Carries the trainers' messages to the director, and its orders to the mailbox."""
 
-    def __init__(self, director: Director, desk: Any) -> None:
-        self._director, self._desk = director, desk
+    def __init__(self, director: Director, mailbox: Any) -> None:
+        self._director, self._mailbox = director, mailbox
         self._names: dict[str, tuple[str, str]] = {}  # trainer and node of each of Tune's trials
         self._mute = 0
         self._sent: dict[Any, tuple[str, Commands]] = {}
@@ -104,7 +104,7 @@ class _DirectorCallback(tune.Callback):
         self._check_sent()
         orders = self._director.hear(message)
         if orders.begin or orders.stop:
-            sent = self._desk.put.remote(message.trainer, pickle.dumps(orders))
+            sent = self._mailbox.put.remote(message.trainer, pickle.dumps(orders))
             self._sent[sent] = message.trainer, orders
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -123,7 +123,7 @@ class _DirectorCallback(tune.Callback):
             self._director.abandon(death.cause)
 
     def _check_sent(self) -> None:
-        """Let the director know of orders that could not be left at the desk."""
+        """Let the director know of orders that could not be left at the mailbox."""
         done, _ = ray.wait([*self._sent], num_returns=len(self._sent), timeout=0) if self._sent else ([], [])
         for sent in done:
             trainer, orders = self._sent.pop(sent)
@@ -212,10 +212,10 @@ def tune_trials(
         return True
     interrupt = _Interrupt(director)
     with _signals(interrupt), cluster(budget, storage):
-        desk = new_mailbox()
+        mailbox = new_mailbox()
         shared = {
             "task": task,
-            "desk": desk,
+            "mailbox": mailbox,
             "most": most,
             "cpus": budget.cpus,
             "storage": storage,
@@ -232,7 +232,7 @@ def tune_trials(
                 name=folder.name,
                 storage_path=str(folder.parent),
                 verbose=0,
-                callbacks=[_DirectorCallback(director, desk)],
+                callbacks=[_DirectorCallback(director, mailbox)],
                 stop=interrupt,
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -240,7 +240,7 @@ def tune_trials(
         )
         if not interrupt.noticed:  # it may be, by the time that the cluster is up
             tuner.fit()
-        ray.kill(desk)
+        ray.kill(mailbox)
         director.close()
         if director.error:
             raise TrainingError(director.error if director.heard else f"no trainer can start: {director.error}")

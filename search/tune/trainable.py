@@ -37,7 +37,7 @@ class TuneTrainer(tune.Trainable):
     """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
 
     `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
-    desk where its orders are, trials of a pack (`most`: see `Stacking`), cores, the storage for
+    mailbox where its orders are, trials of a pack (`most`: see `Stacking`), cores, the storage for
     checkpoints, and the seconds between those of trials in training.
     """
 
@@ -45,7 +45,7 @@ class TuneTrainer(tune.Trainable):
         self,
         config: dict[str, Any],
         task: TrialContext | None = None,
-        desk: Any = None,
+        mailbox: Any = None,
         most: int | None = None,
         cpus: float = 1,
         storage: Storage | None = None,
@@ -53,7 +53,7 @@ class TuneTrainer(tune.Trainable):
     ) -> None:
         """Begin to listen for orders and to train."""
         assert task is not None and storage is not None
-        self._task, self._desk, self._place = task, desk, storage
+        self._task, self._mailbox, self._place = task, mailbox, storage
         self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA behind it
         self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
         self._cpus, self._most, self._every = max(1, int(cpus)), most, every
@@ -103,7 +103,7 @@ class TuneTrainer(tune.Trainable):
     def _listen(self) -> None:
         with self._telling():
             while True:
-                orders = pickle.loads(ray.get(self._desk.take.remote(self._name)))
+                orders = pickle.loads(ray.get(self._mailbox.take.remote(self._name)))
                 with self._changed:
                     self._orders.append(orders)
                     self._coming |= {each.number for each in orders.begin}
@@ -242,7 +242,7 @@ class Mailbox:
 
 
 def new_mailbox() -> Any:
-    """Handle of a desk on the driver's own node, which takes none of the cores that trainers count on.
+    """Handle of a mailbox on the driver's own node, which takes none of the cores that trainers count on.
 
     One that dies comes back empty; trainers wait there again, and the director misses the orders that were lost.
     """
