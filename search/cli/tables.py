@@ -66,11 +66,11 @@ def show_finalists(
         rows.append(Line(cells, "bold" if each.verdict == "winner" else ""))
     for reference, scores in references.items():
         rows.append(Line(["reference", reference, "", f"{scores['fit']:.2f}", "", "", "", ""], "blue"))
-    headings = ("size", "fit", "95 %", "p", "optimism", "")
+    headings = ("size", "fit", "95 %", "p", "optim", "")
     put(console, _table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
         "size: parameters; p: share of relabelings of the networks with at least the winner's lead; "
-        "optimism: how much worse fresh networks are on validation rows than the one that it found",
+        "optim, optimism: how much worse fresh networks are on validation rows than the one that it found",
         style="dim",
     )
 
