@@ -14,8 +14,8 @@ from typing import Any, final
 from search.events.events import Ended, Event, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.log import verbose
 from search.record.client import refused
+from search.record.columns import Axes, asymmetry
 from search.record.dataset import DataSet
-from search.record.layout import Axes, asymmetry
 from search.record.read import ERROR, MISSING, OUTCOME, RUNNING
 from search.record.store import Store
 from search.storage import Storage

@@ -21,8 +21,8 @@ from search.log import decoration, hush
 from search.rank.leaderboard import Leaderboard
 from search.record import view
 from search.record.client import CURE, every_experiment, experiment_of, mlflow_errors, pages, quoted
+from search.record.columns import Axes
 from search.record.dataset import DataSet, input_of
-from search.record.layout import Axes
 from search.record.read import OUTCOME, RUNNING, SearchInfo, board, found, trial_of, whole
 from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.storage import Storage, writable

@@ -12,7 +12,7 @@ import zlib
 from typing import Any
 
 from objectives import STANDARD
-from search.record.layout import Axes
+from search.record.columns import Axes
 from search.record.read import SearchInfo
 
 NOTE = "Searches of one study by genseek. Open a search to read its description; its trials are nested below it."

@@ -16,9 +16,9 @@ from search.events.events import Ended, Event, Listener, RecordingStalled
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import versions
 from search.rank.leaderboard import Entries, Leaderboard
+from search.record.columns import Axes
 from search.record.dataset import DataSet
 from search.record.describe import describe_search
-from search.record.layout import Axes
 from search.record.read import ERROR, TRIALS
 from search.record.recorder import Recorder
 from search.run.finish import finish_search, references, tests

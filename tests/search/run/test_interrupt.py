@@ -85,7 +85,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("number", "whole_group", "epochs", "query"),
     [
-        (signal.SIGINT, False, 4, FINISHED),
+        (signal.SIGINT, False, 40, FINISHED),
         (signal.SIGINT, True, 100_000, REPORTED),
         (signal.SIGHUP, True, 100_000, REPORTED),
     ],

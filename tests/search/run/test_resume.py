@@ -20,7 +20,7 @@ from search import Store, load_study, plan_search, with_overrides
 from search.events.events import Ended, Reported, Started
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.events.journal import begun as begun_journal
-from search.record.layout import Axes
+from search.record.columns import Axes
 from search.record.recorder import points_of
 from search.run.plan import RESERVED
 from search.study.serialize import study_from, study_json

@@ -179,7 +179,7 @@ def test_what_a_package_announces_reaches_the_workers(
     announce(shown, "[genseek.models]\nannounced = announced_by_a_test:SineNetwork")
     monkeypatch.syspath_prepend(str(shown))
     merge_installed.cache_clear()
-    rows = json.loads(genseek("list", "models", "--json")[1])
+    rows = json.loads(genseek("list", "families", "--json")[1])
     (row,) = [row for row in rows if row["name"] == "announced"]
     assert row["keys"] == ["width", "frequency"]
     assert "mmd" in row["objectives"]
