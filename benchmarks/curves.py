@@ -3,8 +3,8 @@
     python benchmarks/curves.py [--quick]
 
 Writes curves.parquet beside it, which benchmarks/regret.py searches without training anything: a row for each
-configuration (its place in the grid), seed and evaluation. `fit` and the scores are those of the best checkpoint by
-then, as a trial reports them, `epoch_fit` is that of the epoch alone.
+configuration (its place in the grid), seed and evaluation. `misfit` and the scores are those of the best checkpoint by
+then, as a trial reports them, `epoch_misfit` is that of the epoch alone.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def trained(study: Study) -> pd.DataFrame:
         scores = {name: report.scores.get(name) for name in GOALS}
         facts = {"parameters": event.facts["parameters"]}
         rows.append(
-            {"configuration": place, "seed": seed, "epoch": report.epoch, "fit": report.fit}
-            | {"epoch_fit": report.epoch_fit, **scores, **facts}
+            {"configuration": place, "seed": seed, "epoch": report.epoch, "misfit": report.misfit}
+            | {"epoch_misfit": report.epoch_misfit, **scores, **facts}
         )
         if len(rows) % 1000 == 0:
             print(f"{len(rows)} of {count * SEEDS * len(REPORTED)} evaluations", flush=True)
@@ -72,7 +72,7 @@ def main() -> None:
         return
     table = trained(study)
     small = {"configuration": "int16", "seed": "int8", "epoch": "int16", "parameters": "int32"}
-    floats = {name: "float32" for name in ("fit", "epoch_fit", *GOALS)}
+    floats = {name: "float32" for name in ("misfit", "epoch_misfit", *GOALS)}
     table = table.round({name: 5 for name in floats}).astype(small | floats)
     table.to_parquet(TABLE, index=False, compression="zstd")
     print(f"{table.configuration.nunique()} configurations, {len(table)} rows, {TABLE.stat().st_size} bytes")

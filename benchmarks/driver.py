@@ -61,14 +61,16 @@ class ScriptedTrainer:
         place = self.reached.get(number, 0)
         epoch = self.evaluations[place]
         self.reached[number] = place + 1
-        fit = 1.0 + float(np.random.default_rng(number).exponential()) + 1.0 / epoch
-        scores = dict.fromkeys(SCORES, fit)
+        misfit = 1.0 + float(np.random.default_rng(number).exponential()) + 1.0 / epoch
+        scores = dict.fromkeys(SCORES, misfit)
         if place + 1 == len(self.evaluations):
             del self.held[number]
             best = self.folder / f"{number:05d}"
             best.mkdir(parents=True)
             (best / "model.json").write_text(json.dumps({"number": number}))
-        return TrialUpdate(number, Report(epoch, fit, fit, fit, scores, fit, scores, epoch), {"parameters": 1.0})
+        return TrialUpdate(
+            number, Report(epoch, misfit, misfit, misfit, scores, misfit, scores, epoch), {"parameters": 1.0}
+        )
 
 
 def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, float]:

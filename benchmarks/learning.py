@@ -125,7 +125,7 @@ def tabled() -> Learning:
     """The table of real curves."""
     study, table = space(), pd.read_parquet(TABLE)
     places = {_key(check_point(study, point)): place for place, point in enumerate(study.points)}
-    names = ["fit", *GOALS, "parameters"]
+    names = ["misfit", *GOALS, "parameters"]
     shape = (len(places), SEEDS, len(REPORTED), len(names))
     values = table[names].to_numpy(np.float64).reshape(shape)
     means = values[:, :, -1, 0].mean(1)

@@ -60,7 +60,7 @@ class Nothing(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Report an epoch."""
         self._epoch += 1
-        report = {"loss": 0.0, "validation_loss": 0.0, "fit": 1.0, "ad": 2.0, "epoch_fit": 1.0, "epoch_ad": 2.0}
+        report = {"loss": 0.0, "validation_loss": 0.0, "misfit": 1.0, "ad": 2.0, "epoch_misfit": 1.0, "epoch_ad": 2.0}
         return {**report, "epoch": self._epoch, "best_epoch": 1, "zeros": 0.0, "done": self._epoch == EPOCHS}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -91,7 +91,7 @@ def plain(trials: int, folder: Path, mlflow: bool) -> float:
     tuner = tune.Tuner(
         tune.with_resources(Nothing, {"cpu": 1}),
         param_space={"learning_rate": tune.loguniform(1e-4, 1e-1)},
-        tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=True, metric="fit", mode="min"),
+        tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=True, metric="misfit", mode="min"),
         run_config=tune.RunConfig(
             name="plain",
             storage_path=str(folder),

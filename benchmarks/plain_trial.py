@@ -33,9 +33,9 @@ class PlainTrial(tune.Trainable):
             self.training.epoch()
         self.epoch = until
         verdict = self._judged(self.task.judge, len(self.task.rows.validation))
-        if verdict < self.fit:
-            self.fit, self.best = verdict, self.training.weights()
-        report = {"epoch": until, "fit": min(self.fit, 1e6), "moment": time.time()}
+        if verdict < self.misfit:
+            self.misfit, self.best = verdict, self.training.weights()
+        report = {"epoch": until, "misfit": min(self.misfit, 1e6), "moment": time.time()}
         done = until >= self.task.epochs
         if done and self.test_judge is not None:
             self.training.model.load_state_dict(self.best)
@@ -48,7 +48,7 @@ class PlainTrial(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         self.featured = self.task.featured(config.get("features", "standard"), "cpu")
         self.training = Training(config, self.featured.train, self.task.epochs, config.get("seed", 0))
-        self.epoch, self.fit, self.best = 0, float("inf"), self.training.weights()
+        self.epoch, self.misfit, self.best = 0, float("inf"), self.training.weights()
 
     def _judged(self, judge: Judge, rows: int) -> float:
-        return judge(self.training.draws(self.featured.features, self.task.eval_samples, rows)).fit
+        return judge(self.training.draws(self.featured.features, self.task.eval_samples, rows)).misfit

@@ -33,8 +33,8 @@ SYSTEMS: dict[str, tuple[Callable[[Learning, int], Any], Any]] = {
 }
 QUICK = 3  # seeds of a quick run
 WHOLE = {"random": "random", "nsga2": "NSGA-II", "tpe": "TPE"}
-HALVINGS = {"genseek, ASHA on fit": Halving, "genseek, ASHA on rank": partial(Halving, goals=2)}
-PAIRS = (("fit", "parameters"), ("ad", "kendall"))
+HALVINGS = {"genseek, ASHA on misfit": Halving, "genseek, ASHA on rank": partial(Halving, goals=2)}
+PAIRS = (("misfit", "parameters"), ("ad", "kendall"))
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 

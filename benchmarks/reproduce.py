@@ -102,7 +102,7 @@ def searched(name: str, quick: bool) -> tuple[Study, Configuration]:
     study = with_overrides(load_study(name), trials=12 if quick else None)
     with tempfile.TemporaryDirectory() as folder:
         board = run_search(plan_search(study, Store(folder), name)).board
-    print(f"searched {name}: {board.winner().configuration.model}, fit {board.winner().fit:.2f}", flush=True)
+    print(f"searched {name}: {board.winner().configuration.model}, misfit {board.winner().misfit:.2f}", flush=True)
     return study, board.winner().configuration
 
 

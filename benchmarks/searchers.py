@@ -128,11 +128,11 @@ class Genseek:
 
     def report(self, place: int, number: int, at: int, value: float) -> bool:
         """Tell the director; a trial goes on unless it says to stop it."""
-        each, known = self._held[place], {"fit": value}
+        each, known = self._held[place], {"misfit": value}
         if self._learning.facts is not None:
             known = self._learning.facts(each.configuration, self._seed * MOST + number)[at]
         facts = {"parameters": known.pop("parameters", 0.0)}
-        report = Report(self._learning.epochs[at], fit=known["fit"], scores=known)
+        report = Report(self._learning.epochs[at], misfit=known["misfit"], scores=known)
         over = at == len(self._learning.epochs) - 1
         self._say(place, [TrialUpdate(number, report, facts)], None if over else number)
         return place in self._held and self._held[place].number == number

@@ -57,9 +57,9 @@ def fill(store: Store, trials: int) -> float:
         last = int(generator.integers(1, len(JUDGED) + 1))
         level = float(generator.lognormal(1.0, 0.7))
         for epoch in JUDGED[:last]:
-            fit = level * (1 + 30 / epoch)
-            scores = {name: fit * (1 + place) for place, name in enumerate(SCORES)}
-            report = Report(epoch, 1 / epoch, 1.2 / epoch, fit, scores, fit, scores, epoch)
+            misfit = level * (1 + 30 / epoch)
+            scores = {name: misfit * (1 + place) for place, name in enumerate(SCORES)}
+            report = Report(epoch, 1 / epoch, 1.2 / epoch, misfit, scores, misfit, scores, epoch)
             facts = {"parameters": float(generator.integers(100, 40000))}
             recorder(Reported(number, report, facts, time.time(), "10.0.0.1"))
         outcome = "finished" if last == len(JUDGED) else "stopped"
@@ -112,7 +112,7 @@ def pages(store: Store, rounds: int) -> list[list[str]]:
         compared = f"{base}#/compare-runs?runs=[{runs}]&experiments=[%22{found.experiment}%22]"
         for what, address, sign in (
             ("the list of searches, first row", links["all searches of its study"], ROW),
-            ("the search's view, sorted by fit, first row", links["trials, best first"], ROW),
+            ("the search's view, sorted by misfit, first row", links["trials, best first"], ROW),
             ("its charts, parallel coordinates", links["charts"], CHARTED),
             ("the 20 best compared", f"{compared}&workflowType=machine_learning", ".parcoords"),
             ("the page of the search", links["the search"], "text=Child runs"),
@@ -158,7 +158,7 @@ def main() -> None:
         store = Store(Path(folder) / "store")
         rate = fill(store, trials)
         client = MlflowClient(store.uri)
-        best = {"order_by": ["metrics.fit ASC"], "max_results": 100}
+        best = {"order_by": ["metrics.misfit ASC"], "max_results": 100}
         rows = [
             ["genseek list searches", *timed(store.searches, rounds)],
             ["genseek best: the whole leaderboard", *timed(lambda: store.leaderboard("many").ranked(), rounds)],

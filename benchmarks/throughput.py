@@ -39,13 +39,13 @@ PLAIN, OPTUNA, FUSED = "plain Ray Tune", "Optuna, processes", "genseek"
 
 
 def with_ray_tune(study: Study, shared: TrialContext, folder: Path) -> list[float]:
-    """Fit of every trial, by Tune's own reused actors."""
+    """Misfit of every trial, by Tune's own reused actors."""
     ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     chosen = [plainly(each) | {"seed": seed} for seed, each in enumerate(configurations(study))]
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(PlainTrial, task=shared), {"cpu": 1}),
         param_space=tune.grid_search(chosen),
-        tune_config=tune.TuneConfig(metric="fit", mode="min", reuse_actors=True),
+        tune_config=tune.TuneConfig(metric="misfit", mode="min", reuse_actors=True),
         run_config=tune.RunConfig(
             name="plain",
             storage_path=str(folder),
@@ -53,13 +53,13 @@ def with_ray_tune(study: Study, shared: TrialContext, folder: Path) -> list[floa
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    fits = [result.metrics["fit"] for result in tuner.fit()]
+    misfits = [result.metrics["misfit"] for result in tuner.fit()]
     ray.shutdown()
-    return fits
+    return misfits
 
 
 def with_optuna(study: Study, shared: TrialContext, folder: Path) -> list[float]:
-    """Fit of every trial, by one process a core on a study in a journal file."""
+    """Misfit of every trial, by one process a core on a study in a journal file."""
     storage = str(folder / "journal")
     ours = optuna.create_study(storage=_journal(storage), study_name="plain")
     chosen = [plainly(each) for each in configurations(study)]
@@ -76,17 +76,17 @@ def with_optuna(study: Study, shared: TrialContext, folder: Path) -> list[float]
 
 
 def with_genseek(study: Study, shared: TrialContext, folder: Path) -> list[float]:
-    """Fit of every trial, by genseek without a record."""
+    """Misfit of every trial, by genseek without a record."""
     ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    fits: dict[int, float] = {}
+    misfits: dict[int, float] = {}
 
     def listen(event: Any) -> None:
         if type(event).__name__ == "Reported":
-            fits[event.trial] = event.report.fit
+            misfits[event.trial] = event.report.misfit
 
     tune_trials(Suggester(study, 0), shared, study.budget, range(study.budget.trials), folder / "ray", [listen])
     ray.shutdown()
-    return list(fits.values())
+    return list(misfits.values())
 
 
 WAYS = {
@@ -97,17 +97,17 @@ WAYS = {
 
 
 def measure(way: str, case: str, quick: bool) -> dict[str, float]:
-    """Seconds of a way, network-steps a second, and the median fit, which should be alike for all."""
+    """Seconds of a way, network-steps a second, and the median misfit, which should be alike for all."""
     study = _study(case, quick)
     shared = task(study)
     steps = len(shared.rows.train) // configurations(study)[0].training.batch * study.budget.epochs
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        fits = WAYS[way](study, shared, Path(folder))
+        misfits = WAYS[way](study, shared, Path(folder))
         seconds = time.perf_counter() - began
-    if len(fits) != study.budget.trials:
-        raise SystemExit(f"{way}: {len(fits)} of {study.budget.trials} trials ended well")
-    return {"seconds": seconds, "steps": steps * len(fits) / seconds, "fit": statistics.median(fits)}
+    if len(misfits) != study.budget.trials:
+        raise SystemExit(f"{way}: {len(misfits)} of {study.budget.trials} trials ended well")
+    return {"seconds": seconds, "steps": steps * len(misfits) / seconds, "misfit": statistics.median(misfits)}
 
 
 def main() -> None:
@@ -133,11 +133,11 @@ def main() -> None:
                 f"{median(own, 'seconds'):.1f}",
                 spread(ratios(own, found[PLAIN], "seconds")),
                 f"{median(own, 'steps'):,.0f}",
-                f"{median(own, 'fit'):.2f}",
+                f"{median(own, 'misfit'):.2f}",
             ]
             for way, own in found.items()
         ]
-        heads = ["way", "seconds", "times as fast as plain Ray Tune", "network-steps a second", "median fit"]
+        heads = ["way", "seconds", "times as fast as plain Ray Tune", "network-steps a second", "median misfit"]
         parts.append(f"{TITLES[case]}; {budget.trials} trials of {budget.epochs} epochs:\n\n{table(heads, rows)}")
     quick = ", `--quick`: too small to read anything from" if given.quick else ""
     write("throughput", "\n".join(parts), f"medians of {rounds} rounds{quick}")
@@ -162,7 +162,7 @@ def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: T
         training = Training(chosen[number], featured.train, shared.epochs, number)
         for _ in range(shared.epochs):
             training.epoch()
-        return shared.judge(training.draws(featured.features, shared.eval_samples, len(shared.rows.validation))).fit
+        return shared.judge(training.draws(featured.features, shared.eval_samples, len(shared.rows.validation))).misfit
 
     optuna.load_study(storage=_journal(storage), study_name="plain").optimize(objective, n_trials=trials)
 

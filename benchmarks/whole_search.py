@@ -62,10 +62,10 @@ QUICK = {"trials": 8, "epochs": 9, "grace": 3}
 
 @dataclass(frozen=True)
 class Finish:
-    """A trial that was trained at full budget: seconds since the start, fit on validation and on test rows."""
+    """A trial that was trained at full budget: seconds since the start, misfit on validation and on test rows."""
 
     seconds: float
-    fit: float
+    misfit: float
     test: float
 
 
@@ -88,10 +88,10 @@ def with_ray_tune(study: Study, folder: Path, began: float) -> list[Finish]:
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(PlainTrial, task=shared, test_judge=judge), {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=OptunaSearch(suggested, metric="fit", mode="min", seed=budget.seed),
+            search_alg=OptunaSearch(suggested, metric="misfit", mode="min", seed=budget.seed),
             scheduler=ASHAScheduler(
                 time_attr="epoch",
-                metric="fit",
+                metric="misfit",
                 mode="min",
                 max_t=budget.epochs,
                 grace_period=budget.grace,
@@ -109,7 +109,7 @@ def with_ray_tune(study: Study, folder: Path, began: float) -> list[Finish]:
         ),
     )
     metrics = [result.metrics or {} for result in tuner.fit()]
-    return [Finish(each["moment"] - began, each["fit"], each["test"]) for each in metrics if "test" in each]
+    return [Finish(each["moment"] - began, each["misfit"], each["test"]) for each in metrics if "test" in each]
 
 
 def with_genseek(study: Study, folder: Path, began: float) -> list[Finish]:
@@ -123,7 +123,7 @@ def with_genseek(study: Study, folder: Path, began: float) -> list[Finish]:
     result = run_search(plan_search(study, Store(folder), "search"), [listen])
     if result.failures or result.unrecorded:
         raise SystemExit(f"failures: {result.failures}, not recorded: {result.unrecorded}")
-    return [Finish(ended[each.trial], each.fit, each.test["fit"]) for each in result.board.finished()]
+    return [Finish(ended[each.trial], each.misfit, each.test["misfit"]) for each in result.board.finished()]
 
 
 def measure(way: str, seed: int, quick: bool) -> Measured:
@@ -137,16 +137,16 @@ def measure(way: str, seed: int, quick: bool) -> Measured:
 
 
 def incumbents(finishes: Sequence[Finish]) -> list[Finish]:
-    """Those that had the best fit on validation rows when they finished, in that order."""
+    """Those that had the lowest misfit on validation rows when they finished, in that order."""
     best: list[Finish] = []
     for finish in sorted(finishes, key=lambda finish: finish.seconds):
-        if not best or finish.fit < best[-1].fit:
+        if not best or finish.misfit < best[-1].misfit:
             best.append(finish)
     return best
 
 
 def reached(finishes: Sequence[Finish], quality: str, wanted: float) -> float:
-    """Seconds until the incumbent's `quality` ("fit" or "test") was at most `wanted`; inf if it never was."""
+    """Seconds until the incumbent's `quality` ("misfit" or "test") was at most `wanted`; inf if it never was."""
     return next((each.seconds for each in incumbents(finishes) if getattr(each, quality) <= wanted), inf)
 
 
@@ -158,7 +158,7 @@ class Compared:
     ours: float
     plain_winner: Finish
     our_winner: Finish
-    as_fit: float
+    as_misfit: float
     as_tested: float
 
     @classmethod
@@ -170,16 +170,16 @@ class Compared:
         """
         theirs, own = ([Finish(**finish) for finish in side["finishes"]] for side in (plain, ours))
         best = incumbents(theirs)[-1]
-        as_fit, as_tested = reached(own, "fit", best.fit), reached(own, "test", best.test)
-        return cls(plain["seconds"], ours["seconds"], best, incumbents(own)[-1], as_fit, as_tested)
+        as_misfit, as_tested = reached(own, "misfit", best.misfit), reached(own, "test", best.test)
+        return cls(plain["seconds"], ours["seconds"], best, incumbents(own)[-1], as_misfit, as_tested)
 
     @property
     def ratios(self) -> tuple[float, float, float, float]:
         """Plain over genseek: to the end; from plain's end, and from when it had its winner, to when genseek had as
-        good a fit; from when plain had its winner to when genseek's was as good on test rows. 0 where it never was.
+        low a misfit; from when plain had its winner to when genseek's was as good on test rows. 0 where it never was.
         """
         had = self.plain_winner.seconds
-        return self.plain / self.ours, self.plain / self.as_fit, had / self.as_fit, had / self.as_tested
+        return self.plain / self.ours, self.plain / self.as_misfit, had / self.as_misfit, had / self.as_tested
 
     def row(self, seed: int) -> list[str]:
         """Row of the table."""
@@ -189,8 +189,8 @@ class Compared:
             f"{self.plain:.0f}",
             f"{self.ours:.0f} ({self.ratios[0]:.2f})",
             f"{had:.0f}",
-            *(f"{each:.0f} ({had / each:.2f})" if each < inf else "never" for each in (self.as_fit, self.as_tested)),
-            *(f"{winner.fit:.2f}, {winner.test:.2f}" for winner in (self.plain_winner, self.our_winner)),
+            *(f"{each:.0f} ({had / each:.2f})" if each < inf else "never" for each in (self.as_misfit, self.as_tested)),
+            *(f"{winner.misfit:.2f}, {winner.test:.2f}" for winner in (self.plain_winner, self.our_winner)),
         ]
 
 
@@ -199,9 +199,9 @@ HEADS = (
     "plain, s",
     "genseek, s (ratio)",
     "plain had its winner, s",
-    "genseek had as good a fit, s (ratio)",
+    "genseek had as low a misfit, s (ratio)",
     "on test rows as well, s (ratio)",
-    "plain's winner: fit, test",
+    "plain's winner: misfit, test",
     "genseek's",
 )
 
@@ -221,10 +221,10 @@ def main() -> None:
     found = take_turns(__file__, [PLAIN, OURS], rounds, ["--quick"] * given.quick)
     seeds = [Compared.of(plain, ours) for plain, ours in zip(found[PLAIN], found[OURS], strict=True)]
     rows = [each.row(seed) for seed, each in enumerate(seeds)]
-    end, told, fit, test = (spread(values) for values in zip(*(each.ratios for each in seeds), strict=True))
+    end, told, misfit, test = (spread(values) for values in zip(*(each.ratios for each in seeds), strict=True))
     closing = (
-        f"Median ratios (0 for never): {end} to the end; to as good a fit as the plain script's winner, {told} from "
-        f"the plain script's end and {fit} from when it had that winner; {test} on test rows as well."
+        f"Median ratios (0 for never): {end} to the end; to as low a misfit as the plain script's winner, {told} from "
+        f"the plain script's end and {misfit} from when it had that winner; {test} on test rows as well."
     )
     trials = _study(0, given.quick).budget.trials
     quick = ", `--quick`: too small to read anything from" if given.quick else ""

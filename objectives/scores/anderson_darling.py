@@ -1,4 +1,4 @@
-"""The Anderson-Darling distance between margins: misfit of each column, weighted towards its tails.
+"""The Anderson-Darling distance between margins: deviation of each column, weighted towards its tails.
 
 Anderson and Darling (1952), Asymptotic theory of certain goodness of fit criteria, with the real sample's smoothed
 distribution function in place of a known one. Per column, with the generated values sorted, y_(1) <= ... <= y_(m):
@@ -6,7 +6,7 @@ distribution function in place of a known one. Per column, with the generated va
     u_i = (1 + #{j : x_j <= y_(i)}) / (n + 2)
     W   = -m - (1/m) sum_i (2i - 1) [log u_i + log(1 - u_(m-i+1))]
 
-and the distance is the mean of W over columns. A perfect generator scores about 2 at any size; a fixed misfit grows
+and the distance is the mean of W over columns. A perfect generator scores about 2 at any size; a fixed deviation grows
 linearly with m, so values of different sizes don't compare. It is on another scale than `scipy.stats.anderson_ksamp`.
 
 A value that several real rows have, as in counts and flags, is an atom: the distribution function jumps there from a to
@@ -26,7 +26,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class AndersonDarling(Score):
-    """Misfit of the margins, against the held rows."""
+    """Deviation of the margins, against the held rows."""
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0

@@ -1,4 +1,4 @@
-"""The energy distance: misfit of the joint law by distances between rows, with no bandwidth to choose.
+"""The energy distance: deviation of the joint law by distances between rows, with no bandwidth to choose.
 
 Szekely and Rizzo (2013), Energy statistics: a class of statistics based on distances:
 
@@ -20,7 +20,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Energy(Score):
-    """Misfit of the joint law, columns in deviations of the training rows; its positive form is the biased one."""
+    """Deviation of the joint law, columns in deviations of the training rows; its positive form is the biased one."""
 
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0

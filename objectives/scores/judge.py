@@ -26,7 +26,7 @@ LEAST_RATIO = 0.01  # of a score to its floor: one that is 0 by luck must not de
 class Floor:
     """A score between real samples of `n` held and `m` generated rows: median and 95 % quantile, both of the value.
 
-    `positive` is the median of the never-negative form, which enters fit; it is 0, and the score doesn't rank, where
+    `positive` is the median of the never-negative form, which enters misfit; it is 0, and the score doesn't rank, where
     even real samples reach 0 now and then (`kendall` of many columns, where hardly a row exceeds another in all).
     """
 
@@ -39,10 +39,10 @@ class Floor:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Scores by name (`values`, medians over draws), their `floors`, and `fit`; 1 is as good as another real sample."""
+    """Scores by name (`values`, medians over draws), `floors`, and `misfit`; 1 is as good as another real sample."""
 
     values: dict[str, float]
-    fit: float
+    misfit: float
     floors: dict[str, Floor]
 
     @property
@@ -55,7 +55,7 @@ class Verdict:
 class Judge:
     """Judges draws `[draws, m, d]` of generators; picklable, since workers on other machines judge too.
 
-    `scores` that don't serve the held rows are left out. So are, from fit alone, scores whose floor is 0: no
+    `scores` that don't serve the held rows are left out. So are, from misfit alone, scores whose floor is 0: no
     ratio to it exists.
 
     Raises:
@@ -86,11 +86,11 @@ class Judge:
         return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()})
 
     def ranked(self) -> "Judge":
-        """Judge of the same rows by the scores that enter fit alone, for where only fit is asked."""
+        """Judge of the same rows by the scores that enter misfit alone, for where only misfit is asked."""
         return Judge(self._reference, self.floors, {name: type(self._scores[name]) for name in self.ranking})
 
     def __call__(self, generated: ArrayLike) -> Verdict:
-        """Verdict on draws `[draws, m, d]`; rows that are not finite give nan values and infinite fit, not an error.
+        """Verdict on draws `[draws, m, d]`; rows that are not finite give nan values and infinite misfit, not an error.
 
         Raises:
             ValueError: a shape that doesn't fit, or an m other than the floors'.
@@ -124,8 +124,8 @@ class Judge:
         ]
 
     def _verdict(self, values: dict[str, float], ratios: dict[str, float]) -> Verdict:
-        fit = prod(ratios.values()) ** (1.0 / len(ratios))
-        return Verdict(values, fit if isfinite(fit) else inf, self.floors)
+        misfit = prod(ratios.values()) ** (1.0 / len(ratios))
+        return Verdict(values, misfit if isfinite(misfit) else inf, self.floors)
 
 
 def floors(

@@ -18,7 +18,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Kendall(Score):
-    """Misfit of the dependence, against the held rows."""
+    """Deviation of the dependence, against the held rows."""
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0

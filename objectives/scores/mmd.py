@@ -1,4 +1,4 @@
-"""The maximum mean discrepancy with one Gaussian kernel: misfit of the joint law, margins and dependence together.
+"""The maximum mean discrepancy with one Gaussian kernel: deviation of the joint law, margins and dependence together.
 
 Gretton, Borgwardt, Rasch, Schoelkopf and Smola (2012), A kernel two-sample test, eq. 3 (unbiased) and 5 (biased),
 with k(a, b) = exp(-|a - b|^2 / r). The ruler r belongs to the problem: one that moved with the generated rows, or with
@@ -18,7 +18,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Mmd(Score):
-    """Misfit of the joint law, against the held rows; its positive form is the biased one."""
+    """Deviation of the joint law, against the held rows; its positive form is the biased one."""
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0

@@ -50,9 +50,9 @@ class Measure:
 class Score(ABC):
     """A distance between generated and held-out rows, lower is better; what depends on real rows alone is kept.
 
-    `ranking` says whether it enters fit. Between real samples of n rows it lies near `limit`, and its deviations from
-    there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and carried over by that law.
-    A floor takes `repeats` draws at most, few where the score is costly.
+    `ranking` says whether it enters misfit. Between real samples of n rows it lies near `limit`, and its deviations
+    from there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and
+    carried over by that law. A floor takes `repeats` draws at most, few where the score is costly.
     """
 
     ranking: ClassVar[bool]

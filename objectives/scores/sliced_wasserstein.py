@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance of order 1: misfit of the joint law, seen from 128 fixed directions.
+"""The sliced Wasserstein distance of order 1: deviation of the joint law, seen from 128 fixed directions.
 
 Bonneel, Rabin, Peyre and Pfister (2015), Sliced and Radon Wasserstein barycenters of measures: the mean
 over directions of the distance between the projections. Order 1 rather than 2, whose noise on heavy-tailed columns is
@@ -20,7 +20,7 @@ DIRECTIONS = 128
 
 @final
 class SlicedWasserstein(Score):
-    """Misfit of the joint law, columns in deviations of the training rows, against the held rows."""
+    """Deviation of the joint law, columns in deviations of the training rows, against the held rows."""
 
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0

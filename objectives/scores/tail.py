@@ -25,7 +25,7 @@ LEAST_SHARE = 1e-6  # of the real value: smaller generated ones, 0 and below too
 
 @final
 class Tail(Score):
-    """Misfit of the largest 5 % of each column, against the held rows.
+    """Deviation of the largest 5 % of each column, against the held rows.
 
     Its `decay` is that of log(n) / n between 500 and 100,000 rows: the k-th largest value of any sample has the same
     noise, of variance proportional to 1 / k, and the mean is over ever more of them.

@@ -23,7 +23,7 @@ MOST_PAIRS = 190
 
 @final
 class TauError(Score):
-    """Misfit of the dependence of each pair of columns, against the held rows."""
+    """Deviation of the dependence of each pair of columns, against the held rows."""
 
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0

@@ -1,8 +1,8 @@
 """The Wasserstein distance of order 1, exact: the least mean distance over which one sample can be moved onto another.
 
 Villani (2009), Optimal transport, definition 6.1; between equally many rows it is a linear assignment. Order 1, as
-`sliced_wasserstein`. It sees every misfit of the joint law, but the noise of a finite sample too, which shrinks only as
-n^(-1/d): read it against its floor.
+`sliced_wasserstein`. It sees every deviation of the joint law, but the noise of a finite sample too, which shrinks only
+as n^(-1/d): read it against its floor.
 """
 
 from typing import ClassVar, final
@@ -19,7 +19,7 @@ MOST_ROWS = 1000
 
 @final
 class Wasserstein(Score):
-    """Misfit of the joint law, columns in deviations of the training rows, against the held rows.
+    """Deviation of the joint law, columns in deviations of the training rows, against the held rows.
 
     Its `decay` is 0: of larger samples 1,000 rows count, so that their floors don't shrink.
     """

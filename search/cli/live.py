@@ -93,7 +93,7 @@ class LiveTable:
 
     def _view(self) -> Group:
         rows: list[Line] = []
-        best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.fit))
+        best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.misfit))
         running = [r for r in best if r.trial not in self._ended]
         for reported in [*running, *[r for r in best if r.trial in self._ended]][:SHOWN]:
             report, configuration = reported.report, self._started[reported.trial].configuration
@@ -103,10 +103,10 @@ class LiveTable:
                 shortened(short_name(configuration), WIDEST),
                 Text(state, STYLES[state]),
                 f"{report.epoch}/{self._budget.epochs}",
-                *scores_shown(report.scores, report.fit, self._shown),
+                *scores_shown(report.scores, report.misfit, self._shown),
             ]
             rows.append(Line(cells))
-        headings = ("trial", "generator", "state", "epoch", "fit", *self._shown)
+        headings = ("trial", "generator", "state", "epoch", "misfit", *self._shown)
         right = [0, *range(3, len(headings))]
         table = grid(headings, rows, self._console.width, cropped=1, right=right)
         delayed = [Text(visible(self._delayed), style="yellow")] if self._delayed else []

@@ -11,7 +11,7 @@ import typer
 from search.study.presets import shipped
 
 BY = (
-    "fit",
+    "misfit",
     "ad",
     "kendall",
     "mmd",
@@ -105,6 +105,6 @@ Tracking = Annotated[
 ]
 By = Annotated[
     str,
-    typer.Option(help="Score that decides: fit, or any other that was judged by.", autocompletion=scores),
+    typer.Option(help="Score that decides: misfit, or any other that was judged by.", autocompletion=scores),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]

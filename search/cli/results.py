@@ -14,7 +14,7 @@ from search.text import command
 
 def best(
     name: SearchName,
-    by: By = "fit",
+    by: By = "misfit",
     pareto: Annotated[bool, typer.Option("--pareto", help="The trials that no other beats in all goals.")] = False,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
@@ -25,7 +25,7 @@ def best(
 
     board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
     if pareto and len(board.goals.rank) < 2:
-        raise InputError(f"--pareto: search {name!r} has one goal, fit; a study names several with rank = [...]")
+        raise InputError(f"--pareto: search {name!r} has one goal, misfit; a study names several with rank = [...]")
     entry = board.winner(by)
     winner = board.described(entry)
     if as_json:
@@ -38,9 +38,9 @@ def best(
     console.print()
     console.say(f"best by {by}: trial {winner['trial']}, run {winner['run_id']}")
     if entry.finalist:
-        fit, span = entry.confirmed_text("fit"), entry.confirmed_text("low", "high")
+        misfit, span = entry.confirmed_text("misfit"), entry.confirmed_text("low", "high")
         optimism = entry.confirmed_text("optimism", form="+.0%")
-        console.say(f"confirmed by fresh networks on test rows: fit {fit}, 95 % {span}, optimism {optimism}")
+        console.say(f"confirmed by fresh networks on test rows: misfit {misfit}, 95 % {span}, optimism {optimism}")
     for key, value in winner["configuration"].items():
         console.say(f"  {key} = {value}")
 
@@ -48,7 +48,7 @@ def best(
 def export(
     name: SearchName,
     out: Annotated[Path, typer.Option(help="New folder to write.")],
-    by: By = "fit",
+    by: By = "misfit",
     trial: Annotated[int | None, typer.Option(help="Another trial than the best.")] = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
@@ -132,7 +132,7 @@ def score(
         return
     lines, console = [], Printer()
     for name, figures in scores.items():
-        if name == "fit":
+        if name == "misfit":
             lines.append(Line([name, f"{figures:.3f}", "1.000", "", ""]))
         else:
             numbers = [f"{figures[key]:.5g}" for key in ("value", "floor", "upper")]

@@ -28,7 +28,7 @@ class Line(NamedTuple):
     style: str = ""
 
 
-def show(console: Console, board: Leaderboard, by: str = "fit") -> None:
+def show(console: Console, board: Leaderboard, by: str = "misfit") -> None:
     """Print a leaderboard: best trials and references on validation rows, then the winner on test rows."""
     names = fitting(list(board.floors["validation"]), console.width)
     put(console, _ranking(board, by, names, console.width))
@@ -58,15 +58,15 @@ def show_finalists(
     """Print what fresh networks scored on test rows, and who won."""
     rows = []
     for each in finalists:
-        known, span = math.isfinite(each.fit), math.isfinite(each.high)
+        known, span = math.isfinite(each.misfit), math.isfinite(each.high)
         cells = [f"trial {each.trial}", short_name(each.configuration), f"{each.parameters:.0f}"]
-        cells += [f"{each.fit:.2f}" if known else "-", f"{each.low:.2f}-{each.high:.2f}" if span else "-"]
+        cells += [f"{each.misfit:.2f}" if known else "-", f"{each.low:.2f}-{each.high:.2f}" if span else "-"]
         optimism = f"{each.optimism:+.0%}" if math.isfinite(each.optimism) else "-"
         cells += [f"{each.p_value:.3f}", optimism, each.verdict]
         rows.append(Line(cells, "bold" if each.verdict == "winner" else ""))
     for reference, scores in references.items():
-        rows.append(Line(["reference", reference, "", f"{scores['fit']:.2f}", "", "", "", ""], "blue"))
-    headings = ("size", "fit", "95 %", "p", "optim", "")
+        rows.append(Line(["reference", reference, "", f"{scores['misfit']:.2f}", "", "", "", ""], "blue"))
+    headings = ("size", "misfit", "95 %", "p", "optim", "")
     put(console, _table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
         "size: parameters; p: share of relabelings of the networks with at least the winner's lead; "
@@ -86,21 +86,21 @@ def _ranking(board: Leaderboard, by: str, names: Sequence[str], width: int) -> T
     for entry in board.ranked(by)[:SHOWN]:
         why = shortfall(board, entry)
         label = f"trial {entry.trial}" + (f" ({why})" if why else "")
-        cells = scores_shown(entry.scores, entry.fit, names)
+        cells = scores_shown(entry.scores, entry.misfit, names)
         rows.append(Line([label, short_name(entry.configuration), *cells], "dim" if why else ""))
-    title = f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "fit" else "")
-    return _table(title, ("fit", *names), [*rows, *_real(board, "validation", names)], width)
+    title = f"{board.name}: best trials on validation rows" + (f", by {by}" if by != "misfit" else "")
+    return _table(title, ("misfit", *names), [*rows, *_real(board, "validation", names)], width)
 
 
 def _test(board: Leaderboard, winner: Entry, names: Sequence[str], width: int) -> Table:
-    cells = scores_shown(winner.test, winner.test["fit"], names)
+    cells = scores_shown(winner.test, winner.test["misfit"], names)
     marks = ["-" if name not in board.floors["test"] else _mark(winner, board, name) for name in names]
     rows = [
         Line([f"trial {winner.trial}", short_name(winner.configuration), *cells]),
         Line(["inside the 95 %", "", "", *marks]),
     ]
     title = "the winner on test rows, which decided nothing"
-    return _table(title, ("fit", *names), [*rows, *_real(board, "test", names)], width)
+    return _table(title, ("misfit", *names), [*rows, *_real(board, "test", names)], width)
 
 
 def _mark(winner: Entry, board: Leaderboard, name: str) -> Text:

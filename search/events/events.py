@@ -16,18 +16,18 @@ Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]
 class Report:
     """What a trial has reached at an evaluation.
 
-    `fit` and `scores` are those of the best checkpoint so far, `epoch_fit` and `epoch_scores` those of this epoch, each
-    a mean over the trial's replicas, and `spread` the standard deviation over these of the best checkpoint's fit and
-    scores; losses are in the objective's own units. `zeros` is the share of weights that are exactly zero, `deviation`
-    the standard deviation of all weights.
+    `misfit` and `scores` are those of the best checkpoint so far, `epoch_misfit` and `epoch_scores` those of this
+    epoch, each a mean over the trial's replicas, and `spread` the standard deviation over these of
+    the best checkpoint's misfit and scores; losses are in the objective's own units. `zeros` is the share of weights
+    that are exactly zero, `deviation` the standard deviation of all weights.
     """
 
     epoch: int = 0
     loss: float = math.nan
     validation_loss: float = math.nan
-    fit: float = WORST
+    misfit: float = WORST
     scores: dict[str, float] = field(default_factory=dict)
-    epoch_fit: float = WORST
+    epoch_misfit: float = WORST
     epoch_scores: dict[str, float] = field(default_factory=dict)
     best_epoch: int = 0
     diverged: bool = False

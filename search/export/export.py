@@ -233,10 +233,10 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
             f"{markdown(name)} {_number(own[name])} {where} is above the 95 % quantile of real rows, "
             f"{_number(floors[name].upper)}: of 20 real samples, one scores as badly."
         )
-    copula = board.references.get(split, {}).get(COPULA, {}).get("fit")
-    if copula is not None and copula <= own["fit"]:
+    copula = board.references.get(split, {}).get(COPULA, {}).get("misfit")
+    if copula is not None and copula <= own["misfit"]:
         found.append(
-            f"A Gaussian copula, which needs no search, is as good: fit {copula:.2f} against {own['fit']:.2f}."
+            f"A Gaussian copula, which needs no search, is as good: misfit {copula:.2f} against {own['misfit']:.2f}."
         )
     if not entry.judged:
         found.append("No fresh networks confirm it: its scores are the best of many, so partly luck.")
@@ -267,9 +267,9 @@ def _scores(title: str, scores: dict[str, Any]) -> list[str]:
             "yes" if each["inside"] else "no",
         ]
         for name, each in scores.items()
-        if name != "fit"
+        if name != "misfit"
     ]
-    rows.append(["fit", _number(scores["fit"]), "1", "", ""])
+    rows.append(["misfit", _number(scores["misfit"]), "1", "", ""])
     return [f"{title}:", markdown_table(["score", "value", "floor", "95 %", "inside"], rows)]
 
 
@@ -289,7 +289,7 @@ def _confirmed(board: Leaderboard, entry: Entry) -> list[str]:
         if "overfit" in own and "overfit" in floors
         else ""
     )
-    return [f"Fresh networks of this configuration, on test rows: **fit {own['fit']:.2f}**{span}{gap}.{overfit}"]
+    return [f"Fresh networks of this configuration, on test rows: **misfit {own['misfit']:.2f}**{span}{gap}.{overfit}"]
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ from search.study.study import Study
 from search.train.context import TrialContext
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-PROBLEM, WINNER, FIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_fit", "genseek.judged"
+PROBLEM, WINNER, MISFIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_misfit", "genseek.judged"
 LONGEST = 80  # letters of a registered model's name
 MOST_LETTERS = 5000  # of a version's description, in MLflow's databases; the card is whole beside the weights
 SERVED = (
@@ -49,50 +49,50 @@ READING = ("data", "columns", "drop_missing")  # arguments that say where a tabl
 
 @dataclass(frozen=True)
 class Registered:
-    """A version of a registered model: its alias, its confirmed fit, and the champion it was compared with, if any."""
+    """A version of a registered model: its alias, its confirmed misfit, and the champion that it met, if any."""
 
     name: str
     version: int
     alias: str
-    fit: float | None
+    misfit: float | None
     search: str
     trial: int
     against: tuple[int, float] | None = None
 
     def described(self) -> dict[str, Any]:
         """Row of a listing, and JSON."""
-        return {key: getattr(self, key) for key in ("name", "version", "alias", "fit", "search", "trial")}
+        return {key: getattr(self, key) for key in ("name", "version", "alias", "misfit", "search", "trial")}
 
     def told(self) -> str:
         """One line."""
-        fit = "fit not confirmed" if self.fit is None else f"fit {self.fit:.2f}"
+        misfit = "misfit not confirmed" if self.misfit is None else f"misfit {self.misfit:.2f}"
         beside = f" against {self.against[1]:.2f} of version {self.against[0]}" if self.against else ""
-        return f"{self.name} version {self.version}, {self.alias} ({fit}{beside})"
+        return f"{self.name} version {self.version}, {self.alias} ({misfit}{beside})"
 
 
 def register(store: Store, search: str, study: Study, task: TrialContext) -> Registered:
     """Register the winner of a finished search with the problem's others; a winner that is there already stays.
 
-    It becomes `champion` where its confirmed fit is below the standing champion's, or there is none, else `challenger`.
+    It becomes `champion` where its confirmed misfit is below the champion's, or there is none, else `challenger`.
 
     Raises:
         InputError: there is no winner, its model's code isn't known, or the store has no registry.
     """
     board = store.leaderboard(search)
     entry = board.winner()
-    fit = entry.confirmed.get("fit")
+    misfit = entry.confirmed.get("misfit")
     store.prepare()  # else MLflow would put the model where the store was before
     with _told(store):
         client = _client(store)
         name = _registered_name(client, study, identity(study, task))
-        winner = f"{entry.run_id} {'' if fit is None else f'{fit:.6g}'}".strip()
+        winner = f"{entry.run_id} {'' if misfit is None else f'{misfit:.6g}'}".strip()
         versions = _versions(client, name)
         version = next((each for each in versions if each.tags.get(WINNER) == winner), None)
         if version is not None and JUDGED in version.tags:
             return _registered(client.get_model_version(name, version.version))
         if version is None:
             version = _new_version(client, store, board, entry, name=name, winner=winner, columns=task.columns)
-        return _judged(client, version, fit)
+        return _judged(client, version, misfit)
 
 
 def registered(store: Store) -> list[Registered]:
@@ -168,7 +168,7 @@ def _new_version(
         "genseek.trial": str(entry.trial),
         "genseek.data_sha256": board.origin["data_sha256"],
         "genseek.version": metadata.version("genseek"),
-        **{f"genseek.confirmed_{key}": figures[key] for key in ("fit", "low", "high") if key in figures},
+        **{f"genseek.confirmed_{key}": figures[key] for key in ("misfit", "low", "high") if key in figures},
     }
     sampling = SERVED.format(name=name)
     with tempfile.TemporaryDirectory() as folder:
@@ -186,15 +186,15 @@ def _new_version(
     )
 
 
-def _judged(client: MlflowClient, version: ModelVersion, fit: float | None) -> Registered:
+def _judged(client: MlflowClient, version: ModelVersion, misfit: float | None) -> Registered:
     """Give the version its alias, and tell the champion that it beats."""
     name, number = version.name, str(version.version)
     settled = {str(each.version) for each in _versions(client, name) if JUDGED in each.tags}
     standing, beaten = _champion(client, name), None
-    while fit is not None:
+    while misfit is not None:
         # Another search that ends now may have set the alias since it was read, or may be about to.
         rivals = [each for each in _versions(client, name) if str(each.version) not in settled]
-        best = min([*rivals, *([standing] if standing else [])], key=lambda each: (_fit(each), int(each.version)))
+        best = min([*rivals, *([standing] if standing else [])], key=lambda each: (_misfit(each), int(each.version)))
         if standing is not None and str(standing.version) == str(best.version):
             break
         beaten = standing or beaten
@@ -207,13 +207,13 @@ def _judged(client: MlflowClient, version: ModelVersion, fit: float | None) -> R
         client.set_registered_model_alias(name, CHALLENGER, number)
     elif str(client.get_registered_model(name).aliases.get(CHALLENGER)) == number:
         client.delete_registered_model_alias(name, CHALLENGER)
-    if wins and beaten is not None and fit is not None:
-        its = f"{_fit(beaten):.6g}" if FIT in beaten.tags else "none that is confirmed"
+    if wins and beaten is not None and misfit is not None:
+        its = f"{_misfit(beaten):.6g}" if MISFIT in beaten.tags else "none that is confirmed"
         client.set_model_version_tag(
-            name, str(beaten.version), "genseek.lost_to", f"version {number}: fit {fit:.6g} against {its}"
+            name, str(beaten.version), "genseek.lost_to", f"version {number}: misfit {misfit:.6g} against {its}"
         )
     client.set_model_version_tag(name, number, JUDGED, alias)
-    known = (int(against.version), _fit(against)) if against is not None and FIT in against.tags else None
+    known = (int(against.version), _misfit(against)) if against is not None and MISFIT in against.tags else None
     return _registered(client.get_model_version(name, number), alias, known)
 
 
@@ -227,9 +227,9 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
     return next((each for each in _versions(client, name) if str(each.version) == number), None)
 
 
-def _fit(version: ModelVersion) -> float:
-    """Confirmed fit of a version; infinite where it has none, so that any beats it."""
-    return float(version.tags.get(FIT, math.inf))
+def _misfit(version: ModelVersion) -> float:
+    """Confirmed misfit of a version; infinite where it has none, so that any beats it."""
+    return float(version.tags.get(MISFIT, math.inf))
 
 
 def _registered(version: Any, alias: str = "", against: tuple[int, float] | None = None) -> Registered:
@@ -238,7 +238,7 @@ def _registered(version: Any, alias: str = "", against: tuple[int, float] | None
         version.name,
         int(version.version),
         alias or (", ".join(sorted(version.aliases)) if version.aliases else f"was {tags[JUDGED]}"),
-        float(tags[FIT]) if FIT in tags else None,
+        float(tags[MISFIT]) if MISFIT in tags else None,
         tags.get("genseek.search", ""),
         int(tags.get("genseek.trial", -1)),
         against,

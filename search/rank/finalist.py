@@ -23,15 +23,15 @@ class Finalist:
     Args:
         trial: its number in the search.
         configuration: what was trained.
-        searched: fit on validation rows that the search chose it by.
+        searched: misfit on validation rows that the search chose it by.
         validated: the same of each fresh network; infinite where one diverged or failed.
-        fits: of each fresh network on test rows; infinite where one could not be judged.
+        misfits: of each fresh network on test rows; infinite where one could not be judged.
         scores: means over the networks.
-        low, high: 95 % interval of the fit; infinite where it is unknown.
+        low, high: 95 % interval of the misfit; infinite where it is unknown.
         p_value: share of relabelings of the networks, its own and the winner's, with at least the winner's lead; 1 for
             the winner.
         parameters: of one network.
-        verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no fit), or "".
+        verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no misfit), or "".
         checkpoint: where the network is that judged best on validation rows.
         run_id: of the trial in the store.
     """
@@ -40,7 +40,7 @@ class Finalist:
     configuration: Configuration
     searched: float
     validated: tuple[float, ...]
-    fits: tuple[float, ...]
+    misfits: tuple[float, ...]
     scores: dict[str, float]
     low: float
     high: float
@@ -51,13 +51,13 @@ class Finalist:
     run_id: str
 
     @property
-    def fit(self) -> float:
-        """Geometric mean over the networks, since a fit is a ratio."""
-        return _mean(self.fits)
+    def misfit(self) -> float:
+        """Geometric mean over the networks, since a misfit is a ratio."""
+        return _mean(self.misfits)
 
     @property
     def optimism(self) -> float:
-        """How much worse fresh networks are on the rows that the search chose by: their fit over its, less 1.
+        """How much worse fresh networks are on the rows that the search chose by: their misfit over its, less 1.
 
         Infinite where one diverged or failed.
         """
@@ -66,11 +66,11 @@ class Finalist:
     def described(self) -> dict[str, Any]:
         """JSON of all of it."""
         plain = {key: value for key, value in vars(self).items() if key not in ("configuration", "checkpoint")}
-        return plain | {"configuration": self.configuration.flat(), "fit": self.fit, "optimism": self.optimism}
+        return plain | {"configuration": self.configuration.flat(), "misfit": self.misfit, "optimism": self.optimism}
 
 
-def _mean(fits: Sequence[float]) -> float:
-    return float(np.exp(np.mean(np.log(fits))))
+def _mean(misfits: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(misfits))))
 
 
 Array: TypeAlias = NDArray[np.float64]
@@ -81,7 +81,7 @@ MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many rand
 
 
 def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int = REPEATS) -> Array:
-    """Fits `[k, R, B]` of samples `[k, R, m, columns]` on bootstrap samples of the held-out rows `[m, columns]`.
+    """Misfits `[k, R, B]` of samples `[k, R, m, columns]` on bootstrap samples of the held-out rows `[m, columns]`.
 
     All are judged on the same rows each time, so that their differences aren't blurred by these. nan where drawn rows
     can't be judged, as where a score of a user's own doesn't serve them.
@@ -89,24 +89,24 @@ def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int
     generator = np.random.default_rng([seed, 7])
     pack = samples.reshape(-1, 1, *samples.shape[2:])
     judge = judge.ranked()
-    fits = []
+    misfits = []
     for _ in range(repeats):
         drawn = rows[generator.integers(len(rows), size=len(rows))]
         try:
-            fits.append([verdict.fit for verdict in judge.on(drawn).each(pack)])
+            misfits.append([verdict.misfit for verdict in judge.on(drawn).each(pack)])
         except (ValueError, ArithmeticError):
-            fits.append([np.nan] * len(pack))
-    return np.array(fits).T.reshape(*samples.shape[:2], repeats)
+            misfits.append([np.nan] * len(pack))
+    return np.array(misfits).T.reshape(*samples.shape[:2], repeats)
 
 
-def interval(fits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the geometric mean of fits `[R]`, from their values `[R, B]` on bootstrap samples of the rows.
+def interval(misfits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the geometric mean of misfits `[R]`, from values `[R, B]` on bootstrap samples of the rows.
 
     Each bootstrap sample also chooses among the networks. Rows drawn twice make every sample look farther away, so only
     the spread of the bootstrap counts, and not where it lies. (inf, inf), which is unknown, where a network, or half of
     the bootstrap samples, could not be judged.
     """
-    found = np.asarray(fits, dtype=np.float64)
+    found = np.asarray(misfits, dtype=np.float64)
     judged = np.all(np.isfinite(again) & (again > 0), axis=0)
     if not np.all(np.isfinite(found) & (found > 0)) or np.mean(judged) <= KNOWN:
         return np.inf, np.inf
@@ -119,12 +119,12 @@ def interval(fits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float
 
 
 def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
-    """One-sided p-value of the lead of fits `better` `[R]` over `other` `[S]`, by their geometric means.
+    """One-sided p-value of the lead of misfits `better` `[R]` over `other` `[S]`, by their geometric means.
 
     It's the share of relabelings, of all ways to deal the R + S networks out to both, with at least this lead; where
     there are more than 20,000 ways, of so many random ones and the one seen. What could not be judged is the worst.
     """
-    first, second = (np.asarray(fits, dtype=np.float64) for fits in (better, other))
+    first, second = (np.asarray(misfits, dtype=np.float64) for misfits in (better, other))
     together = np.clip(np.log(np.fmax(np.concatenate([first, second]), np.finfo(np.float64).tiny)), -1e3, 1e3)
     total, size, count = together.sum(), len(first), len(first) + len(second)
     if math.comb(count, size) <= MOST_DEALS:

@@ -12,7 +12,7 @@ from search.study.configuration import Configuration
 from search.study.goals import WORST, Goals, ObjectiveValues, front
 
 SHOWN = 10
-FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "fit": ".2f", "parameters": ".0f"}
+FORMATS = {"ad": ".2f", "mmd": ".5f", "overfit": ".3f", "misfit": ".2f", "parameters": ".0f"}
 STYLES: dict[str, str] = {
     "running": "cyan",
     "finished": "green",
@@ -32,13 +32,13 @@ def unranked() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Entry:
-    """How one trial ended; `scores` and `fit` are those of its best checkpoint on validation rows.
+    """How one trial ended; `scores` and `misfit` are those of its best checkpoint on validation rows.
 
-    `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their fit, where the trial was a
-    finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist";
+    `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their misfit, where the trial
+    was a finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist";
     of networks that could not be judged figures are missing.
-    `test` holds the scores and the fit of that checkpoint on test rows, of trials trained at full budget only, and
-    `spread` the standard deviations of its fit and scores over the trial's replicas, where it has more than one.
+    `test` holds the scores and the misfit of that checkpoint on test rows, of trials trained at full budget only, and
+    `spread` the standard deviations of its misfit and scores over the trial's replicas, where it has more than one.
     """
 
     trial: int
@@ -46,7 +46,7 @@ class Entry:
     outcome: str
     epoch: int
     best_epoch: int
-    fit: float
+    misfit: float
     scores: dict[str, float]
     facts: dict[str, float]
     test: dict[str, float] = field(default_factory=dict)
@@ -62,8 +62,8 @@ class Entry:
 
     @property
     def judged(self) -> bool:
-        """Whether fresh networks of it have a fit: then the best of them is what it leaves, in the folder `kept`."""
-        return "fit" in self.confirmed
+        """Whether fresh networks of it have a misfit: then the best of them is what it leaves, in the folder `kept`."""
+        return "misfit" in self.confirmed
 
     @property
     def kept(self) -> str:
@@ -71,9 +71,9 @@ class Entry:
         return CONFIRMED if self.judged else "checkpoint"
 
     @property
-    def confirmed_fit(self) -> float:
-        """Fit of its fresh networks; infinite where they have none."""
-        return self.confirmed.get("fit", math.inf)
+    def confirmed_misfit(self) -> float:
+        """Misfit of its fresh networks; infinite where they have none."""
+        return self.confirmed.get("misfit", math.inf)
 
     def confirmed_text(self, *keys: str, form: str = ".2f", between: str = "-") -> str:
         """Figures of its fresh networks, such as `low` and `high`; a dash where they are missing."""
@@ -81,12 +81,12 @@ class Entry:
         return between.join(format(value, form) for value in values) if all(map(math.isfinite, values)) else "-"
 
     def figures(self) -> tuple[str, dict[str, float]]:
-        """Rows that tell most of it ("test, fresh networks", "test", "validation"), and its scores and fit on them."""
+        """Rows that tell most of it ("test, fresh networks", "test", "validation"), and its scores and misfit there."""
         if self.judged:
             return "test, fresh networks", self.confirmed
         if self.test:
-            return "test", {"fit": math.inf} | self.test
-        return "validation", self.scores | {"fit": self.fit}
+            return "test", {"misfit": math.inf} | self.test
+        return "validation", self.scores | {"misfit": self.misfit}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Leaderboard:
 
     def finished(self) -> list[Entry]:
         """Trials trained at full budget that could be judged, in no order."""
-        return [entry for entry in self.entries if entry.outcome == "finished" and entry.fit < WORST]
+        return [entry for entry in self.entries if entry.outcome == "finished" and entry.misfit < WORST]
 
     def eligible(self) -> list[Entry]:
         """Those of them that keep the bounds."""
@@ -121,17 +121,17 @@ class Leaderboard:
 
     def standing(self, entry: Entry) -> ObjectiveValues:
         """Where a trial stands by the goals of the search."""
-        return self.goals.standing(entry.fit, entry.scores, entry.facts)
+        return self.goals.standing(entry.misfit, entry.scores, entry.facts)
 
-    def ranked(self, by: str = "fit") -> list[Entry]:
-        """Trials trained at full budget, best first by fit or a score; never mixed with others.
+    def ranked(self, by: str = "misfit") -> list[Entry]:
+        """Trials trained at full budget, best first by misfit or a score; never mixed with others.
 
         Behind them stand those that break bounds, by how much, and then the others by how far they came.
         """
         finished = self.finished()
         others = [entry for entry in self.entries if entry not in finished]
         return sorted(finished, key=lambda e: (self.standing(e).violation, _value(e, by))) + sorted(
-            others, key=lambda e: (-e.epoch, e.fit, e.trial)
+            others, key=lambda e: (-e.epoch, e.misfit, e.trial)
         )
 
     def front(self) -> list[Entry]:
@@ -140,13 +140,13 @@ class Leaderboard:
         places = front([self.standing(entry).values for entry in eligible])
         return sorted((eligible[place] for place in places), key=lambda entry: self.standing(entry).values)
 
-    def winner(self, by: str = "fit") -> Entry:
-        """Best trial at full budget; where finalists were confirmed and their fit decides, the winner among these.
+    def winner(self, by: str = "misfit") -> Entry:
+        """Best trial at full budget; where finalists were confirmed and their misfit decides, the winner among these.
 
         Raises:
             InputError: no trial was trained at full budget within the bounds, or `by` isn't a score that ranks.
         """
-        known = ["fit", *(name for name in self.floors["validation"] if name not in self.unranked)]
+        known = ["misfit", *(name for name in self.floors["validation"] if name not in self.unranked)]
         if by not in known:
             raise InputError(f"--by: {unknown_name('score', by, known)}")
         if not self.finished():
@@ -159,7 +159,7 @@ class Leaderboard:
                 f"search {self.name!r}: no trial at full budget keeps the constraints; "
                 f"the nearest, trial {best.trial}, exceeds {said}"
             )
-        confirmed = [entry for entry in self.entries if entry.verdict == "winner"] if by == "fit" else []
+        confirmed = [entry for entry in self.entries if entry.verdict == "winner"] if by == "misfit" else []
         return confirmed[0] if confirmed else best
 
     def entry(self, trial: int) -> Entry:
@@ -183,7 +183,7 @@ class Leaderboard:
             "model": entry.configuration.model,
             "objective": entry.configuration.objective,
             "configuration": entry.configuration.flat(),
-            "scores": with_floors(entry.scores | {"fit": entry.fit}, self.floors["validation"]),
+            "scores": with_floors(entry.scores | {"misfit": entry.misfit}, self.floors["validation"]),
             "test": with_floors(entry.test, self.floors["test"]) if entry.test else None,
             "spread": entry.spread,
             "confirmed": entry.confirmed or None,
@@ -198,7 +198,7 @@ class Leaderboard:
 
 
 def with_floors(values: dict[str, float], floors: dict[str, Floor]) -> dict[str, Any]:
-    """`{"ad": {"value", "floor", "upper", "inside"}, ..., "fit"}`; upper is the 95 % quantile of real against real."""
+    """`{"ad": {"value", "floor", "upper", "inside"}, ..., "misfit"}`; upper: the 95 % quantile of real against real."""
     scores: dict[str, Any] = {
         name: {
             "value": values[name],
@@ -209,7 +209,7 @@ def with_floors(values: dict[str, float], floors: dict[str, Floor]) -> dict[str,
         for name, floor in floors.items()
         if name in values
     }
-    return scores | {"fit": values.get("fit", math.inf)}
+    return scores | {"misfit": values.get("misfit", math.inf)}
 
 
 def floors_from(written: dict[str, Any]) -> dict[str, dict[str, Floor]]:
@@ -273,7 +273,7 @@ class Entries:
             outcome,
             report.epoch,
             report.best_epoch,
-            report.fit,
+            report.misfit,
             report.scores,
             reported.facts,
             test,
@@ -283,7 +283,7 @@ class Entries:
 
 
 def _value(entry: Entry, by: str) -> float:
-    value = (entry.scores | {"fit": entry.fit}).get(by, math.inf)
+    value = (entry.scores | {"misfit": entry.misfit}).get(by, math.inf)
     return value if math.isfinite(value) else math.inf
 
 
@@ -294,16 +294,16 @@ def shortfall(board: Leaderboard, entry: Entry) -> str:
     return "breaks a bound" if board.standing(entry).violation > 0 else ""
 
 
-def scores_shown(scores: dict[str, float], fit: float, names: Sequence[str]) -> list[str]:
-    """Cells of fit and the scores `names`; a dash where one doesn't exist."""
+def scores_shown(scores: dict[str, float], misfit: float, names: Sequence[str]) -> list[str]:
+    """Cells of misfit and the scores `names`; a dash where one doesn't exist."""
     cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
-    return [f"{fit:.2f}" if fit < 1e5 else "-", *cells]
+    return [f"{misfit:.2f}" if misfit < 1e5 else "-", *cells]
 
 
 def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[list[str]]:
     """Rows of the reference generators, and of what one real sample scores against another: cells of a leaderboard."""
     for name, scores in board.references[split].items():
-        yield [name, "reference", *scores_shown(scores, scores["fit"], names)]
+        yield [name, "reference", *scores_shown(scores, scores["misfit"], names)]
     floors = board.floors[split]
     for name, figures in (
         ("real rows, median", {score: floor.median for score, floor in floors.items()}),

@@ -26,7 +26,7 @@ def score_tables(
     drop_missing: bool = False,
     tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
-    """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "fit": ..}`: every score that serves the real rows.
+    """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "misfit": ..}`: all that serve the real rows.
 
     Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's
     ruler is that of the training rows, or of the real rows where there are none. `columns` (a line of CSV) are those to
@@ -54,7 +54,7 @@ def score_tables(
         verdict = Judge(reference, found, {name: scores[name] for name in found})(generated[None])
     except ValueError as error:
         raise InputError(f"{real} and {samples}: {error}") from error
-    return with_floors(verdict.values | {"fit": verdict.fit}, found)
+    return with_floors(verdict.values | {"misfit": verdict.misfit}, found)
 
 
 def _read(path: str, columns: str, drop_missing: bool, tell: Callable[[str], object]) -> tuple[tuple[str, ...], Array]:

@@ -14,7 +14,7 @@ from search.text import command, markdown, markdown_table
 
 READING = """\
 **How to read it.** Every score is of rows that no trial was trained on, and less is better. *floor* is what one real
-sample scores against another: the median, and the 95 % quantile, which 19 in 20 honest generators stay below. *fit*
+sample scores against another: the median, and the 95 % quantile, which 19 in 20 honest generators stay below. *misfit*
 is the geometric mean of score / floor over the scores that rank; 1 is as good as another real sample. *overfit* near
 {overfit} is honest; well above it, a generator copies training rows. *reference* rows need no network: one that doesn't
 beat the Gaussian copula adds nothing. Finalists are fresh networks on test rows that decided nothing before, with 95 %
@@ -46,14 +46,14 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
     if winner is not None:
         parts.insert(0, f"**Winner: {_linked(winner, page)}**, {markdown(short_name(winner.configuration))}.")
-    finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_fit)
+    finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_misfit)
     if finalists:
-        first = ("finalist", "generator", "size", "fit", "95 %", "optimism", "")
+        first = ("finalist", "generator", "size", "misfit", "95 %", "optimism", "")
         parts += ["### Fresh networks on test rows", _table(first, [_finalist(entry, page) for entry in finalists])]
     names = list(board.floors["validation"])
     parts += [
         "### Best trials on validation rows",
-        _table(("", "generator", "fit", *map(markdown, names)), _rows(board, names, page)),
+        _table(("", "generator", "misfit", *map(markdown, names)), _rows(board, names, page)),
     ]
     honest = board.floors["validation"].get("overfit")
     parts.append(READING.format(overfit=f"{honest.median:.2f}" if honest else "its floor").replace("\n", " "))
@@ -65,7 +65,7 @@ def _rows(board: Leaderboard, names: Sequence[str], page: str) -> Iterable[Seque
     for entry in board.ranked()[:SHOWN]:
         why = shortfall(board, entry)
         label = _linked(entry, page) + (f" ({why})" if why else "")
-        yield label, markdown(short_name(entry.configuration)), *scores_shown(entry.scores, entry.fit, names)
+        yield label, markdown(short_name(entry.configuration)), *scores_shown(entry.scores, entry.misfit, names)
     yield from real_rows(board, "validation", names)
 
 
@@ -74,7 +74,7 @@ def _finalist(entry: Entry, page: str) -> Sequence[str]:
         _linked(entry, page),
         markdown(short_name(entry.configuration)),
         f"{entry.facts.get('parameters', 0):.0f}",
-        entry.confirmed_text("fit"),
+        entry.confirmed_text("misfit"),
         entry.confirmed_text("low", "high"),
         entry.confirmed_text("optimism", form="+.0%"),
         "" if entry.verdict == "finalist" else entry.verdict,

@@ -38,7 +38,7 @@ class SearchInfo:
     problem: str
     trials: int
     status: str
-    best_fit: float | None
+    best_misfit: float | None
     confirmed: bool
     winner: str
 
@@ -48,7 +48,7 @@ def found(run: Run) -> SearchInfo:
     tags, metrics = run.data.tags, run.data.metrics
     trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
     problem = run.data.params.get("problem", "")
-    best, confirmed = metrics.get("best_fit"), tags.get(CONFIRMED_OF) == str(trials)
+    best, confirmed = metrics.get("best_misfit"), tags.get(CONFIRMED_OF) == str(trials)
     info = run.info
     name, winner = tags["mlflow.runName"], tags.get(WINNER, "")
     return SearchInfo(name, info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed, winner)
@@ -67,10 +67,10 @@ def entry(run: Run) -> Entry:
         "interrupted" if tags.get(OUTCOME, RUNNING) == RUNNING else tags[OUTCOME],
         int(metrics.get("epoch", 0)),
         int(metrics.get("best_epoch", 0)),
-        metrics.get("fit", WORST),
+        metrics.get("misfit", WORST),
         {name: value for name, value in grouped[""].items() if name not in RESERVED},
         grouped["network"],
-        grouped["test"] and {"fit": math.inf} | grouped["test"],
+        grouped["test"] and {"misfit": math.inf} | grouped["test"],
         run.info.run_id,
         grouped["spread"],
         grouped[CONFIRMED],
@@ -95,7 +95,7 @@ def board(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboar
     floors: dict[str, dict[str, Floor]] = {"validation": {}, "test": {}} | floors_from(summary.get("floors", {}))
     references = {
         rows: {
-            name: {"fit": math.inf} | {key: _number(value) for key, value in own.items()} for name, own in by.items()
+            name: {"misfit": math.inf} | {key: _number(value) for key, value in own.items()} for name, own in by.items()
         }
         for rows, by in ({"validation": {}, "test": {}} | summary.get("references", {})).items()
     }

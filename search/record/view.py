@@ -17,7 +17,7 @@ from search.record.read import SearchInfo
 
 NOTE = "Searches of one study by genseek. Open a search to read its description; its trials are nested below it."
 BEST = ("model", "latent", "sigma", "lambda", "asymmetry")  # columns of parameters besides the searched ones
-METRICS = ("fit", *STANDARD, "confirmed/fit", "test/fit", "network/parameters", "rung", "seconds")
+METRICS = ("misfit", *STANDARD, "confirmed/misfit", "test/misfit", "network/parameters", "rung", "seconds")
 TAGS = ("genseek.trial", "genseek.outcome", "genseek.finalist", "genseek.node")
 MOST_AXES = 9  # of the parallel coordinates: more can't be read
 FIRST = ("model", "objective", "latent", "sigma", "lam", "beta")  # of them these, where they are searched
@@ -58,7 +58,7 @@ def state_tag(search: str, run_id: str, axes: Axes) -> str:
     ]
     state = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{run_id}'",
-        "orderByKey": "metrics.`fit`",
+        "orderByKey": "metrics.`misfit`",
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -90,19 +90,19 @@ def _section(uuid: str, name: str, display: bool) -> dict[str, Any]:
 
 
 def _charts(axes: Axes) -> list[dict[str, Any]]:
-    """Fit against the searched parameters, by epoch, and against sizes."""
+    """Misfit against the searched parameters, by epoch, and against sizes."""
     # A run that lacks a parameter isn't drawn, so only those that all have can be axes.
     parallel = sorted(axes.shared, key=lambda key: key not in FIRST)[:MOST_AXES]
-    fit = {"key": "fit", "type": "METRIC"}
+    misfit = {"key": "misfit", "type": "METRIC"}
     charts: list[dict[str, Any]] = [
         {
             "type": "PARALLEL",
-            "displayName": "what was searched, and the fit",
+            "displayName": "what was searched, and the misfit",
             "selectedParams": [axes.named(key) for key in parallel],
-            "selectedMetrics": ["fit"],
+            "selectedMetrics": ["misfit"],
             "showAllRuns": True,
         },
-        _line("fit of the best checkpoint, by epoch", "fit"),
+        _line("misfit of the best checkpoint, by epoch", "misfit"),
         _line("validation loss, by epoch", "loss/validation"),
         _scatter("network/parameters"),
         _scatter("overfit"),
@@ -112,7 +112,7 @@ def _charts(axes: Axes) -> list[dict[str, Any]]:
     charts += [_scatter(f"config/{key}") for key in ("latent", "sigma") if key in axes.searched]
     if "sigma" in axes.searched and {"lam", "beta"} & set(axes.searched):
         x, y = ({"key": f"config/{key}", "type": "METRIC"} for key in ("sigma", "lambda"))
-        charts.append({"type": "CONTOUR", "displayName": "fit", "xaxis": x, "yaxis": y, "zaxis": fit})
+        charts.append({"type": "CONTOUR", "displayName": "misfit", "xaxis": x, "yaxis": y, "zaxis": misfit})
     common = {"runsCountToCompare": 20, "metricSectionId": SECTION, "deleted": False, "isGenerated": False}
     return [{"uuid": f"chart-{number}", **common, **chart} for number, chart in enumerate(charts)]
 
@@ -125,7 +125,7 @@ def _line(title: str, metric: str) -> dict[str, Any]:
         "selectedMetricKeys": [metric],
         "lineSmoothness": 0,
         "xAxisScaleType": "linear",
-        "scaleType": "log" if metric == "fit" else "linear",
+        "scaleType": "log" if metric == "misfit" else "linear",
         "range": {},
         "xAxisKey": "step",
         "selectedXAxisMetricKey": "",
@@ -138,5 +138,5 @@ def _line(title: str, metric: str) -> dict[str, Any]:
 
 
 def _scatter(metric: str) -> dict[str, Any]:
-    x, y = ({"key": key, "type": "METRIC"} for key in (metric, "fit"))
-    return {"type": "SCATTER", "displayName": f"fit against {metric}", "xaxis": x, "yaxis": y}
+    x, y = ({"key": key, "type": "METRIC"} for key in (metric, "misfit"))
+    return {"type": "SCATTER", "displayName": f"misfit against {metric}", "xaxis": x, "yaxis": y}

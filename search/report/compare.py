@@ -34,12 +34,12 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Side:
-    """One search of a comparison; `fit` is infinite without a winner, and `low` and `high` None without finalists."""
+    """One search of a comparison; `misfit` is infinite without a winner, `low` and `high` None without finalists."""
 
     contents: Contents
     generator: str
     trial: int | None
-    fit: float
+    misfit: float
     low: float | None
     high: float | None
     rows: str
@@ -72,19 +72,18 @@ class Comparison:
     def verdict(self) -> str:
         """What can be said about who is best."""
         if not self.alike:
-            return (
-                "These searches were judged on different rows: compare their fits roughly, and their scores not at all."
-            )
-        judged = [side for side in self.sides if math.isfinite(side.fit)]
+            return "These searches were judged on different rows: compare misfits roughly, and scores not at all."
+        judged = [side for side in self.sides if math.isfinite(side.misfit)]
         if len({side.rows for side in judged}) != 1 or len(judged) < 2:
             return "Winners were judged on different kinds of rows, or not at all, so they can't be compared."
-        best = min(judged, key=lambda side: side.fit)
+        best = min(judged, key=lambda side: side.misfit)
         if best.high is None or any(side.low is None for side in judged):
-            return f"{best.name} has the best fit, {best.fit:.2f}; without intervals of all it may be luck."
+            return f"{best.name} has the lowest misfit, {best.misfit:.2f}; without intervals of all it may be luck."
         equal = [side.name for side in judged if side is not best and (side.low or 0.0) <= best.high]
         if equal:
-            return f"{best.name} has the best fit, {best.fit:.2f}, but its interval meets that of {', '.join(equal)}."
-        return f"{best.name} has the best fit, {best.fit:.2f}, and its interval meets that of no other."
+            rivals = ", ".join(equal)
+            return f"{best.name} has the lowest misfit, {best.misfit:.2f}, but its interval meets that of {rivals}."
+        return f"{best.name} has the lowest misfit, {best.misfit:.2f}, and its interval meets that of no other."
 
     def described(self) -> dict[str, Any]:
         """JSON of all of it."""
@@ -94,7 +93,7 @@ class Comparison:
                 "problem": side.contents.found.problem,
                 "trial": side.trial,
                 "generator": side.generator,
-                "fit": side.fit,
+                "misfit": side.misfit,
                 "low": side.low,
                 "high": side.high,
                 "rows": side.rows,
@@ -130,7 +129,7 @@ def _side(contents: Contents) -> Side:
         contents,
         short_name(winner.configuration),
         winner.trial,
-        values["fit"],
+        values["misfit"],
         values.get("low"),
         values.get("high"),
         rows,
@@ -175,7 +174,7 @@ def _epochs(side: Side) -> int:
 def winners(found: Comparison) -> Table:
     """The winner of each search, and what it cost."""
     names = list(dict.fromkeys(name for side in found.sides for name in side.scores))
-    best = min(found.sides, key=lambda side: side.fit)
+    best = min(found.sides, key=lambda side: side.misfit)
     rows = [
         Row(
             [
@@ -184,7 +183,7 @@ def winners(found: Comparison) -> Table:
                 "no winner" if side.trial is None else f"trial {side.trial}, {side.generator}",
                 side.rows,
                 "-" if side.low is None or side.high is None else f"{side.low:.2f}-{side.high:.2f}",
-                *scores_shown(side.scores, side.fit, names),
+                *scores_shown(side.scores, side.misfit, names),
                 "-" if side.parameters is None else f"{side.parameters:.0f}",
                 str(len(side.contents.board.entries)),
                 str(_epochs(side)),
@@ -194,7 +193,7 @@ def winners(found: Comparison) -> Table:
         )
         for side in found.sides
     ]
-    headings = ["search", "problem", "winner", "rows", "95 %", "fit", *names, "size", "trials", "epochs", "time"]
+    headings = ["search", "problem", "winner", "rows", "95 %", "misfit", *names, "size", "trials", "epochs", "time"]
     return Table("Winners", headings, rows, words=4)
 
 
@@ -231,31 +230,31 @@ def _floors(found: Comparison) -> Table:
         ):
             rows.append(Row([side.name, words, "", *scores_shown(figures, 1.0, names)[1:]], "floor"))
         rows += [
-            Row([side.name, name, *scores_shown(scores, scores["fit"], names)], "reference")
+            Row([side.name, name, *scores_shown(scores, scores["misfit"], names)], "reference")
             for name, scores in references.items()
         ]
-    return Table("Floors and references on test rows", ["search", "", "fit", *names], rows, words=2)
+    return Table("Floors and references on test rows", ["search", "", "misfit", *names], rows, words=2)
 
 
 def _won(found: Comparison) -> Section:
-    figure, sides = go.Figure(), [side for side in reversed(found.sides) if math.isfinite(side.fit)]
+    figure, sides = go.Figure(), [side for side in reversed(found.sides) if math.isfinite(side.misfit)]
     for side in sides:
         color = SEVERAL[list(found.sides).index(side) % len(SEVERAL)]
-        copula = side.contents.board.references["test"].get("gaussian copula", {}).get("fit")
+        copula = side.contents.board.references["test"].get("gaussian copula", {}).get("misfit")
         figure.add_scatter(
-            x=[side.fit],
+            x=[side.misfit],
             y=[side.name],
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [(side.high or side.fit) - side.fit],
-                "arrayminus": [side.fit - (side.low or side.fit)],
+                "array": [(side.high or side.misfit) - side.misfit],
+                "arrayminus": [side.misfit - (side.low or side.misfit)],
                 "color": color,
             },
             mode="markers",
             marker={"size": 11, "color": color},
             showlegend=False,
-            hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+            hovertemplate="%{y}: misfit %{x:.2f}<extra></extra>",
         )
         if copula is not None:
             figure.add_scatter(
@@ -265,15 +264,15 @@ def _won(found: Comparison) -> Section:
                 marker={"size": 10, "color": GREY, "symbol": "diamond-open"},
                 name="Gaussian copula",
                 showlegend=side is sides[0],
-                hovertemplate="Gaussian copula: fit %{x:.2f}<extra></extra>",
+                hovertemplate="Gaussian copula: misfit %{x:.2f}<extra></extra>",
             )
     figure.update_yaxes(type="category")  # names such as 2024 are no numbers
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
-    alt = "; ".join(f"{side.name} {side.fit:.2f}" for side in found.sides)
+    alt = "; ".join(f"{side.name} {side.misfit:.2f}" for side in found.sides)
     drawing = Drawing(
-        "Fit of each winner, with its 95 % interval",
+        "Misfit of each winner, with its 95 % interval",
         alt,
-        styled(figure, "fit (1: real rows)", log="x"),
+        styled(figure, "misfit (1: real rows)", log="x"),
         True,
         160 + 40 * len(sides),
     )
@@ -293,12 +292,12 @@ def _progress(found: Comparison) -> Section:
             figure.add_trace(results.steps(points, side.name, SEVERAL[place % len(SEVERAL)]))
             said.append(f"{side.name} ends at {points[-1][1]:.2f} after {points[-1][0]:,} epochs")
     level(figure, 1.0, "real rows")
-    figure = styled(figure, "epochs trained, all trials together", "best fit on validation rows", log="xy")
+    figure = styled(figure, "epochs trained, all trials together", "lowest misfit on validation rows", log="xy")
     return Section(
         "progress",
         ["; ".join(said) + "."] if said else ["No trial of theirs was trained at full budget."],
         (),
-        [Drawing("Best fit so far", "; ".join(said), figure, True, 420)] if said else (),
+        [Drawing("Lowest misfit so far", "; ".join(said), figure, True, 420)] if said else (),
     )
 
 

@@ -66,7 +66,7 @@ class Contents:
     @property
     def finalists(self) -> list[Entry]:
         """Trials that were trained again with fresh seeds, best first."""
-        return sorted((each for each in self.board.entries if each.finalist), key=lambda each: each.confirmed_fit)
+        return sorted((each for each in self.board.entries if each.finalist), key=lambda each: each.confirmed_misfit)
 
 
 def collect(store: Store, name: str) -> Contents:

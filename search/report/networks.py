@@ -263,7 +263,7 @@ def _coded(entry: Entry) -> bool:
 def _strengths(contents: Contents, key: str) -> list[Entry]:
     """The best trial at full budget of each of at most five strengths, of the family that has the most of them."""
     families: dict[str, dict[float, Entry]] = {}
-    for entry in sorted(contents.board.finished(), key=lambda each: each.fit):
+    for entry in sorted(contents.board.finished(), key=lambda each: each.misfit):
         own = families.setdefault(entry.configuration.model, {})
         own.setdefault(getattr(entry.configuration.training, key), entry)
     networks = {

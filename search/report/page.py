@@ -37,7 +37,7 @@ LOOK = {
         finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism how much
         worse fresh networks are on validation rows than the one that was found, and size the number of parameters.""",
     "front": """
-        Trials at full budget that no other beats in all of these goals; where a study has one goal, in fit and size.
+        Trials at full budget that no other beats in all of these goals; where a study has one goal, in misfit and size.
         Along the front one goal is paid for with another: look for the place where the price rises.""",
     "budget": """
         Lines that end early were stopped by ASHA, whose rungs are where many end together. If lines of good trials
@@ -69,11 +69,11 @@ LOOK = {
         hardly spread isn't used.""",
     "run": "All that another machine needs to run the same search, and what it was run with here.",
     "winners": """
-        Intervals that meet can't be told apart. Fits and scores count only between searches on the same rows; those of
-        fresh networks on test rows are what a winner is worth, those on validation rows flatter it.""",
+        Intervals that meet can't be told apart. Misfits and scores count only between searches on the same rows; those
+        of fresh networks on test rows are what a winner is worth, those on validation rows flatter it.""",
     "progress": """
-        The best fit at full budget by the epochs that were spent on all trials. The lower line at the same budget did
-        better; one search of each is one draw, and small differences are luck.""",
+        The lowest misfit at full budget by the epochs that were spent on all trials. The lower line at the same budget
+        did better; one search of each is one draw, and small differences are luck.""",
     "differences": """
         Settings in which the studies differ. A dash means that a study leaves it at its default, or has no such
         key.""",

@@ -1,4 +1,4 @@
-"""Pictures: samples beside the target, and what encoder and decoder sizes have to do with fit."""
+"""Pictures: samples beside the target, and what encoder and decoder sizes have to do with misfit."""
 
 import math
 import unicodedata
@@ -78,10 +78,10 @@ def labels(columns: Sequence[str]) -> list[str]:
 
 
 def asymmetry(board: Leaderboard, path: Path) -> bool:
-    """Write a picture of fit against log2 of encoder over decoder parameters; False if no trial had both."""
+    """Write a picture of misfit against log2 of encoder over decoder parameters; False if no trial had both."""
     key = "log2_encoder_over_decoder"
     colors = {"finished": REAL, "stopped": "#b8b8b8"}
-    shown = [e for e in board.ranked() if math.isfinite(e.facts.get(key, math.nan)) and 0 < e.fit < 1e3]
+    shown = [e for e in board.ranked() if math.isfinite(e.facts.get(key, math.nan)) and 0 < e.misfit < 1e3]
     shown = [entry for entry in shown if entry.outcome in colors]
     if not shown:
         return False
@@ -90,9 +90,11 @@ def asymmetry(board: Leaderboard, path: Path) -> bool:
         axes = figure.add_subplot()
         for outcome in dict.fromkeys(entry.outcome for entry in shown):
             some, color = [entry for entry in shown if entry.outcome == outcome], colors[outcome]
-            axes.scatter([e.facts[key] for e in some], [e.fit for e in some], s=18, color=color, label=outcome)
+            axes.scatter([e.facts[key] for e in some], [e.misfit for e in some], s=18, color=color, label=outcome)
         axes.axvline(0, color="black", linewidth=0.5)
-        axes.set(xlabel="log2 (encoder / decoder parameters)", ylabel="fit (1 = as another real sample)", yscale="log")
+        axes.set(
+            xlabel="log2 (encoder / decoder parameters)", ylabel="misfit (1 = as another real sample)", yscale="log"
+        )
         axes.legend(frameon=False)
         figure.savefig(path, dpi=110)
     return True

@@ -28,11 +28,11 @@ from search.study.goals import WORST
 from search.study.study import short_name
 from search.text import counted
 
-FEW_TRIALS = 1e3  # fits beyond say no more than that a trial went wrong
+FEW_TRIALS = 1e3  # misfits beyond say no more than that a trial went wrong
 
 
 def curves(contents: Contents) -> go.Figure:
-    """Fit of each trial's best checkpoint against the epochs that it was trained for; where a line ends it stopped."""
+    """Misfit of each trial's best checkpoint against the epochs it was trained for; where a line ends it stopped."""
     figure, winner = go.Figure(), contents.winner
     for outcome, color in OUTCOMES.items():
         x, y, names = [], [], []
@@ -42,19 +42,19 @@ def curves(contents: Contents) -> go.Figure:
             if points:
                 words = f"trial {history.trial}, {short_name(history.configuration)}"
                 x += [*[epoch for epoch, _ in points], None]
-                y += [*[fit for _, fit in points], None]
+                y += [*[misfit for _, misfit in points], None]
                 names += [words] * (len(points) + 1)
                 ends.append((*points[-1], words))
         if not ends:
             continue
-        hover = "%{text}<br>epoch %{x}, fit %{y:.2f}<extra></extra>"
+        hover = "%{text}<br>epoch %{x}, misfit %{y:.2f}<extra></extra>"
         line = {"color": color, "width": 1}
         figure.add_scatter(
             x=x, y=y, text=names, mode="lines", line=line, opacity=0.55, showlegend=False, hovertemplate=hover
         )
         figure.add_scatter(
             x=[epoch for epoch, _, _ in ends],
-            y=[fit for _, fit, _ in ends],
+            y=[misfit for _, misfit, _ in ends],
             text=[words for *_, words in ends],
             mode="markers",
             marker={"color": color, "symbol": SYMBOLS[outcome], "size": 7},
@@ -65,30 +65,30 @@ def curves(contents: Contents) -> go.Figure:
         points = path(contents.histories[winner.trial])
         figure.add_scatter(
             x=[epoch for epoch, _ in points],
-            y=[fit for _, fit in points],
+            y=[misfit for _, misfit in points],
             mode="lines+markers",
             marker={"size": 6},
             line={"color": MADE, "width": 3},
             name=f"winner, trial {winner.trial}",
-            hovertemplate="winner<br>epoch %{x}, fit %{y:.2f}<extra></extra>",
+            hovertemplate="winner<br>epoch %{x}, misfit %{y:.2f}<extra></extra>",
         )
     _levels(figure, contents.board, "validation")
-    return styled(figure, "epochs trained", "fit on validation rows", log="xy")
+    return styled(figure, "epochs trained", "misfit on validation rows", log="xy")
 
 
 def path(history: History) -> list[tuple[int, float]]:
-    """Epoch and fit of the best checkpoint so far at each report that can be drawn."""
-    return [(each.report.epoch, each.report.fit) for each in history.reports if 0 < each.report.fit < FEW_TRIALS]
+    """Epoch and misfit of the best checkpoint so far at each report that can be drawn."""
+    return [(each.report.epoch, each.report.misfit) for each in history.reports if 0 < each.report.misfit < FEW_TRIALS]
 
 
 def progress(contents: Contents) -> list[tuple[int, float]]:
-    """Epochs that all trials together had been trained for, and the best fit at full budget by then."""
+    """Epochs that all trials together had been trained for, and the lowest misfit at full budget by then."""
     total, best, points = 0, math.inf, []
     ended = [each for each in contents.histories.values() if each.ended is not None]
     for history in sorted(ended, key=lambda each: each.ended or 0.0):
         total += history.epochs
-        if history.outcome == "finished" and history.reports and history.reports[-1].report.fit < min(best, WORST):
-            best = history.reports[-1].report.fit
+        if history.outcome == "finished" and history.reports and history.reports[-1].report.misfit < min(best, WORST):
+            best = history.reports[-1].report.misfit
         if math.isfinite(best):
             points.append((total, best))
     return points
@@ -98,53 +98,55 @@ def steps(points: Sequence[tuple[int, float]], name: str, color: str) -> go.Scat
     """A line that goes down in steps through points of `progress`."""
     return go.Scatter(
         x=[epochs for epochs, _ in points],
-        y=[fit for _, fit in points],
+        y=[misfit for _, misfit in points],
         mode="lines",
         line={"shape": "hv", "color": color, "width": 2},
         name=name,
-        hovertemplate="%{x} epochs in all<br>best fit %{y:.2f}<extra></extra>",
+        hovertemplate="%{x} epochs in all<br>lowest misfit %{y:.2f}<extra></extra>",
     )
 
 
 def best_so_far(contents: Contents) -> go.Figure:
-    """Best fit at full budget against what was spent."""
+    """Lowest misfit at full budget against what was spent."""
     figure = go.Figure(steps(progress(contents), "best at full budget", REAL))
     _levels(figure, contents.board, "validation")
-    return styled(figure, "epochs trained, all trials together", "best fit so far", log="y", legend=False)
+    return styled(figure, "epochs trained, all trials together", "lowest misfit so far", log="y", legend=False)
 
 
 def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
-    """Confirmed fits with their 95 % intervals, best at the top, beside references on the same test rows."""
+    """Confirmed misfits with their 95 % intervals, best at the top, beside references on the same test rows."""
     shown = [each for each in reversed(finalists) if each.judged]
-    fits = [each.confirmed_fit for each in shown]
+    misfits = [each.confirmed_misfit for each in shown]
     figure = go.Figure()
     for name, scores in reversed(board.references["test"].items()):
-        if 0 < scores.get("fit", math.inf) < FEW_TRIALS:
+        if 0 < scores.get("misfit", math.inf) < FEW_TRIALS:
             figure.add_scatter(
-                x=[scores["fit"]],
+                x=[scores["misfit"]],
                 y=[name],
                 mode="markers",
                 marker={"size": 9, "color": GREY, "symbol": "diamond"},
-                hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+                hovertemplate="%{y}: misfit %{x:.2f}<extra></extra>",
             )
     figure.add_scatter(
-        x=fits,
+        x=misfits,
         y=[f"trial {each.trial}" for each in shown],
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [each.confirmed.get("high", fit) - fit for each, fit in zip(shown, fits, strict=True)],
-            "arrayminus": [fit - each.confirmed.get("low", fit) for each, fit in zip(shown, fits, strict=True)],
+            "array": [each.confirmed.get("high", misfit) - misfit for each, misfit in zip(shown, misfits, strict=True)],
+            "arrayminus": [
+                misfit - each.confirmed.get("low", misfit) for each, misfit in zip(shown, misfits, strict=True)
+            ],
             "color": BLACK,
             "thickness": 1.5,
         },
         mode="markers",
         marker={"size": 10, "color": [MADE if each.verdict == "winner" else REAL for each in shown]},
-        hovertemplate="%{y}: fit %{x:.2f}<extra></extra>",
+        hovertemplate="%{y}: misfit %{x:.2f}<extra></extra>",
     )
     figure.update_yaxes(type="category")
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
-    return styled(figure, "fit on test rows (1: as good as real rows)", legend=False, log="x")
+    return styled(figure, "misfit on test rows (1: as good as real rows)", legend=False, log="x")
 
 
 def front_figure(board: Leaderboard, x: str, y: str) -> go.Figure:
@@ -169,7 +171,7 @@ def front_figure(board: Leaderboard, x: str, y: str) -> go.Figure:
 
 
 def _goal(entry: Entry, name: str) -> float:
-    return (entry.facts | entry.scores | {"fit": entry.fit}).get(name, math.nan)
+    return (entry.facts | entry.scores | {"misfit": entry.misfit}).get(name, math.nan)
 
 
 def _of(contents: Contents, outcome: str) -> list[History]:
@@ -178,7 +180,7 @@ def _of(contents: Contents, outcome: str) -> list[History]:
 
 def _levels(figure: go.Figure, board: Leaderboard, split: str) -> None:
     level(figure, 1.0, "real rows")
-    copula = board.references[split].get("gaussian copula", {}).get("fit", math.inf)
+    copula = board.references[split].get("gaussian copula", {}).get("misfit", math.inf)
     if 0 < copula < FEW_TRIALS:
         level(figure, copula, "Gaussian copula", GREY, "dot")
 
@@ -194,7 +196,8 @@ def summary(contents: Contents) -> list[str]:
         return ["No trial was trained at full budget within the bounds, so there is no winner."]
     known, values = winner.figures()
     split = known.partition(",")[0]
-    said = f"The winner is trial {winner.trial}, {short_name(winner.configuration)}, with a fit of {values['fit']:.2f}"
+    name, misfit = short_name(winner.configuration), values["misfit"]
+    said = f"The winner is trial {winner.trial}, {name}, with a misfit of {misfit:.2f}"
     if winner.judged:
         span = (
             f" (95 % {winner.confirmed_text('low', 'high', between=' to ')})"
@@ -208,7 +211,7 @@ def summary(contents: Contents) -> list[str]:
         said += (
             " on validation rows, by which it was chosen. No fresh networks confirm it: it may be the luckiest of many."
         )
-    lines = [said + " A fit of 1 is as good as another real sample."]
+    lines = [said + " A misfit of 1 is as good as another real sample."]
     floors = board.floors[split]
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
     judged = [name for name in floors if name in values]
@@ -217,11 +220,11 @@ def summary(contents: Contents) -> list[str]:
         lines.append(f"Of {len(judged)} scores, {len(beyond)} {lie} beyond 95 % of real samples: {listed(beyond)}.")
     else:
         lines.append(f"All of its scores ({listed(judged)}) lie within the 95 % of real samples.")
-    copula = board.references[split].get("gaussian copula", {}).get("fit")
+    copula = board.references[split].get("gaussian copula", {}).get("misfit")
     if copula is not None:
-        low, high = values.get("low", values["fit"]), values.get("high", values["fit"])
+        low, high = values.get("low", values["misfit"]), values.get("high", values["misfit"])
         better = "better than" if high < copula else "worse than" if low > copula else "not to be told apart from"
-        lines.append(f"That is {better} a Gaussian copula with empirical margins, whose fit is {copula:.2f}.")
+        lines.append(f"That is {better} a Gaussian copula with empirical margins, whose misfit is {copula:.2f}.")
     ties = [each for each in contents.finalists if each.verdict == "tie"]
     if ties:
         names = listed([f"trial {each.trial}" for each in ties])
@@ -237,18 +240,18 @@ def leaderboard(contents: Contents) -> Section:
         tables.append(_confirmed(finalists, board))
         figure = intervals(finalists, board)
         alt = "; ".join(
-            f"trial {each.trial} {each.confirmed_text('fit')}, {each.confirmed_text('low', 'high', between=' to ')}"
+            f"trial {each.trial} {each.confirmed_text('misfit')}, {each.confirmed_text('low', 'high', between=' to ')}"
             for each in finalists
         )
         height = 90 + 30 * (len(finalists) + len(board.references["test"]))
-        drawings.append(Drawing("Fit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
+        drawings.append(Drawing("Misfit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
     names = list(board.floors["validation"])
     rows = [_ranked(board, entry, names) for entry in board.ranked()[:SHOWN]]
     tables.append(_scores("Best trials on validation rows", board, "validation", rows, names))
     winner = contents.winner
     if winner is not None and winner.test and not finalists:
         cells = [f"trial {winner.trial}", short_name(winner.configuration)]
-        rows = [Row([*cells, *scores_shown(winner.test, winner.test["fit"], names)], "best")]
+        rows = [Row([*cells, *scores_shown(winner.test, winner.test["misfit"], names)], "best")]
         tables.append(_scores("The winner on test rows, which decided nothing", board, "test", rows, names))
     counts = {outcome: sum(entry.outcome == outcome for entry in board.entries) for outcome in STYLES}
     ends = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
@@ -261,12 +264,12 @@ def leaderboard(contents: Contents) -> Section:
 
 
 def front(contents: Contents) -> Section | None:
-    """The trials that no other beats in all goals; of one goal, in fit and size."""
+    """The trials that no other beats in all goals; of one goal, in misfit and size."""
     board = contents.board
     if not board.eligible():
         return None
     several = len(board.goals.rank) > 1
-    goals = board.goals.rank if several else ("fit", "parameters")
+    goals = board.goals.rank if several else ("misfit", "parameters")
     if not several:
         if not any("parameters" in entry.facts for entry in board.finished()):
             return None
@@ -297,25 +300,25 @@ def front(contents: Contents) -> Section | None:
 
 
 def budget(contents: Contents) -> Section | None:
-    """Fit against what was spent, stopped trials included."""
+    """Misfit against what was spent, stopped trials included."""
     points = progress(contents)
     if not any(path(history) for history in contents.histories.values()):
         return None
     found = []
     if points:
         total, best = points[-1]
-        near = next(epochs for epochs, fit in points if fit <= 1.1 * best)
+        near = next(epochs for epochs, misfit in points if misfit <= 1.1 * best)
         found.append(
-            f"A fit within 10 % of the best, {best:.2f}, was there after {near / max(total, 1):.0%} of the "
+            f"A misfit within 10 % of the best, {best:.2f}, was there after {near / max(total, 1):.0%} of the "
             f"{total:,} epochs that all trials together were trained for."
         )
     unseen = sum(not path(history) for history in contents.histories.values())
     if unseen:
-        found.append(f"{counted(unseen, 'trial')} had no fit that can be drawn (infinite, or above {FEW_TRIALS:g}).")
-    alt = f"Fit of {counted(len(contents.histories), 'trial')} against epochs"
+        found.append(f"{counted(unseen, 'trial')} had no misfit that can be drawn (infinite, or above {FEW_TRIALS:g}).")
+    alt = f"Misfit of {counted(len(contents.histories), 'trial')} against epochs"
     drawings = [Drawing("Every trial", alt, curves(contents), wide=True, height=420)]
     if points:
-        words = f"Best fit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
+        words = f"Lowest misfit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
         drawings.append(
             Drawing("Best at full budget against all that was spent", words, best_so_far(contents), wide=True)
         )
@@ -333,12 +336,12 @@ def _ranked(board: Leaderboard, entry: Entry, names: Sequence[str]) -> Row:
     if entry.outcome != "finished":
         why += f", epoch {entry.epoch}"
     label = f"trial {entry.trial}" + (f" ({why})" if why else "")
-    return Row([label, short_name(entry.configuration), *scores_shown(entry.scores, entry.fit, names)], kind)
+    return Row([label, short_name(entry.configuration), *scores_shown(entry.scores, entry.misfit, names)], kind)
 
 
 def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names: Sequence[str]) -> Table:
     references = [
-        Row([name, "reference", *scores_shown(scores, scores["fit"], names)], "reference")
+        Row([name, "reference", *scores_shown(scores, scores["misfit"], names)], "reference")
         for name, scores in board.references[split].items()
     ]
     floors = board.floors[split]
@@ -350,7 +353,7 @@ def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names
         Row(["real rows, median", "floor", "", *scores_shown(medians, 1.0, names)[1:]], "floor"),
         Row(["real rows, 95 %", "floor", "", *scores_shown(uppers, 1.0, names)[1:]], "floor"),
     ]
-    return Table(caption, ["", "generator", "fit", *names], [*rows, *references, *real], words=2)
+    return Table(caption, ["", "generator", "misfit", *names], [*rows, *references, *real], words=2)
 
 
 def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
@@ -361,12 +364,12 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
                 f"trial {each.trial}",
                 short_name(each.configuration),
                 each.verdict,
-                each.confirmed_text("fit"),
+                each.confirmed_text("misfit"),
                 each.confirmed_text("low", "high", between=" to "),
                 each.confirmed_text("p_value", form=".3f"),
                 each.confirmed_text("optimism", form="+.0%"),
                 f"{each.facts.get('parameters', float('nan')):.0f}",
-                *scores_shown(each.confirmed, each.confirmed_fit, names)[1:],
+                *scores_shown(each.confirmed, each.confirmed_misfit, names)[1:],
             ],
             "best" if each.verdict == "winner" else "",
         )
@@ -375,7 +378,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
     blank = ["", "", "", "", ""]
     rows += [
         Row(
-            [name, "reference", "", f"{scores['fit']:.2f}", *blank[1:], *scores_shown(scores, 1.0, names)[1:]],
+            [name, "reference", "", f"{scores['misfit']:.2f}", *blank[1:], *scores_shown(scores, 1.0, names)[1:]],
             "reference",
         )
         for name, scores in board.references["test"].items()
@@ -385,7 +388,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
         ("real rows, 95 %", {name: floor.upper for name, floor in board.floors["test"].items()}),
     ):
         rows.append(Row([label, "floor", "", *blank, *scores_shown(figures, 1.0, names)[1:]], "floor"))
-    headings = ["", "generator", "verdict", "fit", "95 %", "p", "optimism", "size", *names]
+    headings = ["", "generator", "verdict", "misfit", "95 %", "p", "optimism", "size", *names]
     return Table(
         "Fresh networks on test rows",
         headings,

@@ -50,9 +50,9 @@ class Setting:
 
 
 def settings(board: Leaderboard) -> list[Setting]:
-    """Those of `KEYS` that at least two trials with a fit differ in."""
+    """Those of `KEYS` that at least two trials with a misfit differ in."""
     found = []
-    judged = [entry for entry in board.entries if 0 < entry.fit < SHOWN]
+    judged = [entry for entry in board.entries if 0 < entry.misfit < SHOWN]
     for key, words in KEYS.items():
         setting = Setting(key, words, [each for each in judged if key in each.configuration.flat() | each.facts])
         if len({setting.value(entry) for entry in setting.entries}) > 1:
@@ -61,19 +61,19 @@ def settings(board: Leaderboard) -> list[Setting]:
 
 
 def setting_figure(setting: Setting) -> go.Figure:
-    """Fit against the setting; trials at full budget are filled, those that were stopped before are hollow."""
+    """Misfit against the setting; trials at full budget are filled, those that were stopped before are hollow."""
     drawn = go.Figure()
     for outcome, color in OUTCOMES.items():
         some = [entry for entry in setting.entries if entry.outcome == outcome]
         if some:
             drawn.add_scatter(
                 x=[setting.value(entry) for entry in some],
-                y=[entry.fit for entry in some],
+                y=[entry.misfit for entry in some],
                 text=[f"trial {each.trial}, {short_name(each.configuration)}, epoch {each.epoch}" for each in some],
                 mode="markers",
                 marker={"color": color, "symbol": SYMBOLS[outcome], "size": 8},
                 name=outcome,
-                hovertemplate="%{text}<br>%{x}: fit %{y:.2f}<extra></extra>",
+                hovertemplate="%{text}<br>%{x}: misfit %{y:.2f}<extra></extra>",
             )
     level(drawn, 1.0, "real rows")
     values = [setting.value(entry) for entry in setting.entries]
@@ -82,11 +82,11 @@ def setting_figure(setting: Setting) -> go.Figure:
         order = [f"{value:g}" for value in sorted(set(values))]
         drawn.for_each_trace(lambda trace: trace.update(x=[f"{value:g}" for value in trace.x]))
         drawn.update_xaxes(type="category", categoryorder="array", categoryarray=order)
-    return styled(drawn, setting.words, "fit", log="xy" if wide else "y")
+    return styled(drawn, setting.words, "misfit", log="xy" if wide else "y")
 
 
 def setting_table(setting: Setting, names: Sequence[str]) -> Table | None:
-    """Medians of fit and scores of trials at full budget in each group of the setting's values, if there are two."""
+    """Medians of misfit and scores of trials at full budget in each group of the setting's values, if there are two."""
     finished = [entry for entry in setting.entries if entry.outcome == "finished"]
     rows = []
     for words, belongs in _groups(setting, finished):
@@ -94,15 +94,22 @@ def setting_table(setting: Setting, names: Sequence[str]) -> Table | None:
         if own:
             known = [name for name in names if all(name in entry.scores for entry in own)]
             scores = {name: statistics.median(entry.scores[name] for entry in own) for name in known}
-            fits = [entry.fit for entry in own]
+            misfits = [entry.misfit for entry in own]
             rows.append(
-                Row([words, str(len(own)), f"{min(fits):.2f}", *scores_shown(scores, statistics.median(fits), names)])
+                Row(
+                    [
+                        words,
+                        str(len(own)),
+                        f"{min(misfits):.2f}",
+                        *scores_shown(scores, statistics.median(misfits), names),
+                    ]
+                )
             )
     headings = [
         setting.key if setting.key != ASYMMETRY else "parameters",
         "trials",
-        "best fit",
-        "median fit",
+        "lowest misfit",
+        "median misfit",
         *(f"median {name}" for name in names),
     ]
     return Table(f"Trials at full budget by {setting.words}", headings, rows) if len(rows) > 1 else None
@@ -127,25 +134,25 @@ def _between(low: float, high: float, closed: bool) -> Callable[[float], bool]:
 
 
 def strength_grid(board: Leaderboard) -> go.Figure | None:
-    """Best fit at full budget for each L1 and L2 strength, where both were searched over few values."""
+    """Lowest misfit at full budget for each L1 and L2 strength, where both were searched over few values."""
     best: dict[tuple[float, float], float] = {}
     for entry in board.finished():
         place = entry.configuration.training.l1, entry.configuration.training.l2
-        best[place] = min(entry.fit, best.get(place, entry.fit))
+        best[place] = min(entry.misfit, best.get(place, entry.misfit))
     l1, l2 = (sorted({place[axis] for place in best}) for axis in (0, 1))
     if not (2 <= len(l1) <= 8 and 2 <= len(l2) <= 8):
         return None
-    fits = [[best.get((one, two)) for one in l1] for two in l2]
+    misfits = [[best.get((one, two)) for one in l1] for two in l2]
     drawn = go.Figure(
         go.Heatmap(
-            z=fits,
+            z=misfits,
             x=[f"{each:g}" for each in l1],
             y=[f"{each:g}" for each in l2],
             colorscale="Cividis",
             reversescale=True,
             texttemplate="%{z:.2f}",
-            colorbar={"title": "fit", "thickness": 10},
-            hovertemplate="L1 %{x}, L2 %{y}: fit %{z:.2f}<extra></extra>",
+            colorbar={"title": "misfit", "thickness": 10},
+            hovertemplate="L1 %{x}, L2 %{y}: misfit %{z:.2f}<extra></extra>",
         )
     )
     drawn.update_xaxes(type="category")
@@ -159,7 +166,7 @@ LEAST = 12  # trials of a family: importances of fewer are noise
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """Trials of a family as an Optuna study of their fits after `epoch` epochs; `count` of `all` trials got there."""
+    """Trials of a family as an Optuna study of their misfits after `epoch` epochs; `count` of `all` got there."""
 
     family: str
     epoch: int
@@ -176,16 +183,16 @@ def rebuilt(contents: Contents) -> list[Rebuilt]:
     families = []
     for family in study.models:
         own = [each for each in contents.histories.values() if each.configuration.model == family]
-        reached = sorted({epoch for history in own for epoch in _fits(history)}, reverse=True)
-        epoch = next((each for each in reached if sum(each in _fits(one) for one in own) >= LEAST), None)
+        reached = sorted({epoch for history in own for epoch in _misfits(history)}, reverse=True)
+        epoch = next((each for each in reached if sum(each in _misfits(one) for one in own) >= LEAST), None)
         if epoch is None:
             continue
-        counted = [history for history in own if epoch in _fits(history)]
+        counted = [history for history in own if epoch in _misfits(history)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             again = optuna.create_study(direction="minimize")
             for history in counted:
-                again.add_trial(_trial(study, history.configuration, _fits(history)[epoch]))
+                again.add_trial(_trial(study, history.configuration, _misfits(history)[epoch]))
         families.append(Rebuilt(family, epoch, len(counted), len(own), again))
     return families
 
@@ -202,12 +209,12 @@ def importance_figure(family: Rebuilt) -> go.Figure:
 
 
 def slice_figure(family: Rebuilt, key: str) -> go.Figure:
-    """Optuna's scatter plot of the fits over one key."""
-    return optuna.visualization.plot_slice(family.study, params=[key], target_name="fit")
+    """Optuna's scatter plot of the misfits over one key."""
+    return optuna.visualization.plot_slice(family.study, params=[key], target_name="misfit")
 
 
-def _fits(history: History) -> Mapping[int, float]:
-    return {each.report.epoch: each.report.fit for each in history.reports if each.report.fit < WORST}
+def _misfits(history: History) -> Mapping[int, float]:
+    return {each.report.epoch: each.report.misfit for each in history.reports if each.report.misfit < WORST}
 
 
 def _varied(family: Rebuilt) -> list[str]:
@@ -218,14 +225,14 @@ def _varied(family: Rebuilt) -> list[str]:
     return [key for key, values in seen.items() if len(values) > 1]
 
 
-def _trial(study: Study, configuration: Configuration, fit: float) -> optuna.trial.FrozenTrial:
+def _trial(study: Study, configuration: Configuration, misfit: float) -> optuna.trial.FrozenTrial:
     domains = study.models[configuration.model] | study.objectives[configuration.objective] | study.training
     spread = {key: _distribution(domain) for key, domain in domains.items() if not isinstance(domain, Fixed)}
     objectives = study.pairs()[configuration.model]
     if len(objectives) > 1:
         spread["objective"] = CategoricalDistribution(objectives)
     chosen = configuration.flat()
-    return optuna.trial.create_trial(params={key: chosen[key] for key in spread}, distributions=spread, value=fit)
+    return optuna.trial.create_trial(params={key: chosen[key] for key in spread}, distributions=spread, value=misfit)
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
@@ -249,7 +256,9 @@ def mattered(contents: Contents) -> Section | None:
     for family in families:
         shares = importances(family)
         full = "their full budget" if family.epoch == contents.study.budget.epochs else f"epoch {family.epoch}"
-        said = f"{family.family}: {family.count} of {family.all} trials reached {full}, and count by their fit there."
+        said = (
+            f"{family.family}: {family.count} of {family.all} trials reached {full}, and count by their misfit there."
+        )
         if not shares:
             found.append(f"{said} They don't differ in any setting.")
             continue
@@ -262,10 +271,10 @@ def mattered(contents: Contents) -> Section | None:
             Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height)
         )
         for key in list(shares)[:SLICES]:
-            figure = styled(slice_figure(family, key), key, "fit", log="y", legend=False)
+            figure = styled(slice_figure(family, key), key, "misfit", log="y", legend=False)
             figure.update_traces(marker={"showscale": False})
-            alt = f"fit of {family.count} trials over {key}"
-            drawings.append(Drawing(f"{family.family}: fit by {key}", alt, figure, height=280))
+            alt = f"misfit of {family.count} trials over {key}"
+            drawings.append(Drawing(f"{family.family}: misfit by {key}", alt, figure, height=280))
     few = [name for name in contents.study.models if name not in [family.family for family in families]]
     if few:
         found.append(f"Fewer than {LEAST} trials, too few to tell what mattered: {listed(few)}.")
@@ -278,19 +287,19 @@ def mattered(contents: Contents) -> Section | None:
 
 
 def by_setting(contents: Contents) -> Section | None:
-    """Fit and scores by asymmetry, latent dimensions, sigma, and the weights of penalties."""
+    """Misfit and scores by asymmetry, latent dimensions, sigma, and the weights of penalties."""
     board = contents.board
     found = settings(board)
     names = [name for name in board.floors["validation"] if name in ("ad", "kendall", "mmd")]
     tables = [table for setting in found if (table := setting_table(setting, names)) is not None]
     drawings = []
     for setting in found:
-        best = min(setting.entries, key=lambda entry: entry.fit)
-        alt = f"best fit {best.fit:.2f} at {setting.value(best):.3g}, of {len(setting.entries)} trials"
-        drawings.append(Drawing(f"Fit by {setting.words}", alt, setting_figure(setting)))
+        best = min(setting.entries, key=lambda entry: entry.misfit)
+        alt = f"lowest misfit {best.misfit:.2f} at {setting.value(best):.3g}, of {len(setting.entries)} trials"
+        drawings.append(Drawing(f"Misfit by {setting.words}", alt, setting_figure(setting)))
     grid = strength_grid(board)
     if grid is not None:
-        drawings.append(Drawing("Best fit by L1 and L2", "best fit at each pair of strengths", grid))
+        drawings.append(Drawing("Lowest misfit by L1 and L2", "lowest misfit at each pair of strengths", grid))
     if not drawings:
         return None
     return Section(
@@ -305,7 +314,7 @@ def _families(board: Leaderboard) -> Table:
     rows = []
     for family in sorted({entry.configuration.model for entry in board.entries}):
         own = [entry for entry in board.entries if entry.configuration.model == family]
-        fits = sorted(entry.fit for entry in board.finished() if entry in own)
-        middle = f"{fits[len(fits) // 2]:.2f}" if fits else "-"
-        rows.append(Row([family, str(len(own)), str(len(fits)), f"{fits[0]:.2f}" if fits else "-", middle]))
-    return Table("Families", ["family", "trials", "at full budget", "best fit", "median fit"], rows)
+        misfits = sorted(entry.misfit for entry in board.finished() if entry in own)
+        middle = f"{misfits[len(misfits) // 2]:.2f}" if misfits else "-"
+        rows.append(Row([family, str(len(own)), str(len(misfits)), f"{misfits[0]:.2f}" if misfits else "-", middle]))
+    return Table("Families", ["family", "trials", "at full budget", "lowest misfit", "median misfit"], rows)

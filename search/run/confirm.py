@@ -39,7 +39,7 @@ DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could
 
 @dataclass(frozen=True)
 class _Trained:
-    """What the fresh networks of one candidate are: checkpoints, validation fits, seeds."""
+    """What the fresh networks of one candidate are: checkpoints, validation misfits, seeds."""
 
     entry: Entry
     checkpoints: Sequence[Storage]
@@ -99,10 +99,10 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     with blamed(f"search {plan.name}", scores=judge.floors):
         judged = judge.each(samples.reshape(-1, *samples.shape[2:]))
     judged_of = [judged[start : start + seeds] for start in range(0, len(judged), seeds)]
-    fits, seed = np.array([[verdict.fit for verdict in own] for own in judged_of]), plan.study.budget.seed
+    misfits, seed = np.array([[verdict.misfit for verdict in own] for own in judged_of]), plan.study.budget.seed
     repeats = resampled(judge, rows, samples[:, :, 0], seed)
-    spans = [interval(own, again) for own, again in zip(fits, repeats, strict=True)]
-    means = np.log(fits).mean(1)
+    spans = [interval(own, again) for own, again in zip(misfits, repeats, strict=True)]
+    means = np.log(misfits).mean(1)
     scores = [{name: float(np.mean([each.values[name] for each in own])) for name in judge.floors} for own in judged_of]
     goals = plan.study.goals
     broken = [goals.violation(values, own.entry.facts) > 0 for values, own in zip(scores, trained, strict=True)]
@@ -122,12 +122,12 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
         Finalist(
             own.entry.trial,
             own.entry.configuration,
-            own.entry.fit,
+            own.entry.misfit,
             tuple(own.validated),
-            tuple(fits[place].tolist()),
+            tuple(misfits[place].tolist()),
             scores[place],
             *spans[place],
-            1.0 if winner in (None, place) else advantage(fits[winner], fits[place], seed),
+            1.0 if winner in (None, place) else advantage(misfits[winner], misfits[place], seed),
             sizes[place],
             verdicts[place],
             own.checkpoints[int(np.argmin(own.validated))],
@@ -145,7 +145,7 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
             plan.store.log(entry.run_id, tags={VERDICT: ""})
     for finalist in finalists:
         values = finalist.scores | {
-            "fit": finalist.fit,
+            "misfit": finalist.misfit,
             "low": finalist.low,
             "high": finalist.high,
             "p_value": finalist.p_value,
@@ -162,7 +162,9 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
                 shown = [finalist.run_id, *([parent] if finalist.verdict == "winner" else [])]
                 picture(plan, folder, plan.task.rows.test, shown)
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
-    best = [("best_confirmed_fit", float(f"{each.fit:.6g}"), 0, now) for each in finalists if each.verdict == "winner"]
+    best = [
+        ("best_confirmed_misfit", float(f"{each.misfit:.6g}"), 0, now) for each in finalists if each.verdict == "winner"
+    ]
     plan.store.log(parent, best, tags={CONFIRMED_OF: str(plan.study.budget.trials)})
     describe_search(plan.store, plan.name)
     shutil.rmtree(plan.folder, ignore_errors=True)
@@ -202,9 +204,9 @@ def _trained(
         return []
     ended = sorted(entries.entries({}, {}), key=lambda entry: entry.trial)
     places = [storage.at(f"{number:05d}") for number in range(len(points))]
-    fits = [entry.fit if entry.outcome == "finished" and entry.fit < WORST else math.inf for entry in ended]
+    misfits = [entry.misfit if entry.outcome == "finished" and entry.misfit < WORST else math.inf for entry in ended]
     return [
-        _Trained(entry, places[start : start + seeds], fits[start : start + seeds], fresh[start : start + seeds])
+        _Trained(entry, places[start : start + seeds], misfits[start : start + seeds], fresh[start : start + seeds])
         for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
     ]
 

@@ -28,7 +28,7 @@ from search.train.context import draw_samples
 def tests(
     plan: Plan, entries: Entries, seeds: Sequence[int], run_ids: Mapping[int, str]
 ) -> dict[int, dict[str, float]]:
-    """Scores and fit on the test rows of every checkpoint that was trained at full budget, by trial."""
+    """Scores and misfit on the test rows of every checkpoint that was trained at full budget, by trial."""
     judged = {}
     for ended in entries.finished():
         # A checkpoint that a full disk cut short has no test scores.
@@ -37,7 +37,7 @@ def tests(
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
             drawn = draw_samples(generator.model, [generator.features], plan.task.eval_samples, rows, [seed])
             verdict = plan.test_judge(drawn[0])
-            judged[ended.trial] = verdict.values | {"fit": verdict.fit}
+            judged[ended.trial] = verdict.values | {"misfit": verdict.misfit}
     return judged
 
 
@@ -55,7 +55,7 @@ def _kept(plan: Plan, ended: Ended, run_id: str) -> Iterator[Path]:
 
 
 def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
-    """Scores and fit of every reference generator on validation and on test rows."""
+    """Scores and misfit of every reference generator on validation and on test rows."""
     rows, seed = plan.task.rows, plan.study.budget.seed
     judged: dict[str, dict[str, dict[str, float]]] = {"validation": {}, "test": {}}
     for split, judge, held in (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, rows.test)):
@@ -64,7 +64,7 @@ def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
             drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.eval_samples)])
             with blamed(f"search {plan.name}", scores=judge.floors):
                 verdict = judge(drawn)
-            judged[split][name] = verdict.values | {"fit": verdict.fit}
+            judged[split][name] = verdict.values | {"misfit": verdict.misfit}
     return judged
 
 
@@ -93,11 +93,11 @@ def finish_search(plan: Plan, parent: str, board: Leaderboard) -> None:
         winner = board.winner()
     except InputError:
         return  # nothing was trained at full budget within the bounds
-    store.log(parent, [("best_fit", winner.fit, 0, now)])
+    store.log(parent, [("best_misfit", winner.misfit, 0, now)])
     with tempfile.TemporaryDirectory() as pictures:
         checkpoint = store.fetch(winner.run_id, "checkpoint", Path(pictures))
         picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])
-        with decoration("no picture of fit against asymmetry"):
+        with decoration("no picture of misfit against asymmetry"):
             path = Path(pictures) / "asymmetry.png"
             if png.asymmetry(board, path):
                 store.save(parent, path)

@@ -218,7 +218,7 @@ def _check_transport(task: TrialContext) -> None:
 def _check_goals(study: Study, task: TrialContext) -> None:
     for key, names in (("rank", study.goals.rank), ("[constraints]", study.goals.bounds)):
         for name in names:
-            if name not in (*task.judge.floors, *FACTS, "fit"):
+            if name not in (*task.judge.floors, *FACTS, "misfit"):
                 raise InputError(f"{key}: score {name!r} doesn't serve the rows of problem {study.problem!r}")
 
 

@@ -28,7 +28,7 @@ class Halving:
 
     Args:
         budget: epochs, those of the first rung, and the reduction.
-        goals: how many there are; one is `fit`.
+        goals: how many there are; one is `misfit`.
     """
 
     def __init__(self, budget: Budget, goals: int = 1) -> None:
@@ -57,11 +57,11 @@ class _Quantile:
     """A rung of one goal."""
 
     def __init__(self, reduction: int) -> None:
-        self._percent, self._fits = 100 / reduction, list[float]()
+        self._percent, self._misfits = 100 / reduction, list[float]()
 
     def good(self, standing: ObjectiveValues) -> bool:
-        good = not self._fits or standing.fit <= np.percentile(self._fits, self._percent)
-        self._fits.append(standing.fit)
+        good = not self._misfits or standing.misfit <= np.percentile(self._misfits, self._percent)
+        self._misfits.append(standing.misfit)
         return bool(good)
 
 

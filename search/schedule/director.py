@@ -225,8 +225,8 @@ class Director:
         report, facts = self._open[number].report, self._open[number].facts
         if report.diverged:
             return "diverged"
-        standing = self._goals.standing(report.fit, report.scores, facts)
-        self._proposer.report(number, report.epoch, standing.fit)
+        standing = self._goals.standing(report.misfit, report.scores, facts)
+        self._proposer.report(number, report.epoch, standing.misfit)
         stops = self._stopper.stops(number, report.epoch, standing)
         if report.epoch >= self._budget.epochs:
             return "finished"
@@ -286,8 +286,8 @@ class Director:
     def _teach(self, number: int, outcome: Outcome) -> None:
         """Let the sampler learn from a trial that has ended."""
         trial = self._open.pop(number)
-        fit, scores = trial.report.fit, trial.report.scores
-        values = self._goals.standing(fit, scores, trial.facts).values
+        misfit, scores = trial.report.misfit, trial.report.scores
+        values = self._goals.standing(misfit, scores, trial.facts).values
         self._proposer.tell(number, outcome, values, self._goals.excess(scores, trial.facts))
 
     def _tell(self, event: Event) -> None:

@@ -63,13 +63,13 @@ class Suggester:
             self._optuna.enqueue_trial(self._named(configuration))
         return self.ask()
 
-    def report(self, number: int, epoch: int, fit: float) -> None:
-        """Tell the fit that a running trial has reached by `epoch`; a restarted trial tells its first again."""
+    def report(self, number: int, epoch: int, misfit: float) -> None:
+        """Tell the misfit that a running trial has reached by `epoch`; a restarted trial tells its first again."""
         if epoch <= self._reached.get(number, (0, 0.0))[0]:
             return
-        self._reached[number] = epoch, fit
+        self._reached[number] = epoch, misfit
         if not self._several:  # Optuna takes no reports where there are several
-            self._running[number].report(fit, epoch)
+            self._running[number].report(misfit, epoch)
 
     def tell(
         self, number: int, outcome: str, values: Sequence[float] = (), excess: Mapping[str, float] | None = None
@@ -95,9 +95,9 @@ class Suggester:
         Optuna ranks stopped trials by what they reported, which it takes for one goal alone. As a bound that they broke
         this ranks them alike for several.
         """
-        epoch, fit = self._reached[number]
+        epoch, misfit = self._reached[number]
         epochs = self._study.budget.epochs
-        return (epochs - epoch + fit / (1 + fit)) / epochs
+        return (epochs - epoch + misfit / (1 + misfit)) / epochs
 
     def _waiting(self) -> bool:
         return bool(self._optuna.get_trials(deepcopy=False, states=[TrialState.WAITING]))

@@ -85,19 +85,19 @@ def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:
 
 
 def rank(written: dict[str, Any], scores: Sequence[str]) -> tuple[str, ...]:
-    """What trials are ranked by: fit where the study doesn't say, or else several goals.
+    """What trials are ranked by: misfit where the study doesn't say, or else several goals.
 
     Raises:
         InputError: a name that isn't a score judged, a score of which less isn't better, one name alone, or no score.
     """
-    names = written.get("rank", ["fit"])
-    lower = ["fit", *(name for name in scores if SCORES[name].limit == 0)]
+    names = written.get("rank", ["misfit"])
+    lower = ["misfit", *(name for name in scores if SCORES[name].limit == 0)]
     if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
         raise InputError(f"rank = {names!r}: expected a list of names, each once")
     for name in names:
         if name not in (*lower, *FACTS):
             raise InputError(f"rank: {unknown_name('goal', str(name), [*lower, *FACTS])}")
-    if names != ["fit"] and len(names) < 2:
+    if names != ["misfit"] and len(names) < 2:
         raise InputError(f"rank = {names}: expected two at least; to rank by one score, name no other in scores")
     if not set(names) & set(lower):
         raise InputError(f"rank = {names}: expected at least one of {', '.join(lower)}")

@@ -7,21 +7,21 @@ from typing import Any, final
 
 import numpy as np
 
-WORST = 1e6  # stands for the fit of what can't be judged: the scheduler and Optuna want a finite number
-BREAKS = WORST / 10  # stands for the fit of what breaks a bound
+WORST = 1e6  # stands for the misfit of what can't be judged: the scheduler and Optuna want a finite number
+BREAKS = WORST / 10  # stands for the misfit of what breaks a bound
 FACTS = ("parameters", "sample_seconds")  # of a network, besides its scores
 # Names that no score can have: what the record, the leaderboard and a study's goals call other things.
 RESERVED = (
-    *("fit", "misfit", "low", "high", "p_value", "optimism", "violation", *FACTS),
+    *("misfit", "low", "high", "p_value", "optimism", "violation", *FACTS),
     *("epoch", "best_epoch", "rung", "seconds"),
 )
 
 
 @dataclass(frozen=True)
 class ObjectiveValues:
-    """Where a trial stands: its `fit` (a bad one where it breaks bounds), `values` of all goals, and what it breaks."""
+    """Where a trial stands: its `misfit` (high where it breaks bounds), `values` of all goals, and what it breaks."""
 
-    fit: float
+    misfit: float
     values: tuple[float, ...]
     violation: float
 
@@ -31,12 +31,12 @@ class Goals:
     """What trials are ranked by, and what they must keep.
 
     Args:
-        rank: what shall be small: "fit", a score, "parameters", or "sample_seconds" that one network takes for 1,000
+        rank: what shall be small: "misfit", a score, "parameters", or "sample_seconds" that one network takes for 1,000
             rows; several of them make a Pareto front.
         bounds: the largest value allowed of scores, "parameters" and "sample_seconds".
     """
 
-    rank: tuple[str, ...] = ("fit",)
+    rank: tuple[str, ...] = ("misfit",)
     bounds: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -44,13 +44,13 @@ class Goals:
         """Whether sampling must be timed."""
         return "sample_seconds" in (*self.rank, *self.bounds)
 
-    def standing(self, fit: float, scores: Mapping[str, float], facts: Mapping[str, float]) -> ObjectiveValues:
+    def standing(self, misfit: float, scores: Mapping[str, float], facts: Mapping[str, float]) -> ObjectiveValues:
         """Where a trial stands of which this is known; what can't be judged has the worst value."""
-        known = {**facts, **scores, "fit": fit}
+        known = {**facts, **scores, "misfit": misfit}
         finite = {name: WORST if math.isnan(value) else min(value, WORST) for name, value in known.items()}
         values = tuple(finite.get(name, WORST) for name in self.rank)
         violation = self.violation(scores, facts)
-        kept = finite["fit"] if violation == 0 else min(WORST, BREAKS + violation)
+        kept = finite["misfit"] if violation == 0 else min(WORST, BREAKS + violation)
         return ObjectiveValues(kept, values, violation)
 
     def excess(self, scores: Mapping[str, float], facts: Mapping[str, float]) -> dict[str, float]:

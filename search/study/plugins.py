@@ -221,8 +221,8 @@ def _merge(kind: str, name: str, thing: Any, origin: str, home: str) -> None:
     where = f"{origin}: {kind.removesuffix('s')} {name!r}"
     if registry.get(name) is thing:
         return
-    fits = inspect.isclass(thing) and issubclass(thing, base)
-    if not fits:
+    misfits = inspect.isclass(thing) and issubclass(thing, base)
+    if not misfits:
         raise InputError(f"{where} is {thing!r}, expected a subclass of {base.__module__}.{base.__qualname__}")
     if inspect.isabstract(thing):
         raise InputError(f"{where} doesn't define {', '.join(sorted(thing.__abstractmethods__))}")

@@ -79,24 +79,24 @@ class Trial:
 
     def judged(self, epoch: int, replicas: Sequence[Judged], models: Model, places: Sequence[int]) -> bool:
         """Take in a judgement of all replicas, which stand at `places` of `models`; whether it is the best so far."""
-        fits = [each.verdict.fit if math.isfinite(each.verdict.fit) else WORST for each in replicas]
+        misfits = [each.verdict.misfit if math.isfinite(each.verdict.misfit) else WORST for each in replicas]
         scores = {name: fmean(each.verdict.values[name] for each in replicas) for name in replicas[0].verdict.values}
-        best, fit = self.report, fmean(fits)
-        better = self._rank(fit, scores) < self._rank(best.fit, best.scores)
+        best, misfit = self.report, fmean(misfits)
+        better = self._rank(misfit, scores) < self._rank(best.misfit, best.scores)
         if better:
             # Of several replicas the one that judged best is kept.
-            place = places[fits.index(min(fits))]
+            place = places[misfits.index(min(misfits))]
             self._best = Generator(keep(models, [place]), self.featured.features, self.task.columns).tensors()
-        spread = {"fit": _deviation(fits)} | {
+        spread = {"misfit": _deviation(misfits)} | {
             name: _deviation([each.verdict.values[name] for each in replicas]) for name in scores
         }
         report = Report(
             epoch,
             fmean(each.loss for each in replicas),
             fmean(each.validation_loss for each in replicas),
-            fit if better else best.fit,
+            misfit if better else best.misfit,
             scores if better else best.scores,
-            fit,
+            misfit,
             scores,
             epoch if better else best.best_epoch,
             False,
@@ -113,7 +113,7 @@ class Trial:
         report = Report(
             epoch,
             loss,
-            fit=best.fit,
+            misfit=best.misfit,
             scores=best.scores,
             best_epoch=best.best_epoch,
             diverged=True,
@@ -143,9 +143,9 @@ class Trial:
         """Go on from what a checkpoint holds."""
         self.reports, self._best = [*reports], best
 
-    def _rank(self, fit: float, scores: dict[str, float]) -> tuple[float, float]:
+    def _rank(self, misfit: float, scores: dict[str, float]) -> tuple[float, float]:
         """Of two checkpoints that one counts which keeps the bounds, or else breaks them less, and then fits better."""
-        return self.task.goals.violation(scores, self.facts) if fit < WORST else math.inf, fit
+        return self.task.goals.violation(scores, self.facts) if misfit < WORST else math.inf, misfit
 
     def _built(self, seed: int) -> Pack:
         chosen, train = self.configuration, self.featured.train

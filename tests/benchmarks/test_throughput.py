@@ -13,7 +13,7 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_optuna_and_tune_train_the_same_trials_to_the_same_fits(
+def test_optuna_and_tune_train_the_same_trials_to_the_same_misfits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cases import configurations, listed, plainly, task
@@ -30,7 +30,7 @@ def test_optuna_and_tune_train_the_same_trials_to_the_same_fits(
         trial.setup(plainly(configuration) | {"seed": seed}, task=shared)
         report = trial.step()
         assert report["done"] and report["epoch"] == 2
-        alone.append(report["fit"])
+        alone.append(report["misfit"])
     assert sorted(with_optuna(study, shared, tmp_path)) == pytest.approx(sorted(alone))
 
 
@@ -52,9 +52,9 @@ def test_a_trial_of_plain_tune_keeps_its_best_weights_and_tests_them() -> None:
         weights.append(trial.training.weights())
     assert [report["epoch"] for report in reports] == [1, 2, 4]
     assert [report["done"] for report in reports] == [False, False, True]
-    fits = [report["fit"] for report in reports]
-    assert fits == sorted(fits, reverse=True)
+    misfits = [report["misfit"] for report in reports]
+    assert misfits == sorted(misfits, reverse=True)
     assert "test" in reports[-1] and "test" not in reports[0]
     assert all(torch.equal(value, trial.best[name]) for name, value in trial.training.weights().items())
     assert trial.reset_config(configuration)
-    assert (trial.epoch, trial.fit) == (0, float("inf"))
+    assert (trial.epoch, trial.misfit) == (0, float("inf"))

@@ -20,8 +20,8 @@ def test_quality_is_reached_by_the_incumbent_and_not_by_luck() -> None:
     lucky = Finish(20.0, 3.0, 0.5)  # a good test score, of a trial that validation rows don't choose
     finishes = [Finish(30.0, 1.0, 1.5), lucky, Finish(10.0, 2.0, 2.5)]
     assert incumbents(finishes) == [finishes[2], finishes[0]]
-    assert reached(finishes, "fit", 2.0) == 10
-    assert reached(finishes, "fit", 1.9) == 30
+    assert reached(finishes, "misfit", 2.0) == 10
+    assert reached(finishes, "misfit", 1.9) == 30
     assert reached(finishes, "test", 2.0) == 30
     assert reached(finishes, "test", 1.0) == inf
 
@@ -29,11 +29,11 @@ def test_quality_is_reached_by_the_incumbent_and_not_by_luck() -> None:
 def test_sides_are_compared_from_when_each_had_its_winner() -> None:
     from whole_search import HEADS, Compared
 
-    plain = {"seconds": 100.0, "finishes": [{"seconds": 60.0, "fit": 2.0, "test": 1.0}]}
-    own = [{"seconds": 15.0, "fit": 1.8, "test": 1.2}, {"seconds": 20.0, "fit": 1.7, "test": 1.1}]
+    plain = {"seconds": 100.0, "finishes": [{"seconds": 60.0, "misfit": 2.0, "test": 1.0}]}
+    own = [{"seconds": 15.0, "misfit": 1.8, "test": 1.2}, {"seconds": 20.0, "misfit": 1.7, "test": 1.1}]
     found = Compared.of(plain, {"seconds": 25.0, "finishes": own})
     assert found.ratios == (4.0, 100 / 15, 4.0, 0.0)
-    assert found.our_winner.fit == 1.7
+    assert found.our_winner.misfit == 1.7
     row = found.row(2)
     assert len(row) == len(HEADS)
     assert row[4:6] == ["15 (4.00)", "never"]

@@ -53,7 +53,7 @@ batch = 20
     f'\n[[points]]\nmodel = "{["pushforward", "vae"][number % 2]}"\nlearning_rate = {1e-3 * (number + 1):.3f}\n'
     for number in range(TRIALS)
 )
-Fits = Mapping[int, list[tuple[int, float]]]
+Misfits = Mapping[int, list[tuple[int, float]]]
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +67,11 @@ def shared(cluster: RayHosts) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(shared: Path) -> Fits:
+def alone(shared: Path) -> Misfits:
     """What the search finds on this machine, without any cluster."""
     command = ["run", shared / "study.toml", "--name", "alone", "--store", shared / "alone"]
     subprocess.run([f"{sys.prefix}/bin/genseek", *command], check=True, timeout=300, capture_output=True)
-    return fits(Store(shared / "alone"))
+    return misfits(Store(shared / "alone"))
 
 
 def runs(store: Store) -> list[Run]:
@@ -79,14 +79,14 @@ def runs(store: Store) -> list[Run]:
     return list(MlflowClient(store.uri).search_runs(store.experiments(), "tags.genseek.kind = 'trial'"))
 
 
-def fits(store: Store, epochs: int = EPOCHS) -> Fits:
-    """Fit of every trial at each of its judgements; every trial is there once, and so is each of its judgements."""
+def misfits(store: Store, epochs: int = EPOCHS) -> Misfits:
+    """Misfit of every trial at each of its judgements; every trial is there once, and so is each of its judgements."""
     trials = {int(run.data.tags["genseek.trial"]): run.info.run_id for run in runs(store)}
     assert sorted(trials) == list(range(TRIALS)) == list(range(len(runs(store))))
     assert {run.data.tags["genseek.outcome"] for run in runs(store)} == {"finished"}
     client, found = MlflowClient(store.uri), {}
     for trial, run_id in trials.items():
-        points = client.get_metric_history(run_id, "epoch/fit")
+        points = client.get_metric_history(run_id, "epoch/misfit")
         assert [point.step for point in points] == list(range(EVERY, epochs + 1, EVERY))
         found[trial] = [(point.step, point.value) for point in points]
     return found
@@ -152,24 +152,24 @@ def begin(cluster: RayHosts, shared: Path) -> Iterator[Callable[..., Search]]:
             search.driver.wait(30)
 
 
-def assert_as_alone(found: Fits, alone: Fits) -> None:
+def assert_as_alone(found: Misfits, alone: Misfits) -> None:
     for trial, points in alone.items():
         same = found[trial][: len(points)]  # a longer training begins in the same way
         assert [step for step, _ in same] == [step for step, _ in points]
         # In other company sums have another order, and the ranks of rows that all but coincide change.
-        assert [fit for _, fit in same] == pytest.approx([fit for _, fit in points], rel=0.03), trial
+        assert [misfit for _, misfit in same] == pytest.approx([misfit for _, misfit in points], rel=0.03), trial
 
 
-def test_a_search_spreads_over_the_nodes(begin: Any, cluster: RayHosts, alone: Fits) -> None:
+def test_a_search_spreads_over_the_nodes(begin: Any, cluster: RayHosts, alone: Misfits) -> None:
     search = begin("spread", "--checkpoints", cluster.hosts.shared / "kept")
     search.ends()
     store = Store(search.store)
-    assert_as_alone(fits(store), alone)
+    assert_as_alone(misfits(store), alone)
     assert set(nodes(store)) == {cluster.hosts[name].address for name in ("w1", "w2")}
     assert not list((cluster.hosts.shared / "kept").iterdir())  # all is in the store
 
 
-def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHosts, alone: Fits, s3: str) -> None:
+def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHosts, alone: Misfits, s3: str) -> None:
     search = begin("power", "--checkpoints", s3, study="long")
     lost = cluster.hosts["w2"]
     search.until(lambda: search.reported(lost) >= 2)
@@ -180,12 +180,12 @@ def test_a_node_loses_its_power_and_another_one_joins(begin: Any, cluster: RayHo
     search.ends()
     assert before < TRIALS * LONG / EVERY / 2
     store = Store(search.store)
-    assert_as_alone(fits(store, LONG), alone)
+    assert_as_alone(misfits(store, LONG), alone)
     moved = [each for each in nodes(store) if each.startswith(f"{lost.address}, ")]
     assert moved  # and their first judgements, which the dead node told, stand
 
 
-def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, alone: Fits) -> None:
+def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, alone: Misfits) -> None:
     search = begin("cut", "--checkpoints", cluster.hosts.shared / "kept")
     apart = cluster.hosts["w3"]
     search.until(lambda: search.reported(apart) >= 2)
@@ -195,7 +195,7 @@ def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, al
     search.ends()
     cluster.add_worker("w3")
     store = Store(search.store)
-    assert_as_alone(fits(store), alone)
+    assert_as_alone(misfits(store), alone)
     assert {each.rpartition(" ")[2] for each in nodes(store) if each.startswith(apart.address)} >= {
         cluster.hosts["w1"].address
     }
@@ -206,17 +206,17 @@ def test_a_node_that_is_cut_off_and_comes_back(begin: Any, cluster: RayHosts, al
     assert sum(later - earlier < 0.01 for earlier, later in pairwise(times)) >= 3
 
 
-def test_a_driver_that_is_killed_goes_on(begin: Any, cluster: RayHosts, alone: Fits) -> None:
+def test_a_driver_that_is_killed_goes_on(begin: Any, cluster: RayHosts, alone: Misfits) -> None:
     search = begin("killed", "--checkpoints", cluster.hosts.shared / "kept")
     search.until(lambda: search.reported() >= TRIALS)
     search.driver.send_signal(signal.SIGKILL)
     search.driver.wait(30)
     again = begin("killed", resume=True)
     again.ends()
-    assert_as_alone(fits(Store(again.store)), alone)
+    assert_as_alone(misfits(Store(again.store)), alone)
 
 
-def test_a_tracking_server_is_down_for_a_minute(begin: Any, cluster: RayHosts, alone: Fits, shared: Path) -> None:
+def test_a_tracking_server_is_down_for_a_minute(begin: Any, cluster: RayHosts, alone: Misfits, shared: Path) -> None:
     address = f"http://{cluster.head.address}:5000"
 
     def serve() -> Command:
@@ -244,4 +244,4 @@ def test_a_tracking_server_is_down_for_a_minute(begin: Any, cluster: RayHosts, a
     again.ends()
     server.terminate()
     server.wait(30)
-    assert_as_alone(fits(Store(again.store, f"sqlite:///{shared}/server.db")), alone)
+    assert_as_alone(misfits(Store(again.store, f"sqlite:///{shared}/server.db")), alone)

@@ -128,5 +128,5 @@ def test_links_hold_on_the_site() -> None:
         "[a](readme.md#x) [b](decisions/index.md) [c](scores.md)"
     )
     assert hook.mended("[code](../cluster.yaml) [no](../no.md)", "docs") == "code (`cluster.yaml`) [no](../no.md)"
-    assert hook.mended("[a](docs/scores.md#fit) [s](SECURITY.md)", "") == "[a](scores.md#fit) [s](security.md)"
+    assert hook.mended("[a](docs/scores.md#misfit) [s](SECURITY.md)", "") == "[a](scores.md#misfit) [s](security.md)"
     assert registry_pages.shown(True) == "true"

@@ -25,27 +25,27 @@ def draws(count: int, rows: int = 300, seed: int = 1) -> Array:
 
 
 def test_real_samples_sit_at_the_floor(judge: Judge) -> None:
-    fits, inside = [], []
+    misfits, inside = [], []
     rows = PROBLEM.rows(0)
     for seed in range(60):
         held, generated = PROBLEM.pair(400, 300, np.random.default_rng([seed, 9]))
         fresh = Judge(Reference(rows.train, held, Reference.of(rows.train, held).ruler), judge.floors)
         verdict = fresh(generated[np.newaxis])
-        fits.append(verdict.fit)
+        misfits.append(verdict.misfit)
         inside.append(list(verdict.inside.values()))
-    assert np.median(fits) == pytest.approx(1.0, abs=0.2)
+    assert np.median(misfits) == pytest.approx(1.0, abs=0.2)
     assert (np.mean(inside, axis=0) > 0.85).all() and np.mean(inside) < 1.0
 
 
-def test_worse_generators_have_worse_fit(judge: Judge) -> None:
+def test_worse_generators_have_worse_misfit(judge: Judge) -> None:
     honest = judge(draws(5))
     shifted, independent = judge(draws(5) + 0.5), judge(np.random.default_rng(0).permuted(draws(5), axis=1))
-    assert honest.fit < 2 < shifted.fit and honest.fit < independent.fit
+    assert honest.misfit < 2 < shifted.misfit and honest.misfit < independent.misfit
     assert not shifted.inside["ad"] and not shifted.inside["mmd"] and shifted.inside["kendall"]
     assert not independent.inside["kendall"] and independent.inside["ad"]
 
 
-def test_values_and_fit_are_medians_over_draws(judge: Judge) -> None:
+def test_values_and_misfit_are_medians_over_draws(judge: Judge) -> None:
     three = draws(3)
     verdict = judge(three)
     reference = Reference.of(PROBLEM.rows(0).train, PROBLEM.rows(0).test[:400], 0)
@@ -53,20 +53,20 @@ def test_values_and_fit_are_medians_over_draws(judge: Judge) -> None:
     for name, measure in measures.items():
         assert verdict.values[name] == np.sort(measure.value)[1]
     ratios = [np.sort(measures[name].positive)[1] / judge.floors[name].positive for name in ("ad", "kendall", "mmd")]
-    assert verdict.fit == pytest.approx(np.prod(ratios) ** (1 / 3), rel=1e-12)
+    assert verdict.misfit == pytest.approx(np.prod(ratios) ** (1 / 3), rel=1e-12)
 
 
 def test_copies_of_the_training_rows_fail_overfit_alone() -> None:
     problem = GaussianToUniform(train=500, validation=500)
     rows = problem.rows(0)
     found = judge_for(problem, rows.train, rows.validation, 500).floors
-    fits = []
+    misfits = []
     for seed in range(1, 16):
         rows = problem.rows(seed)
         verdict = Judge(Reference.of(rows.train, rows.validation), found)(rows.train[np.newaxis])
         assert verdict.values["overfit"] == 1.0 and not verdict.inside["overfit"]
-        fits.append(verdict.fit)
-    assert np.median(fits) == pytest.approx(1.0, abs=0.35)
+        misfits.append(verdict.misfit)
+    assert np.median(misfits) == pytest.approx(1.0, abs=0.35)
 
 
 def test_a_pack_is_judged_as_its_members_alone(judge: Judge) -> None:
@@ -75,7 +75,7 @@ def test_a_pack_is_judged_as_its_members_alone(judge: Judge) -> None:
     assert judge.each(pack) == alone  # to the last bit
     assert judge.each(pack[::-1]) == alone[::-1]
     assert judge.each(np.concatenate([pack] * 25))[17::40] == [alone[17]] * 25  # in more groups than one
-    assert len({verdict.fit for verdict in alone}) == 40
+    assert len({verdict.misfit for verdict in alone}) == 40
     assert judge.each(pack[:0]) == []
 
 
@@ -86,7 +86,7 @@ def test_a_diverged_member_harms_no_other(judge: Judge, wrong: float) -> None:
     pack[1, 2, 7, 0] = wrong
     verdicts = judge.each(pack)
     assert [verdicts[k] for k in (0, 2, 3)] == [clean[k] for k in (0, 2, 3)]
-    assert (verdicts[1].fit == np.inf) == (not np.isfinite(wrong))
+    assert (verdicts[1].misfit == np.inf) == (not np.isfinite(wrong))
     assert np.isnan(list(verdicts[1].values.values())).all() == (not np.isfinite(wrong))
 
 
@@ -97,18 +97,18 @@ def test_packs_of_another_shape_are_refused(judge: Judge, shape: tuple[int, ...]
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_rows_that_are_not_finite_have_infinite_fit(judge: Judge, wrong: float) -> None:
+def test_rows_that_are_not_finite_have_infinite_misfit(judge: Judge, wrong: float) -> None:
     one = draws(1)
     one[0, 3, 1] = wrong
     verdict = judge(one)
-    assert verdict.fit == np.inf and np.isnan(list(verdict.values.values())).all()
+    assert verdict.misfit == np.inf and np.isnan(list(verdict.values.values())).all()
     assert not any(verdict.inside.values())
-    assert judge(np.full((3, 300, 2), wrong)).fit == np.inf
-    assert judge(np.concatenate([draws(2), one])).fit == np.inf
+    assert judge(np.full((3, 300, 2), wrong)).misfit == np.inf
+    assert judge(np.concatenate([draws(2), one])).misfit == np.inf
 
 
 def test_extreme_but_finite_rows_are_judged(judge: Judge) -> None:
-    assert np.isfinite(judge(1e300 * draws(2)).fit) and np.isfinite(judge(np.zeros((1, 300, 2))).fit)
+    assert np.isfinite(judge(1e300 * draws(2)).misfit) and np.isfinite(judge(np.zeros((1, 300, 2))).misfit)
 
 
 def test_a_judge_survives_pickling(judge: Judge) -> None:
@@ -133,7 +133,7 @@ def test_a_judge_needs_the_floors_of_its_scores(judge: Judge) -> None:
         Judge(reference, judge.floors, {"overfit": SCORES["overfit"]})
     only = Judge(reference, judge.floors, {"kendall": SCORES["kendall"]})(draws(1))
     assert list(only.values) == ["kendall"]
-    assert only.fit == pytest.approx(only.values["kendall"] / judge.floors["kendall"].positive)
+    assert only.misfit == pytest.approx(only.values["kendall"] / judge.floors["kendall"].positive)
 
 
 def test_one_column_is_judged_without_kendall() -> None:
@@ -143,11 +143,11 @@ def test_one_column_is_judged_without_kendall() -> None:
     assert set(judge(rows.validation[np.newaxis, :200]).values) == {"ad", "mmd", "overfit"}
 
 
-def test_a_score_with_floor_zero_is_left_out_of_fit(judge: Judge) -> None:
+def test_a_score_with_floor_zero_is_left_out_of_misfit(judge: Judge) -> None:
     zero = Floor(0.0, 0.0, 0.0, 400, 300)
     rows = PROBLEM.rows(0)
     partial = Judge(Reference.of(rows.train, rows.test[:400]), {**judge.floors, "kendall": zero})
-    assert partial.ranking == ("ad", "mmd") and np.isfinite(partial(draws(1)).fit)
+    assert partial.ranking == ("ad", "mmd") and np.isfinite(partial(draws(1)).misfit)
     assert "kendall" in partial(draws(1)).values
 
 
@@ -193,7 +193,7 @@ def test_floors_of_a_table_come_from_its_rows(tmp_path: object) -> None:
     table = Table(data=path)
     rows = table.rows(0)
     verdict = judge_for(table, rows.train, rows.validation, 120, repeats=50)(rows.test[np.newaxis])
-    assert verdict.fit < 3 and set(verdict.inside) == set(STANDARD) - {"tail"}
+    assert verdict.misfit < 3 and set(verdict.inside) == set(STANDARD) - {"tail"}
     large = judge_for(table, rows.train, rows.validation, 900, repeats=20)
     assert all(np.isfinite([floor.median, floor.upper]).all() for floor in large.floors.values())
 
@@ -224,7 +224,7 @@ def test_every_problem_can_be_judged(name: str) -> None:
     problem = PROBLEMS[name]()
     rows = problem.rows(0)
     verdict = judge_for(problem, rows.train, rows.validation[:200], 200, repeats=30)(rows.test[np.newaxis, :200])
-    assert 0 < verdict.fit < 4
+    assert 0 < verdict.misfit < 4
 
 
 def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
@@ -234,7 +234,7 @@ def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
     other = Judge(Reference.of(rows.train, rows.test, 0), judge.floors)
     drawn = np.random.default_rng(0).normal(size=(2, 60, 2))
     fast = judge.on(rows.test).ranked()(drawn)
-    assert fast.fit == other(drawn).fit
+    assert fast.misfit == other(drawn).misfit
     assert set(fast.values) == set(judge.ranking) < set(other(drawn).values)
     assert judge.on(rows.test)(drawn) == other(drawn)
     assert judge.on(rows.validation)(drawn) == judge(drawn) != other(drawn)
@@ -243,9 +243,9 @@ def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "fit"), [(0.0, 0.01 ** (1 / 4)), (-3.0, 0.01 ** (1 / 4)), (np.nan, np.inf), (np.inf, np.inf)]
+    ("value", "misfit"), [(0.0, 0.01 ** (1 / 4)), (-3.0, 0.01 ** (1 / 4)), (np.nan, np.inf), (np.inf, np.inf)]
 )
-def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, fit: float, judge: Judge) -> None:
+def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, misfit: float, judge: Judge) -> None:
     class Odd(SCORES["ad"]):  # type: ignore[misc, name-defined]
         def __call__(self, generated: Array) -> Measure:
             return Measure(np.full(len(generated), value), np.full(len(generated), value))
@@ -255,7 +255,7 @@ def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, fit: f
     floor = {name: judge.floors[name] for name in some} | {"odd": Floor(1.0, 2.0, 1.0, 400, 300)}
     reference = Reference.of(rows.train, rows.test[:400], 0)
     odd = Judge(reference, floor, {**some, "odd": Odd})
-    assert odd(three).fit == pytest.approx(fit * judge(three).fit ** (3 / 4))
+    assert odd(three).misfit == pytest.approx(misfit * judge(three).misfit ** (3 / 4))
     for positive in (0.0, np.nan, np.inf):
         nothing = floor | {"odd": Floor(1.0, 2.0, positive, 400, 300)}
         assert "odd" not in Judge(reference, nothing, {**some, "odd": Odd}).ranking
@@ -288,7 +288,7 @@ def test_every_score_finds_real_rows_at_its_floor_where_half_of_all_values_are_t
         own = Judge(Reference.of(train, held), found, {each: chosen[each] for each in found})
         honest, smeared = own(fresh[np.newaxis]), own(fresh[np.newaxis] + dice.uniform(-0.5, 0.5, fresh.shape))
         inside.append(list(honest.inside.values()))
-        ranks_before.append(honest.fit < smeared.fit)
+        ranks_before.append(honest.misfit < smeared.misfit)
     assert set(found) == set(scores)
     assert (np.mean(inside, axis=0) >= 0.7).all(), dict(zip(found, np.mean(inside, axis=0), strict=True))
     assert np.mean(ranks_before) > 0.95

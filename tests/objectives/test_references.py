@@ -75,5 +75,5 @@ def test_references_rank_as_they_should() -> None:
     assert verdicts["training rows"].values["overfit"] == 1.0
     assert verdicts["bootstrap"].values["overfit"] == 1.0
     assert not verdicts["independent columns"].inside["kendall"]
-    assert verdicts["gaussian copula"].fit < verdicts["independent columns"].fit
+    assert verdicts["gaussian copula"].misfit < verdicts["independent columns"].misfit
     assert verdicts["gaussian copula"].inside["kendall"]

@@ -156,7 +156,7 @@ def assert_alike() -> Callable[[Any, Any], None]:
             for name in ("zeros", "deviation"):
                 assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-6), name
             # Ranks may change places where two rows all but coincide.
-            for name in ("fit", "epoch_fit"):
+            for name in ("misfit", "epoch_misfit"):
                 assert getattr(one, name) == pytest.approx(getattr(other, name), rel=0.03), name
             for name in ("scores", "epoch_scores", "spread"):
                 assert getattr(one, name) == pytest.approx(getattr(other, name), rel=0.03, abs=0.01), name

@@ -151,15 +151,15 @@ def test_the_trials_stand_best_first_with_what_matters(links: dict[str, str], op
     board = searched[1]
     page = opened(links["trials, best first"])
     shown = names(page, 10)
-    best = sorted((entry for entry in board.entries), key=lambda entry: entry.fit)
+    best = sorted((entry for entry in board.entries), key=lambda entry: entry.misfit)
     assert [int(name.partition("#")[2]) for name in shown[:10]] == [entry.trial for entry in best[:10]]
     assert re.fullmatch(r"vae 2x(8|32)>[23]<2x(8|32) sigma 0\.\d+ beta 0\.\d+ #\d+", shown[0])
     page.get_by_text(f"{TRIALS} matching runs").wait_for()
-    scores = ["fit", "ad", "kendall", "mmd", "overfit"]
+    scores = ["misfit", "ad", "kendall", "mmd", "overfit"]
     heads = in_order(page, "[role=columnheader]", "aria-colindex")
     assert list(dict.fromkeys(head for head in heads if head in scores)) == scores
-    first = page.locator("[row-index='0'] [col-id='metrics.`fit`']").inner_text()
-    assert float(first) == pytest.approx(best[0].fit, rel=1e-5)
+    first = page.locator("[row-index='0'] [col-id='metrics.`misfit`']").inner_text()
+    assert float(first) == pytest.approx(best[0].misfit, rel=1e-5)
 
 
 def test_trials_can_be_filtered_by_the_numbers_of_their_configuration(
@@ -188,7 +188,12 @@ def test_the_charts_begin_with_parallel_coordinates_of_all(links: dict[str, str]
     page.get_by_text("Parallel Coordinates").first.wait_for()
     page.get_by_text("Showing all runs").wait_for()
     page.get_by_text(f"{TRIALS} matching runs").wait_for()
-    for title in ("fit", "loss/validation", "network/parameters vs. fit", "network/log2_encoder_over_decoder vs. fit"):
+    for title in (
+        "misfit",
+        "loss/validation",
+        "network/parameters vs. misfit",
+        "network/log2_encoder_over_decoder vs. misfit",
+    ):
         page.get_by_text(title, exact=True).first.wait_for()
     page.get_by_text(re.compile(r"^first\s*\(9\)$")).first.wait_for()
     # Lines are drawn, and not only axes: the canvases hold colours.

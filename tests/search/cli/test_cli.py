@@ -16,7 +16,7 @@ from search import Store
 
 ROOT = Path(__file__).resolve().parents[3]
 GOALS = """
-rank = ["fit", "parameters", "sample_seconds"]
+rank = ["misfit", "parameters", "sample_seconds"]
 [constraints]
 parameters = 600
 overfit = 0.99
@@ -79,8 +79,8 @@ def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_stu
     assert {name for name in metrics if name.startswith("spread/")} == {
         f"spread/{name}" for name in (*winner["scores"],)
     }
-    assert metrics["spread/fit"] > 0
-    assert winner["spread"]["fit"] == pytest.approx(metrics["spread/fit"], rel=1e-5)
+    assert metrics["spread/misfit"] > 0
+    assert winner["spread"]["misfit"] == pytest.approx(metrics["spread/misfit"], rel=1e-5)
     read = json.loads(genseek("best", "tiny-1", "--store", store_folder, "--json")[1])
     assert read["spread"] == pytest.approx(winner["spread"], rel=1e-5)
     said = refused(genseek, "run", tiny_study, *arguments, "--name", "tiny-1")
@@ -95,9 +95,9 @@ def test_best_as_json_has_what_a_program_needs(finished: Any, genseek: Any) -> N
     assert (told["trial"], told["model"], told["run_id"]) == (winner.trial, winner.configuration.model, winner.run_id)
     assert told["configuration"] == json.loads(json.dumps(winner.configuration.flat()))
     for split in ("scores", "test"):
-        assert set(told[split]) == {"ad", "kendall", "mmd", "overfit", "tau_error", "fit"}
+        assert set(told[split]) == {"ad", "kendall", "mmd", "overfit", "tau_error", "misfit"}
         assert set(told[split]["ad"]) == {"value", "floor", "upper", "inside"}
-    assert told["scores"]["fit"] == pytest.approx(winner.fit, rel=1e-5)
+    assert told["scores"]["misfit"] == pytest.approx(winner.misfit, rel=1e-5)
 
 
 def test_best_as_text(finished: Any, genseek: Any) -> None:
@@ -115,10 +115,10 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
     where = ("--store", store_folder)
     code, out, err = genseek("run", study, "--name", "goals", "--json", *where)
     assert code == 0, err
-    assert "goals: Pareto front of fit, parameters, sample_seconds" in err
+    assert "goals: Pareto front of misfit, parameters, sample_seconds" in err
     front = json.loads(genseek("best", "goals", "--pareto", "--json", *where)[1])
     found = Store(store_folder).leaderboard("goals")
-    assert found.goals.rank == ("fit", "parameters", "sample_seconds")
+    assert found.goals.rank == ("misfit", "parameters", "sample_seconds")
     finished = found.finished()
     assert [each["trial"] for each in front] == [entry.trial for entry in found.front()]
     assert json.loads(out)["trial"] == found.winner().trial
@@ -186,7 +186,7 @@ def test_mistakes_are_told_in_one_line(finished: Any, tmp_path: Path, genseek: A
         (("run", tmp_path / "no.toml"), "no.toml: can't read the study file"),
         (("run", "gaussian_2d", "--trials", "0"), "trials must be at least 1, got 0"),
         (("run", "gaussian_2d", "--finalists", "-1"), "finalists must be at least 0, got -1"),
-        (("best", "first", "--pareto", *store), "--pareto: search 'first' has one goal, fit; a study names several"),
+        (("best", "first", "--pareto", *store), "--pareto: search 'first' has one goal, misfit; a study names several"),
         (("run", "gaussian_2d", "--pack-size", "of"), "pack_size: unknown value 'of'; did you mean 'off'?"),
         (
             ("run", "gaussian_2d", "--pack-size", "0"),
@@ -266,7 +266,7 @@ def test_what_an_export_holds(finished: Any, exported: Path) -> None:
     assert provenance["budget"]["seed"] == 0
     assert provenance["versions"]["torch"] == provenance["exported_with"]["torch"]
     scores = json.loads((exported / "scores.json").read_text())
-    assert scores["scores"]["fit"] == pytest.approx(winner.fit, rel=1e-5)
+    assert scores["scores"]["misfit"] == pytest.approx(winner.misfit, rel=1e-5)
     assert scores["test"]["ad"]["value"] == pytest.approx(winner.test["ad"], rel=1e-5)
     assert json.loads((exported / "model.json").read_text())["columns"] == ["x1", "x2"]
 
@@ -366,12 +366,12 @@ def test_score_as_json_and_as_text(finished: Any, exported: Path, tmp_path: Path
     genseek("sample", exported, "-n", 100, "--out", tmp_path / "made.csv")
     files = (tmp_path / "real.csv", tmp_path / "made.csv")
     told = json.loads(genseek("score", *files, "--train", tmp_path / "train.csv", "--json")[1])
-    assert set(told) == {*SCORES, "fit"} - {"tail"}
+    assert set(told) == {*SCORES, "misfit"} - {"tail"}
     assert {"value", "floor"} <= told["ad"].keys()
     code, out, _ = genseek("score", *files)
     assert code == 0
     names = [name for name in SCORES if name not in ("overfit", "tail")]
-    assert [line.split()[0] for line in out.splitlines()] == ["score", *names, "fit"]
+    assert [line.split()[0] for line in out.splitlines()] == ["score", *names, "misfit"]
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy() -> None:

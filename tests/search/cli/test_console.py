@@ -155,7 +155,7 @@ def test_a_shell_completes(shell: str) -> None:
 
 
 def test_what_is_completed_is_all_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tuple(options.scores("")) == ("fit", *SCORES)
+    assert tuple(options.scores("")) == ("misfit", *SCORES)
     assert options.listings("") == [*LISTINGS, "searches", "registry"]
     assert options.problems("") == sorted(PROBLEMS)
     monkeypatch.chdir(tmp_path)

@@ -27,8 +27,8 @@ def some(now: float) -> list[Event]:
     return [
         Started(0, Configuration("vae", "elbo"), 1, now),
         Started(1, Configuration("pushforward", "mmd"), 2, now),
-        Reported(0, Report(3, fit=2.5, scores={"ad": 1.25}), {}, now),
-        Reported(1, Report(9, fit=1.5, scores={"ad": 0.75, "kendall": 0.125}), {}, now),
+        Reported(0, Report(3, misfit=2.5, scores={"ad": 1.25}), {}, now),
+        Reported(1, Report(9, misfit=1.5, scores={"ad": 0.75, "kendall": 0.125}), {}, now),
         TrainerHeartbeat("x", 7, 0.5, now),
         Ended(1, "finished", now + 1),
     ]
@@ -74,7 +74,7 @@ def test_it_is_looked_at_while_events_come() -> None:
         thread.start()
         for number in range(3000):
             live(Started(number, Configuration("vae", "elbo"), 1, time.time()))
-            live(Reported(number, Report(3, fit=2.5), {}, time.time()))
+            live(Reported(number, Report(3, misfit=2.5), {}, time.time()))
             live(TrainerHeartbeat(f"{number}", 1, 0.5, time.time() + 99))
             if not thread.is_alive():
                 break

@@ -27,13 +27,13 @@ def test_from_a_csv_to_samples(name: str, ray_cluster: None, store_folder: Path,
     assert code == 0, err
     assert f"search {name}: {name}.csv, " in said
     assert f"{name}: a search on {name}.csv</h1>" in (store_folder / "reports" / f"{name}.html").read_text()
-    assert 0.2 < json.loads(genseek("best", name, *store, "--json")[1])["scores"]["fit"] < 1e5
+    assert 0.2 < json.loads(genseek("best", name, *store, "--json")[1])["scores"]["misfit"] < 1e5
     assert genseek("export", name, "--out", out, *store)[0] == 0
     assert genseek("sample", out, "-n", 200, "--out", made)[0] == 0
     rows = pd.read_csv(made)
     assert list(rows.columns) == list(frame.columns)
     assert np.isfinite(rows.to_numpy()).all()
-    assert set(score_tables(str(data), str(made))) >= {"ad", "kendall", "mmd", "tau_error", "clusters", "fit"}
+    assert set(score_tables(str(data), str(made))) >= {"ad", "kendall", "mmd", "tau_error", "clusters", "misfit"}
     assert json.loads((out / "model.json").read_text())["columns"] == list(frame.columns)
 
 

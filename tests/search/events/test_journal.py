@@ -17,7 +17,7 @@ from search.study.configuration import Configuration, Training
 CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.1 + 0.2}, Training(learning_rate=1 / 3))
 EVENTS: list[Event] = [
     Started(0, CONFIGURATION, 2**60 + 1, 1e9 + 0.125),
-    Reported(0, Report(3, 0.5, math.inf, 1 / 7, {"ad": 1e-9}, spread={"fit": 0.1}), {"parameters": 7.0}, 1.5),
+    Reported(0, Report(3, 0.5, math.inf, 1 / 7, {"ad": 1e-9}, spread={"misfit": 0.1}), {"parameters": 7.0}, 1.5),
     Ended(0, "finished", 2.5, Storage("/kept/00000")),
     Started(1, CONFIGURATION, 5, 3.0),
     Ended(1, "failed", 3.5, error='ValueError: "no"\nand more \u2028 of it'),

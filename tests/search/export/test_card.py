@@ -22,8 +22,8 @@ def test_a_card_has_the_figures_of_its_trial(finished: Any) -> None:
         floor = board.floors[split]["ad"]
         assert f"| ad | {scores['ad']:.4g} | {floor.median:.4g} | {floor.upper:.4g} |" in written
     assert "Fresh networks of this" not in written
-    confirmed = replace(entry, confirmed={"fit": 1.5, "low": 1.25, "high": 2.0, "optimism": 0.1})
-    assert "**fit 1.50**, 95 % interval 1.25 to 2.00; on validation rows they are +10% off the network" in card(
+    confirmed = replace(entry, confirmed={"misfit": 1.5, "low": 1.25, "high": 2.0, "optimism": 0.1})
+    assert "**misfit 1.50**, 95 % interval 1.25 to 2.00; on validation rows they are +10% off the network" in card(
         board, confirmed, (), ""
     )
 
@@ -31,7 +31,7 @@ def test_a_card_has_the_figures_of_its_trial(finished: Any) -> None:
 def test_limits_follow_the_figures(finished: Any) -> None:
     board = finished.result.board
     floors = board.floors["test"]
-    good = {name: floor.median for name, floor in floors.items()} | {"fit": 0.01}
+    good = {name: floor.median for name, floor in floors.items()} | {"misfit": 0.01}
     entry = replace(board.winner(), confirmed=good)
     plain = said(board, entry)
     for words in ("Overfit", "95 % quantile", "copula", "No fresh networks"):
@@ -42,5 +42,5 @@ def test_limits_follow_the_figures(finished: Any) -> None:
     upper = {name: floor.upper + 0.1 for name, floor in floors.items()}
     assert "Overfit" in said(board, replace(entry, confirmed=good | {"overfit": upper["overfit"]}))
     assert "ad " in said(board, replace(entry, confirmed=good | {"ad": upper["ad"]}))
-    assert "Gaussian copula" in said(board, replace(entry, confirmed=good | {"fit": 1e6}))
+    assert "Gaussian copula" in said(board, replace(entry, confirmed=good | {"misfit": 1e6}))
     assert "No fresh networks" in said(board, replace(entry, confirmed={}))

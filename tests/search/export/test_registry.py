@@ -27,16 +27,18 @@ class Searched:
 
     plan: Any
 
-    def confirm(self, trial: int, fit: float) -> None:
+    def confirm(self, trial: int, misfit: float) -> None:
         """Record that fresh networks of a trial won, as a confirmation does."""
         store, now = self.plan.store, time.time()  # the later of two counts
         board = store.leaderboard("first")
         for entry in board.finished():
             store.log(entry.run_id, tags={"genseek.finalist": "winner" if entry.trial == trial else "finalist"})
         run_id = board.entry(trial).run_id
-        store.log(run_id, [(f"confirmed/{name}", value, 0, now) for name, value in (("fit", fit), ("low", fit / 2))])
+        store.log(
+            run_id, [(f"confirmed/{name}", value, 0, now) for name, value in (("misfit", misfit), ("low", misfit / 2))]
+        )
         folder = self.plan.store.folder / "fetched"
-        store.save(run_id, store.fetch(run_id, "checkpoint", folder / str(fit)), "confirmed")
+        store.save(run_id, store.fetch(run_id, "checkpoint", folder / str(misfit)), "confirmed")
 
     @property
     def client(self) -> MlflowClient:
@@ -56,31 +58,31 @@ def searched(finished: Any, tmp_path: Path) -> Searched:
     return Searched(replace(finished.plan, store=Store(folder)))
 
 
-def test_a_winner_without_a_confirmed_fit_is_a_challenger_once(searched: Searched) -> None:
+def test_a_winner_without_a_confirmed_misfit_is_a_challenger_once(searched: Searched) -> None:
     first, again = registered_winner(searched.plan), registered_winner(searched.plan)
-    assert (first.name, first.version, first.alias, first.fit) == ("gaussian_2d", 1, "challenger", None)
+    assert (first.name, first.version, first.alias, first.misfit) == ("gaussian_2d", 1, "challenger", None)
     assert (again.version, again.alias) == (1, "challenger")
     assert len(searched.client.search_model_versions("name = 'gaussian_2d'")) == 1
-    assert first.told() == "gaussian_2d version 1, challenger (fit not confirmed)"
+    assert first.told() == "gaussian_2d version 1, challenger (misfit not confirmed)"
 
 
-def test_the_lower_confirmed_fit_is_champion(searched: Searched) -> None:
+def test_the_lower_confirmed_misfit_is_champion(searched: Searched) -> None:
     one, other = searched.trials()
     registered_winner(searched.plan)
     searched.confirm(one, 1.5)
-    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
+    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (misfit 1.50)"
     searched.confirm(other, 1.7)
     assert (
         registered_winner(searched.plan).told()
-        == "gaussian_2d version 3, challenger (fit 1.70 against 1.50 of version 2)"
+        == "gaussian_2d version 3, challenger (misfit 1.70 against 1.50 of version 2)"
     )
     searched.confirm(other, 1.2)
     better = registered_winner(searched.plan)
-    assert better.told() == "gaussian_2d version 4, champion (fit 1.20 against 1.50 of version 2)"
+    assert better.told() == "gaussian_2d version 4, champion (misfit 1.20 against 1.50 of version 2)"
     versions = {int(each.version): each for each in searched.client.search_model_versions("name = 'gaussian_2d'")}
-    assert versions[2].tags["genseek.lost_to"] == "version 4: fit 1.2 against 1.5"
+    assert versions[2].tags["genseek.lost_to"] == "version 4: misfit 1.2 against 1.5"
     assert [number for number in versions if "genseek.lost_to" in versions[number].tags] == [2]
-    listed = {(each.alias, each.version, each.fit, each.trial) for each in registered(searched.plan.store)}
+    listed = {(each.alias, each.version, each.misfit, each.trial) for each in registered(searched.plan.store)}
     assert listed == {("champion", 4, 1.2, other), ("challenger", 3, 1.7, other)}
 
 
@@ -95,7 +97,7 @@ def test_a_version_says_where_it_comes_from(searched: Searched) -> None:
     assert version.tags["genseek.trial"] == str(one)
     assert version.tags["genseek.data_sha256"] == searched.plan.task.rows.digest()
     assert version.tags["genseek.confirmed_low"] == "0.75"
-    assert "fit 1.50" in version.description
+    assert "misfit 1.50" in version.description
     (beside,) = searched.plan.store.folder.rglob("card.md")
     for text in (version.description, beside.read_text()):
         assert "`mlflow models serve -m models:/gaussian_2d/VERSION`" in text
@@ -122,7 +124,7 @@ def test_a_model_that_another_search_registers_at_the_same_time(
     searched.confirm(one, 1.5)
     find, not_yet = MlflowClient.search_registered_models, iter([[]])
     monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *given: next(not_yet, find(*given)))
-    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (fit 1.50)"
+    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (misfit 1.50)"
 
 
 def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,31 +134,31 @@ def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkey
         registered_winner(searched.plan)
 
 
-def test_a_champion_without_a_confirmed_fit_can_be_beaten(searched: Searched) -> None:
+def test_a_champion_without_a_confirmed_misfit_can_be_beaten(searched: Searched) -> None:
     (one, _) = searched.trials()
     registered_winner(searched.plan)
     searched.client.set_registered_model_alias("gaussian_2d", "champion", "1")  # by hand
     searched.confirm(one, 0.5)
-    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (fit 0.50)"
+    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (misfit 0.50)"
     beaten = searched.client.get_model_version("gaussian_2d", "1")
-    assert beaten.tags["genseek.lost_to"] == "version 2: fit 0.5 against none that is confirmed"
+    assert beaten.tags["genseek.lost_to"] == "version 2: misfit 0.5 against none that is confirmed"
 
 
 def test_a_champion_chosen_by_hand_stays_until_it_is_beaten(searched: Searched) -> None:
     one, other = searched.trials()
-    for trial, fit in ((one, 1.5), (other, 1.7)):
-        searched.confirm(trial, fit)
+    for trial, misfit in ((one, 1.5), (other, 1.7)):
+        searched.confirm(trial, misfit)
         registered_winner(searched.plan)
     searched.client.set_registered_model_alias("gaussian_2d", "champion", "2")
     searched.confirm(one, 1.8)
     assert (
         registered_winner(searched.plan).told()
-        == "gaussian_2d version 3, challenger (fit 1.80 against 1.70 of version 2)"
+        == "gaussian_2d version 3, challenger (misfit 1.80 against 1.70 of version 2)"
     )
     searched.confirm(one, 1.6)
     assert (
         registered_winner(searched.plan).told()
-        == "gaussian_2d version 4, champion (fit 1.60 against 1.70 of version 2)"
+        == "gaussian_2d version 4, champion (misfit 1.60 against 1.70 of version 2)"
     )
 
 
@@ -181,7 +183,7 @@ def test_of_two_searches_that_end_together_the_better_is_champion(
     registered_winner(searched.plan)
     assert begun[0] == "2"
     champion = searched.client.get_model_version_by_alias("gaussian_2d", "champion")
-    assert champion.tags["genseek.confirmed_fit"] == "1.2"
+    assert champion.tags["genseek.confirmed_misfit"] == "1.2"
 
 
 def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +233,6 @@ def test_the_command_line_lists_what_is_registered(searched: Searched, genseek: 
     code, out, _ = genseek("list", "registry", "--store", searched.plan.store.folder, "--json")
     (row,) = json.loads(out)
     assert code == 0
-    assert (row["name"], row["version"], row["alias"], row["fit"], row["search"]) == (
+    assert (row["name"], row["version"], row["alias"], row["misfit"], row["search"]) == (
         "gaussian_2d", 1, "challenger", None, "first",
     )  # fmt: skip

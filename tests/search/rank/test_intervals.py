@@ -43,15 +43,15 @@ def test_p_values_of_equals_are_even() -> None:
         assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.06)
 
 
-def test_an_interval_lies_around_the_fit_however_the_bootstrap_is_shifted() -> None:
+def test_an_interval_lies_around_the_misfit_however_the_bootstrap_is_shifted() -> None:
     dice = np.random.default_rng(1)
-    fits = np.array([1.0, 1.1, 0.9, 1.05])
-    again = fits[:, None] * np.exp(dice.normal(0, 0.1, size=(1, 400)))
-    low, high = interval(fits, again)
-    middle = np.exp(np.log(fits).mean())
+    misfits = np.array([1.0, 1.1, 0.9, 1.05])
+    again = misfits[:, None] * np.exp(dice.normal(0, 0.1, size=(1, 400)))
+    low, high = interval(misfits, again)
+    middle = np.exp(np.log(misfits).mean())
     assert low < middle < high
-    assert interval(fits, again * 3) == pytest.approx((low, high))
-    narrow = interval(fits, fits[:, None] * np.exp(dice.normal(0, 0.01, size=(1, 400))))
+    assert interval(misfits, again * 3) == pytest.approx((low, high))
+    narrow = interval(misfits, misfits[:, None] * np.exp(dice.normal(0, 0.01, size=(1, 400))))
     assert narrow[0] > low
     assert narrow[1] < high
 
@@ -61,8 +61,8 @@ def test_both_seeds_and_rows_widen_it() -> None:
     rows = np.exp(dice.normal(0, 0.1, size=(1, 2000)))
     alike, unlike = np.ones(5), np.exp(dice.normal(0, 0.3, size=5))
     widths = []
-    for fits, again in ((alike, alike[:, None] * rows), (unlike, unlike[:, None] * np.ones((1, 2000)))):
-        low, high = interval(fits, again)
+    for misfits, again in ((alike, alike[:, None] * rows), (unlike, unlike[:, None] * np.ones((1, 2000)))):
+        low, high = interval(misfits, again)
         widths.append(math.log(high / low))
     assert widths[0] == pytest.approx(2 * 1.96 * 0.1, rel=0.1)
     assert widths[1] == pytest.approx(2 * 1.96 * np.log(unlike).std() / math.sqrt(5), rel=0.15)
@@ -95,7 +95,7 @@ def test_p_values_of_many_networks_come_of_random_deals_and_of_nothing_are_finit
 
 @pytest.mark.slow
 def test_it_covers_the_truth() -> None:
-    # The fit that a generator of real rows has on average over test rows, against intervals from single test sets.
+    # The misfit that a generator of real rows has on average over test rows, against intervals from single test sets.
     problem = Gaussian2D(train=200, validation=100, test=100)
     rows = problem.rows(0)
     dice = np.random.default_rng(3)
@@ -105,14 +105,14 @@ def test_it_covers_the_truth() -> None:
     def drawn(count: int) -> Any:
         return problem.pair(2, count, dice)[1]
 
-    truth = math.exp(np.mean([math.log(judge.on(drawn(100))((drawn(100) + shift)[None]).fit) for _ in range(200)]))
+    truth = math.exp(np.mean([math.log(judge.on(drawn(100))((drawn(100) + shift)[None]).misfit) for _ in range(200)]))
     inside = 0
     for _ in range(30):
         held = drawn(100)
         samples = np.stack([drawn(100) + shift for _ in range(3)])[None]
         own = judge.on(held)
-        fits = [own(sample[None]).fit for sample in samples[0]]
-        low, high = interval(fits, resampled(own, held, samples, 0, repeats=60)[0])
+        misfits = [own(sample[None]).misfit for sample in samples[0]]
+        low, high = interval(misfits, resampled(own, held, samples, 0, repeats=60)[0])
         inside += low <= truth <= high
     assert 24 <= inside <= 30
 
@@ -122,12 +122,12 @@ def test_all_are_judged_on_the_same_rows() -> None:
     rows = problem.rows(0)
     judge = judge_for(problem, rows.train, rows.test, 50, repeats=10)
     sample = problem.pair(2, 50, np.random.default_rng(0))[1]
-    fits = resampled(judge, rows.test, np.stack([[sample, sample], [sample, sample + 1]]), 0, repeats=5)
-    assert fits.shape == (2, 2, 5)
-    np.testing.assert_array_equal(fits[0, 0], fits[0, 1])
-    np.testing.assert_array_equal(fits[0, 0], fits[1, 0])
-    assert (fits[1, 1] > fits[1, 0]).all()
-    assert len(set(fits[0, 0])) == 5
+    misfits = resampled(judge, rows.test, np.stack([[sample, sample], [sample, sample + 1]]), 0, repeats=5)
+    assert misfits.shape == (2, 2, 5)
+    np.testing.assert_array_equal(misfits[0, 0], misfits[0, 1])
+    np.testing.assert_array_equal(misfits[0, 0], misfits[1, 0])
+    assert (misfits[1, 1] > misfits[1, 0]).all()
+    assert len(set(misfits[0, 0])) == 5
 
 
 def test_drawn_rows_that_a_score_does_not_serve_are_not_judged() -> None:
@@ -171,8 +171,8 @@ def test_scores_that_drawn_rows_bring_to_nothing_leave_intervals_finite() -> Non
     drawn = [alone.on(held[dice.integers(27, size=27)])(samples[0, :1]) for _ in range(40)]
     assert min(verdict.values["kendall"] for verdict in drawn) == 0.0
     assert (again > 0).all() and np.isfinite(again).all()
-    fits = np.array([[judge(own[np.newaxis]).fit for own in pack] for pack in samples])
-    for own, each in zip(fits, again, strict=True):
+    misfits = np.array([[judge(own[np.newaxis]).misfit for own in pack] for pack in samples])
+    for own, each in zip(misfits, again, strict=True):
         low, high = interval(own, each)
         assert 0 < low < high < math.inf
-    assert 0 < advantage(*fits) <= 1
+    assert 0 < advantage(*misfits) <= 1

@@ -25,18 +25,18 @@ FLOORS = {
     "overfit": Floor(0.5, 0.6, 0.5, 100, 100),
 }
 
-FIT = Goals()
+MISFIT = Goals()
 
 
-def entry(trial: int, fit: float, outcome: Any = "finished", epoch: int = 9, **scores: float) -> Entry:
-    scores = {"ad": fit, "kendall": 0.03, **scores}
-    test = {"ad": 2.0, "fit": 3.0} if outcome == "finished" else {}
+def entry(trial: int, misfit: float, outcome: Any = "finished", epoch: int = 9, **scores: float) -> Entry:
+    scores = {"ad": misfit, "kendall": 0.03, **scores}
+    test = {"ad": 2.0, "misfit": 3.0} if outcome == "finished" else {}
     return Entry(
-        trial, Configuration("vae", "elbo"), outcome, epoch, epoch, fit, scores, {"parameters": 7.0}, test, "id"
+        trial, Configuration("vae", "elbo"), outcome, epoch, epoch, misfit, scores, {"parameters": 7.0}, test, "id"
     )
 
 
-def board(*entries: Entry, goals: Goals = FIT) -> Leaderboard:
+def board(*entries: Entry, goals: Goals = MISFIT) -> Leaderboard:
     return Leaderboard("first", list(entries), {}, {"validation": FLOORS, "test": FLOORS}, {}, goals)
 
 
@@ -50,7 +50,7 @@ def test_only_a_trial_at_full_budget_wins(outcome: str) -> None:
 
 def test_another_score_may_decide() -> None:
     found = board(entry(0, 1.0, ad=3.0, kendall=0.04), entry(1, 2.0, ad=1.0, kendall=0.05), entry(2, 3.0, ad=2.0))
-    assert [found.winner(by).trial for by in ("fit", "ad", "kendall")] == [0, 1, 2]
+    assert [found.winner(by).trial for by in ("misfit", "ad", "kendall")] == [0, 1, 2]
     assert [e.trial for e in found.ranked("ad")] == [1, 2, 0]
 
 
@@ -78,7 +78,7 @@ def test_errors() -> None:
         found.winner()
     with pytest.raises(InputError, match=r"--by: unknown score 'kendal'; did you mean 'kendall'\?"):
         found.winner("kendal")
-    with pytest.raises(InputError, match=r"--by: unknown score 'mmd'; known: fit, ad, kendall"):
+    with pytest.raises(InputError, match=r"--by: unknown score 'mmd'; known: misfit, ad, kendall"):
         found.winner("mmd")  # no floor: this search wasn't judged by it
     with pytest.raises(InputError, match="--by: unknown score 'overfit'"):
         found.winner("overfit")
@@ -89,11 +89,11 @@ def test_errors() -> None:
 
 
 def test_scores_are_told_with_their_floors() -> None:
-    told = with_floors({"ad": 1.0, "kendall": 0.06, "mmd": 0.5, "fit": 1.7}, FLOORS)
+    told = with_floors({"ad": 1.0, "kendall": 0.06, "mmd": 0.5, "misfit": 1.7}, FLOORS)
     assert told == {
         "ad": {"value": 1.0, "floor": 0.7, "upper": 1.9, "inside": True},
         "kendall": {"value": 0.06, "floor": 0.02, "upper": 0.05, "inside": False},
-        "fit": 1.7,
+        "misfit": 1.7,
     }
     assert with_floors({"ad": math.nan}, FLOORS)["ad"]["inside"] is False
 
@@ -108,8 +108,8 @@ def test_an_entry_is_told_as_json() -> None:
         "outcome": "finished",
         "run_id": "id",
     }
-    assert told["scores"]["ad"]["value"] == told["scores"]["fit"] == 1.5
-    assert told["test"] == {"ad": {"value": 2.0, "floor": 0.7, "upper": 1.9, "inside": False}, "fit": 3.0}
+    assert told["scores"]["ad"]["value"] == told["scores"]["misfit"] == 1.5
+    assert told["test"] == {"ad": {"value": 2.0, "floor": 0.7, "upper": 1.9, "inside": False}, "misfit": 3.0}
     assert told["configuration"]["learning_rate"] == Configuration("vae", "elbo").training.learning_rate
     assert board().described(entry(0, 1.0, "stopped"))["test"] is None
 
@@ -119,32 +119,32 @@ def test_floors_come_back_from_json() -> None:
     assert floors_from(json.loads(json.dumps(floors_json(floors)))) == floors
 
 
-def report(epoch: int, fit: float) -> Report:
-    return Report(epoch, 0.5, 0.6, fit, {"ad": fit}, fit, {"ad": fit}, epoch, False, 0.0, 0.0)
+def report(epoch: int, misfit: float) -> Report:
+    return Report(epoch, 0.5, 0.6, misfit, {"ad": misfit}, misfit, {"ad": misfit}, epoch, False, 0.0, 0.0)
 
 
 def test_events_become_entries() -> None:
     entries = Entries()
     for trial in range(4):
         entries(Started(trial, Configuration("vae", "elbo"), trial, 1.0))
-    for epoch, fit in ((2, 5.0), (4, 3.0)):
-        entries(Reported(0, report(epoch, fit), {"parameters": 7.0}, 2.0))
+    for epoch, misfit in ((2, 5.0), (4, 3.0)):
+        entries(Reported(0, report(epoch, misfit), {"parameters": 7.0}, 2.0))
     entries(Reported(1, report(2, 6.0), {}, 2.0))
     entries(Ended(0, "finished", 3.0))
     entries(Ended(1, "stopped", 3.0))
     entries(Ended(2, "failed", 3.0, error="it broke"))
     assert [ended.trial for ended in entries.finished()] == [0]
     assert [ended.error for ended in entries.failures()] == ["it broke"]
-    first, second, third = entries.entries({0: {"fit": 4.0}}, {0: "id"})  # trial 3 has not ended
-    assert (first.epoch, first.fit, first.facts, first.test, first.run_id) == (
+    first, second, third = entries.entries({0: {"misfit": 4.0}}, {0: "id"})  # trial 3 has not ended
+    assert (first.epoch, first.misfit, first.facts, first.test, first.run_id) == (
         4,
         3.0,
         {"parameters": 7.0},
-        {"fit": 4.0},
+        {"misfit": 4.0},
         "id",
     )
-    assert (second.outcome, second.epoch, second.fit, second.test, second.run_id) == ("stopped", 2, 6.0, {}, "")
-    assert (third.outcome, third.epoch, third.fit, third.scores) == ("failed", 0, WORST, {})
+    assert (second.outcome, second.epoch, second.misfit, second.test, second.run_id) == ("stopped", 2, 6.0, {}, "")
+    assert (third.outcome, third.epoch, third.misfit, third.scores) == ("failed", 0, WORST, {})
 
 
 def test_what_breaks_a_bound_neither_wins_nor_stands_before_what_keeps_it() -> None:
@@ -168,7 +168,7 @@ def test_the_front_holds_only_trials_of_full_budget_within_the_bounds() -> None:
         entry(4, 0.1, "stopped", ad=0.1, overfit=0.5),
         entry(5, 0.2, ad=0.2, overfit=0.9),
         entry(6, WORST, ad=0.0, overfit=0.5),
-        goals=Goals(("fit", "ad"), {"overfit": 0.6}),
+        goals=Goals(("misfit", "ad"), {"overfit": 0.6}),
     )
     assert [e.trial for e in found.front()] == [0, 1, 3]
 
@@ -212,7 +212,7 @@ def test_no_figure_is_cut_on_a_narrow_terminal(width: int, finished: Any) -> Non
     shown = {}
     for columns in (width, 400):
         console = Console(width=columns, file=io.StringIO(), color_system=None)
-        put(console, _ranking(board, "fit", names, columns))
+        put(console, _ranking(board, "misfit", names, columns))
         show_finalists(console, "first", finalists, board.references["test"])
         assert isinstance(console.file, io.StringIO)
         shown[columns] = console.file.getvalue().partition("size: parameters")[0]

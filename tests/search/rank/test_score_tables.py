@@ -41,15 +41,15 @@ def test_real_rows_lie_inside_and_others_do_not(tmp_path: Path) -> None:
     shuffled = table(tmp_path / "shuffled.csv", np.stack([rows[200:, 0], RANDOM.permutation(rows[200:, 1])], 1))
     moved = table(tmp_path / "moved.csv", rows[200:] + np.array([0.5, 0]))
     found = score_tables(real, same)
-    assert set(found) == {*SCORES, "fit"} - {"overfit", "tail"}
+    assert set(found) == {*SCORES, "misfit"} - {"overfit", "tail"}
     assert all(found[name]["inside"] for name in ("ad", "kendall", "mmd"))
-    assert 0.3 < found["fit"] < 2.5
+    assert 0.3 < found["misfit"] < 2.5
     assert all(found[name]["floor"] <= found[name]["upper"] for name in ("ad", "kendall", "mmd"))
     independent = score_tables(real, shuffled)
     assert independent["ad"]["inside"]
     assert not independent["kendall"]["inside"]
     assert not score_tables(real, moved)["ad"]["inside"]
-    assert score_tables(real, moved)["fit"] > 2 * found["fit"]
+    assert score_tables(real, moved)["misfit"] > 2 * found["misfit"]
 
 
 def test_training_rows_add_overfit(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_training_rows_add_overfit(tmp_path: Path) -> None:
 
 def test_one_column_has_no_kendall(tmp_path: Path) -> None:
     real, made = (table(tmp_path / f"{name}.csv", RANDOM.normal(size=(60, 1)), "a") for name in "xy")
-    assert set(score_tables(real, made)) == {*SCORES, "fit"} - {"kendall", "overfit", "tail", "tau_error"}
+    assert set(score_tables(real, made)) == {*SCORES, "misfit"} - {"kendall", "overfit", "tail", "tau_error"}
 
 
 def test_the_seed_decides_the_floors_alone(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_the_description_is_the_leaderboard(finished: Any) -> None:
     assert text.startswith(f"**Winner: [trial {winner.trial}](#/experiments/{found.experiment}/runs/{winner.run_id})**")
     lines = [line for line in text.splitlines() if line.startswith("| [trial")]
     assert [int(line[9:].split("]")[0]) for line in lines] == [entry.trial for entry in board.ranked()[:10]]
-    assert f"| {winner.fit:.2f}&nbsp;" in lines[0]
+    assert f"| {winner.misfit:.2f}&nbsp;" in lines[0]
     for reference in board.references["validation"]:
         assert f"\n| {reference}&nbsp;" in text
     assert f"{board.floors['validation']['ad'].upper:.2f}" in text
@@ -36,7 +36,7 @@ def test_the_description_is_the_leaderboard(finished: Any) -> None:
 def test_finalists_are_described(finished: Any) -> None:
     board = Store(finished.folder).leaderboard("first")
     best = board.winner()
-    confirmed = {"fit": 1.5, "low": 1.25, "high": 1.75, "optimism": 0.1, "p_value": 1.0}
+    confirmed = {"misfit": 1.5, "low": 1.25, "high": 1.75, "optimism": 0.1, "p_value": 1.0}
     crowned = replace(best, confirmed=confirmed, verdict="winner")
     entries = [crowned if entry.trial == best.trial else entry for entry in board.entries]
     text = description(replace(board, entries=entries), crowned, "#")
@@ -64,15 +64,15 @@ def test_another_winner_takes_the_tag(store_folder: Any) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     runs = []
-    for trial, fit in enumerate((2.0, 3.0)):
+    for trial, misfit in enumerate((2.0, 3.0)):
         run = store.begin_trial(parent, f"trial {trial}", Started(trial, Configuration("vae", "elbo"), 1, time.time()))
-        store.log(run, [("fit", fit, 5, 1.0), ("epoch", 5, 5, 1.0)], tags={"genseek.outcome": "finished"})
+        store.log(run, [("misfit", misfit, 5, 1.0), ("epoch", 5, 5, 1.0)], tags={"genseek.outcome": "finished"})
         runs.append(run)
     floors = {"validation": {}, "test": {}}
     summary = {"references": floors, "floors": floors, "provenance": {}}
     store.save_json(parent, "search.json", summary)
     describe_search(store, "first")
-    store.log(runs[1], [("fit", 1.0, 6, 1.0)])
+    store.log(runs[1], [("misfit", 1.0, 6, 1.0)])
     describe_search(store, "first")
     client = MlflowClient(store.uri)
     assert [client.get_run(run).data.tags["genseek.winner"] for run in runs] == ["false", "true"]

@@ -58,10 +58,21 @@ class Watched:
 FACTS = {"parameters": 99.0, "log2_encoder_over_decoder": 1.5}
 
 
-def report(epoch: int, fit: float) -> Report:
-    spread = {"fit": fit / 8, "ad": fit / 4}
+def report(epoch: int, misfit: float) -> Report:
+    spread = {"misfit": misfit / 8, "ad": misfit / 4}
     return Report(
-        epoch, 1 / epoch, 2.0, fit, {"ad": fit, "mmd": 0.5}, fit + 1, {"ad": fit + 1}, epoch, False, 0.25, 0.5, spread
+        epoch,
+        1 / epoch,
+        2.0,
+        misfit,
+        {"ad": misfit, "mmd": 0.5},
+        misfit + 1,
+        {"ad": misfit + 1},
+        epoch,
+        False,
+        0.25,
+        0.5,
+        spread,
     )
 
 
@@ -112,7 +123,7 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Stora
             own.run_id,
         )
         assert (read.epoch, read.best_epoch) == (30, 30)
-        assert read.fit == pytest.approx(own.fit, rel=1e-5)
+        assert read.misfit == pytest.approx(own.misfit, rel=1e-5)
         assert read.scores == pytest.approx(own.scores, rel=1e-5)
         assert read.facts == FACTS | {"zeros": 0.25, "deviation": 0.5}
 
@@ -144,9 +155,9 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> Non
         }
         assert (run.data.params["seed"], run.data.params["log10_learning_rate"]) == (str(100 + trial), "-2.0000")
         for name, values in (
-            ("fit", [1.0 + trial, 0.5 + trial, pytest.approx(1 / 3 + trial, rel=1e-5)]),
+            ("misfit", [1.0 + trial, 0.5 + trial, pytest.approx(1 / 3 + trial, rel=1e-5)]),
             ("loss/train", [0.1, 0.05, pytest.approx(1 / 30, rel=1e-5)]),
-            ("spread/fit", [(1.0 + trial) / 8, (0.5 + trial) / 8, pytest.approx((1 / 3 + trial) / 8, rel=1e-5)]),
+            ("spread/misfit", [(1.0 + trial) / 8, (0.5 + trial) / 8, pytest.approx((1 / 3 + trial) / 8, rel=1e-5)]),
             ("rung", [10.0, 10.0, 25.0]),
             ("epoch/ad", [2.0 + trial, 1.5 + trial, pytest.approx(4 / 3 + trial, rel=1e-5)]),
         ):
@@ -180,7 +191,7 @@ def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpo
     assert writer.close() == ""
     assert store.calls.count("log") < 10  # for 300 reports of about ten metrics each
     assert store.threads == {"recorder"}
-    history = MlflowClient(store.store.uri).get_metric_history(writer.run_ids[0], "fit")
+    history = MlflowClient(store.store.uri).get_metric_history(writer.run_ids[0], "misfit")
     assert [point.step for point in history] == list(range(1, 301))
 
 
@@ -230,7 +241,7 @@ def test_nothing_is_lost_or_doubled_when_a_write_fails(
     assert sorted(run.info.run_id for run in runs) == sorted(writer.run_ids.values())
     for run in runs:
         assert run.data.params["latent"] == "3"
-        history = MlflowClient(store.uri).get_metric_history(run.info.run_id, "fit")
+        history = MlflowClient(store.uri).get_metric_history(run.info.run_id, "misfit")
         assert [point.step for point in history] == list(EPOCHS)
         assert run.info.status in ("FINISHED", "FAILED")
 
@@ -276,7 +287,7 @@ def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
     for run in runs:
         own = expected[int(run.data.tags["genseek.trial"])]
         reports = [event for event in own if isinstance(event, Reported)]
-        for name in ("fit", "ad", "epoch/fit"):
+        for name in ("misfit", "ad", "epoch/misfit"):
             steps = [point.step for point in client.get_metric_history(run.info.run_id, name)]
             assert steps == [event.report.epoch for event in reports]
         assert run.info.status != "RUNNING"

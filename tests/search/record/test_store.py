@@ -32,17 +32,17 @@ def test_searches_are_found_newest_first(store_folder: Path) -> None:
     for name in ("first", "second"):
         run_id = store.begin(name, {"problem": "table", "trials": 7}, {"genseek.data_sha256": "abc"})
         time.sleep(0.01)
-    store.log(run_id, [("best_fit", 1.25, 0, 1.0)])
+    store.log(run_id, [("best_misfit", 1.25, 0, 1.0)])
     store.end(run_id, "interrupted", 2.0)
     second, first = Store(store_folder).searches()
-    assert (first.name, first.problem, first.trials, first.status, first.best_fit) == (
+    assert (first.name, first.problem, first.trials, first.status, first.best_misfit) == (
         "first",
         "table",
         7,
         "RUNNING",
         None,
     )
-    assert (second.name, second.run_id, second.status, second.best_fit) == ("second", run_id, "KILLED", 1.25)
+    assert (second.name, second.run_id, second.status, second.best_misfit) == ("second", run_id, "KILLED", 1.25)
     assert MlflowClient(store.uri).get_run(run_id).data.tags["genseek.kind"] == "search"
 
 
@@ -76,10 +76,10 @@ def test_many_metrics_are_written_in_batches(store_folder: Path) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     run_id = store.begin_trial(parent, "first", Started(0, Configuration("vae", "elbo"), 1, time.time()))
-    store.log(run_id, [("fit", float(step), step, 1.0) for step in range(2500)], {"a": 1}, {"b": "2"})
+    store.log(run_id, [("misfit", float(step), step, 1.0) for step in range(2500)], {"a": 1}, {"b": "2"})
     run = MlflowClient(store.uri).get_run(run_id)
-    assert (run.data.params["a"], run.data.tags["b"], run.data.metrics["fit"]) == ("1", "2", 2499.0)
-    assert len(MlflowClient(store.uri).get_metric_history(run_id, "fit")) == 2500
+    assert (run.data.params["a"], run.data.tags["b"], run.data.metrics["misfit"]) == ("1", "2", 2499.0)
+    assert len(MlflowClient(store.uri).get_metric_history(run_id, "misfit")) == 2500
 
 
 def test_files_come_back(store_folder: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_search_on_a_server(
         ours["run_id"],
         ours["configuration"],
     )
-    assert read["scores"]["fit"] == pytest.approx(ours["scores"]["fit"], rel=1e-5)
+    assert read["scores"]["misfit"] == pytest.approx(ours["scores"]["misfit"], rel=1e-5)
     assert genseek("export", "far", "--out", tmp_path / "winner")[0] == 0
     assert genseek("sample", tmp_path / "winner", "-n", 5, "--out", tmp_path / "rows.csv")[0] == 0
     assert not list(tmp_path.rglob("mlflow.db"))
@@ -205,7 +205,7 @@ recorder = Recorder(store, store.begin(name, {"trials": "12"}, {}))
 for trial in range(12):
     recorder(Started(trial, Configuration("vae", "elbo"), trial, time.time()))
     for epoch in range(1, 31):
-        recorder(Reported(trial, Report(epoch, fit=trial + 1 / epoch), {}, time.time()))
+        recorder(Reported(trial, Report(epoch, misfit=trial + 1 / epoch), {}, time.time()))
     recorder(Ended(trial, "stopped", time.time()))
     time.sleep(0.3)
 said = recorder.close()
@@ -228,7 +228,7 @@ def test_several_searches_write_at_once(store_folder: Path) -> None:
         runs = store.trial_runs(parent)
         assert sorted(runs) == list(range(12))
         for trial, (run_id, whole) in runs.items():
-            history = client.get_metric_history(run_id, "fit")
+            history = client.get_metric_history(run_id, "misfit")
             expected = [(epoch, float(f"{trial + 1 / epoch:.6g}")) for epoch in range(1, 31)]
             assert ([(point.step, point.value) for point in history], whole) == (expected, True)
 

@@ -54,19 +54,19 @@ def test_tails_are_logarithmic_where_all_is_positive() -> None:
 
 def test_intervals_are_the_boards(contents: Any) -> None:
     best = contents.board.ranked()[0]
-    confirmed = {"fit": 1.5, "low": 1.1, "high": 2.5, "p_value": 1.0, "optimism": 0.1}
+    confirmed = {"misfit": 1.5, "low": 1.1, "high": 2.5, "p_value": 1.0, "optimism": 0.1}
     figure = results.intervals([replace(best, confirmed=confirmed, verdict="winner")], contents.board)
     (drawn,) = [trace for trace in figure.data if trace.error_x.array is not None]
     assert drawn.x[0] - drawn.error_x.arrayminus[0] == pytest.approx(1.1)
     assert drawn.x[0] + drawn.error_x.array[0] == pytest.approx(2.5)
     references = {trace.y[0]: trace.x[0] for trace in figure.data if trace.error_x.array is None}
-    assert references["gaussian copula"] == contents.board.references["test"]["gaussian copula"]["fit"]
+    assert references["gaussian copula"] == contents.board.references["test"]["gaussian copula"]["misfit"]
 
 
 def test_progress_ends_at_the_best_and_counts_every_epoch(contents: Any) -> None:
-    epochs, fit = results.progress(contents)[-1]
+    epochs, misfit = results.progress(contents)[-1]
     assert epochs == sum(entry.epoch for entry in contents.board.entries)
-    assert fit == pytest.approx(min(entry.fit for entry in contents.board.finished()), rel=1e-5)
+    assert misfit == pytest.approx(min(entry.misfit for entry in contents.board.finished()), rel=1e-5)
 
 
 def test_settings_count_every_trial_at_full_budget_once(contents: Any) -> None:
@@ -76,7 +76,9 @@ def test_settings_count_every_trial_at_full_budget_once(contents: Any) -> None:
         training = replace(template.configuration.training, l1=number / 1000)
         configuration = replace(template.configuration, training=training)
         outcome = "stopped" if number == 3 else "finished"
-        entries.append(replace(template, trial=number, configuration=configuration, fit=2.0 + number, outcome=outcome))
+        entries.append(
+            replace(template, trial=number, configuration=configuration, misfit=2.0 + number, outcome=outcome)
+        )
     (found,) = settings.settings(replace(contents.board, entries=entries))
     assert found.key == "l1"
     table = settings.setting_table(found, ["ad"])
@@ -94,7 +96,7 @@ def test_importance_finds_what_decides(contents: Any, monkeypatch: pytest.Monkey
     for number, rate in enumerate(np.geomspace(1e-3, 1e-2, 40)):
         chosen = replace(template.configuration, training=replace(template.configuration.training, learning_rate=rate))
         model = {**chosen.model_arguments, "width": int(RANDOM.choice([8, 16]))}
-        report = replace(reported.report, epoch=6, fit=1 + (np.log10(rate) + 2.5) ** 2)
+        report = replace(reported.report, epoch=6, misfit=1 + (np.log10(rate) + 2.5) ** 2)
         chosen = replace(chosen, model_arguments=model)
         many[number] = replace(
             template, trial=number, configuration=chosen, reports=[replace(reported, report=report)], outcome="finished"

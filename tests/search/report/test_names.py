@@ -39,7 +39,7 @@ KNOWN = (
     *("Gross $ (%) / Net $", "Volume [/day]", "[bold red]x[/]", ":smile:", "price, USD", 'say "hi"', "it's", "a`b``c"),
     *("<b>bold</b>", "</script><script>alert(1)</script>", "&amp;", "{{ x }}", "%s %(y)d {0}", "a|b", "*a* _b_", "-n"),
     *("=1+1", "#", "a;b", "a\\", "收益率", "成交量 (手)", "עברית", "عائد\u200fسهم", "é\u0301", "😀", "x" * 300),
-    *("index", "fit", "None", "nan", "NaN", "__class__", "rows", "seed", "z0", "true", "1e5", "2024-01-01", "0"),
+    *("index", "misfit", "None", "nan", "NaN", "__class__", "rows", "seed", "z0", "true", "1e5", "2024-01-01", "0"),
 )
 ODD = (" led", "trailed ", " ", "\ttab", "two\nlines", "carriage\rreturn", "\x1b[31mred", "\x07", "\x85\u2028\u202e")
 LETTERS = string.printable + "éßøΩЖ收益率成交量אבגعائد€½😀\u00a0"
@@ -216,7 +216,7 @@ def test_a_whole_search(
     code, out, err = genseek(*sample)
     assert (code, err) == (0, "")
     assert list(pd.read_csv("rows.csv").columns) == names
-    assert set(score_tables(str(data), "rows.csv")) >= {"ad", "fit"}
+    assert set(score_tables(str(data), "rows.csv")) >= {"ad", "misfit"}
     uri = Store(store).uri
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", uri)

@@ -28,7 +28,7 @@ def test_every_section_of_a_search(contents: Any) -> None:
     board = page.sections[0].tables[0]
     best = contents.board.ranked()[0]
     assert board.rows[0].cells[0] == f"trial {best.trial}"
-    assert board.rows[0].cells[2] == f"{best.fit:.2f}"
+    assert board.rows[0].cells[2] == f"{best.misfit:.2f}"
     floor = next(row for row in board.rows if row.cells[0] == "real rows, 95 %")
     assert floor.cells[3] == f"{contents.board.floors['validation']['ad'].upper:.2f}"
     assert all(drawing.alt for section in page.sections for drawing in section.drawings)
@@ -65,7 +65,7 @@ def test_one_file_that_names_no_other(contents: Any) -> None:
 
 def test_searches_without_a_winner_or_a_journal(contents: Any) -> None:
     board = replace(
-        contents.board, entries=[replace(each, outcome="diverged", fit=1e6) for each in contents.board.entries]
+        contents.board, entries=[replace(each, outcome="diverged", misfit=1e6) for each in contents.board.entries]
     )
     page = report(replace(contents, board=board, histories={}, study=None, problem=None, rows=None, missing=("gone",)))
     assert page.summary[0].startswith("No trial was trained at full budget")

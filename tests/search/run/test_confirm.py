@@ -26,8 +26,8 @@ Genseek = Callable[..., tuple[int, str, str]]
 CONFIGURATION = Configuration("pushforward", "mmd")
 
 
-def entry(trial: int, fit: float, outcome: str = "finished", parameters: float = 10.0) -> Entry:
-    return Entry(trial, CONFIGURATION, outcome, 9, 9, fit, {}, {"parameters": parameters}, run_id=f"run{trial}")
+def entry(trial: int, misfit: float, outcome: str = "finished", parameters: float = 10.0) -> Entry:
+    return Entry(trial, CONFIGURATION, outcome, 9, 9, misfit, {}, {"parameters": parameters}, run_id=f"run{trial}")
 
 
 def board(*entries: Entry) -> Leaderboard:
@@ -84,10 +84,10 @@ def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: py
     assert found[0].p_value == 1
     assert [each.p_value for each in found[1:]] == pytest.approx([1 / 20] * 2)  # one way to deal of 20
     for each in found:
-        assert each.low < each.fit < each.high
+        assert each.low < each.misfit < each.high
         assert each.optimism == pytest.approx(6 ** (1 / 3) - 1)  # of 3, 1 and 2, where the search had found 1
         assert each.checkpoint.uri.endswith("/1")  # the best on validation rows
-        assert each.fit == pytest.approx(math.prod(each.fits) ** (1 / 3))
+        assert each.misfit == pytest.approx(math.prod(each.misfits) ** (1 / 3))
     assert found[0].high < found[1].low
 
 
@@ -101,7 +101,7 @@ def test_ties_go_to_the_smaller_and_are_called_ties(finished: Any, monkeypatch: 
 def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = finalists(finished, monkeypatch, [None, 1.0], [1.0, 50.0])
     assert [(each.trial, each.verdict) for each in found] == [(1, "winner"), (0, "diverged")]
-    assert found[1].fit == math.inf
+    assert found[1].misfit == math.inf
     assert found[1].p_value == pytest.approx(1 / 20)
     json.dumps([each.described() for each in found])
 
@@ -232,7 +232,7 @@ def test_from_a_search_to_its_confirmed_winner(
     found = json.loads(out)
     assert len(found) in (2, 3)
     (winner,) = [each for each in found if each["verdict"] == "winner"]
-    assert all(len(each["fits"]) == 3 and len(set(each["fits"])) == 3 for each in found)
+    assert all(len(each["misfits"]) == 3 and len(set(each["misfits"])) == 3 for each in found)
     assert not (store_folder / "ray" / "first").exists()
 
     code, out, _ = genseek("best", "first", "--json", *where)
@@ -240,7 +240,7 @@ def test_from_a_search_to_its_confirmed_winner(
     assert (best["trial"], best["verdict"]) == (winner["trial"], "winner")
     shown = genseek("best", "first", *where)[1].partition("the winner on test rows")[2].splitlines()
     assert best["test"] is None or shown[2].split()[:2] == ["trial", str(winner["trial"])]
-    assert best["confirmed"]["fit"] == pytest.approx(winner["fit"])
+    assert best["confirmed"]["misfit"] == pytest.approx(winner["misfit"])
     assert best["confirmed"]["low"] == pytest.approx(winner["low"])
     assert genseek("best", "first", "--by", "ad", "--json", *where)[0] == 0
     store = Store(store_folder)
@@ -253,7 +253,7 @@ def test_from_a_search_to_its_confirmed_winner(
     out_folder = tmp_path / "winner"
     assert genseek("export", "first", "--out", out_folder, *where)[0] == 0
     scores = json.loads((out_folder / "scores.json").read_text())
-    assert scores["confirmed"]["fit"] == best["confirmed"]["fit"]
+    assert scores["confirmed"]["misfit"] == best["confirmed"]["misfit"]
     searched = store.fetch(best["run_id"], "checkpoint", tmp_path)
     sample = load_generator(out_folder).sample(20, 0)
     assert sample.shape == (20, 2)
@@ -267,7 +267,7 @@ def test_from_a_search_to_its_confirmed_winner(
     again = json.loads(genseek("confirm", "first", "--top", 2, "--seeds", 3, "--json", *where)[1])
     assert [each["trial"] for each in again] == [each["trial"] for each in found]
     for first, second in zip(found, again, strict=True):
-        assert second["fits"] == pytest.approx(first["fits"], rel=0.03)
+        assert second["misfits"] == pytest.approx(first["misfits"], rel=0.03)
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def test_a_confirmation_that_was_cut_off_goes_on(
             confirm(plan, found, 1, 2)
     trained: list[Any] = []
     whole = confirm(plan, found, 1, 2, [trained.append])
-    assert whole[0].fit > 0
+    assert whole[0].misfit > 0
     assert not [event for event in trained if type(event).__name__ == "Trained"]  # nothing was trained again
 
 
@@ -310,7 +310,7 @@ def test_a_search_confirms_its_finalists_and_again_when_it_has_tried_more(
     assert "the winner on test rows" not in error
     winner = json.loads(out)
     assert (winner["verdict"], winner["test"]) == ("winner", None)
-    assert winner["confirmed"]["low"] < winner["confirmed"]["fit"] < winner["confirmed"]["high"]
+    assert winner["confirmed"]["low"] < winner["confirmed"]["misfit"] < winner["confirmed"]["high"]
     store = Store(store_folder)
     assert [found.confirmed for found in store.searches()] == [True]
     kept = [entry.path for entry in MlflowClient(store.uri).list_artifacts(winner["run_id"])]

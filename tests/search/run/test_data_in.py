@@ -100,7 +100,7 @@ def test_score_reads_both_files_as_a_problem_is_read(genseek: Any, tmp_path: Pat
     code, out, line = genseek("score", real, made)
     assert (code, out) == (2, "") and line.endswith("keep the others with --columns a,b\n")
     code, out, notes = genseek("score", real, made, *shlex.split(line.rpartition("with ")[2]), "--json")
-    assert code == 0 and set(json.loads(out)) >= {"ad", "kendall", "fit"}
+    assert code == 0 and set(json.loads(out)) >= {"ad", "kendall", "misfit"}
     assert f"note: {real}: values are separated by semicolons\n" in notes
 
 

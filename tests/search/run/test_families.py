@@ -49,6 +49,6 @@ def test_every_family_trains_on_every_problem(problem: str, tmp_path: Path) -> N
         report = trial.report
         assert not report.diverged, point
         assert report.epoch == EPOCHS
-        assert math.isfinite(report.epoch_fit), point
+        assert math.isfinite(report.epoch_misfit), point
         drawn = draw_samples(group.pack.averaged, [trial.featured.features], 1, 100, group.pack.seeds)
         assert np.isfinite(drawn).all(), point

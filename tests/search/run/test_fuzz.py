@@ -109,17 +109,17 @@ def whole_way(seed: int, folder: Path) -> str:
     generators = [build(trial.described(), trial.best(), MODELS) for trial in trials]
     rows, judge = task.rows, judge_of(study, problem, task.rows, task.rows.test)
     for trial, generator in zip(trials, generators, strict=True):
-        assert 0 < trial.report.fit < math.inf
+        assert 0 < trial.report.misfit < math.inf
         _check_samples(generator, frame, folder)
     if seed % 3 == 0:  # every score with its floor, which takes longer than all else
-        assert score_tables(str(data), str(folder / "made.csv"))["fit"] > 0
+        assert score_tables(str(data), str(folder / "made.csv"))["misfit"] > 0
     for draw in REFERENCES.values():
-        assert judge(draw(rows.train, len(rows.test), np.random.default_rng(0))[np.newaxis]).fit > 0
+        assert judge(draw(rows.train, len(rows.test), np.random.default_rng(0))[np.newaxis]).misfit > 0
     samples = np.stack([own.sample(len(rows.test), seed).numpy()[np.newaxis] for own in generators for seed in (0, 1)])
-    fits = np.array([verdict.fit for verdict in judge.each(samples)]).reshape(2, 2)
+    misfits = np.array([verdict.misfit for verdict in judge.each(samples)]).reshape(2, 2)
     again = resampled(judge, rows.test, samples.reshape(2, 2, *samples.shape[2:]), 0, repeats=4)
-    assert all(low <= high for low, high in (interval(own, each) for own, each in zip(fits, again, strict=True)))
-    assert 0 < advantage(fits[0], fits[1]) <= 1
+    assert all(low <= high for low, high in (interval(own, each) for own, each in zip(misfits, again, strict=True)))
+    assert 0 < advantage(misfits[0], misfits[1]) <= 1
     plots.samples_beside(rows.test, samples[0, 0], task.columns, folder / "samples.png")
     return ""
 

@@ -50,8 +50,8 @@ def files(place: Path, name: str) -> list[Path]:
     [
         {},
         {"p_value": 1.0},
-        {"fit": 1.5},
-        {"fit": 1.5, "low": 1.2},
+        {"misfit": 1.5},
+        {"misfit": 1.5, "low": 1.2},
         {"low": 1.2, "high": 1.9, "optimism": 0.1},
         {"ad": 3.0},
     ],
@@ -64,18 +64,18 @@ def test_finalists_that_lack_figures(
     best, other = store.leaderboard("first").ranked()[:2]
     for entry, own in (
         (best, figures),
-        (other, {"fit": 2.0, "low": 1.0, "high": 3.0, "p_value": 0.5, "optimism": 0.0}),
+        (other, {"misfit": 2.0, "low": 1.0, "high": 3.0, "p_value": 0.5, "optimism": 0.0}),
     ):
         said = verdict if entry is best else "tie"
         store.log(entry.run_id, [(f"confirmed/{name}", value, 0, 1.0) for name, value in own.items()])
         store.log(entry.run_id, tags={"genseek.finalist": said})
-        if "fit" in own:
+        if "misfit" in own:
             store.save(entry.run_id, store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id), "confirmed")
     from search.record.describe import describe_search
 
     describe_search(store, "first")
     out = shown(genseek, place, tmp_path)
-    assert f"best by fit: trial {best.trial}" in out
+    assert f"best by misfit: trial {best.trial}" in out
     assert "nan" not in out
     page = (tmp_path / "page.html").read_text()
     assert f"trial {other.trial}" in page
@@ -95,7 +95,7 @@ def test_trials_that_lack_what_they_were(place: Path, tmp_path: Path, genseek: A
     board = store.leaderboard("first")
     assert len(board.entries) == 4
     assert [entry.outcome for entry in board.entries if entry.trial == others[2].trial] == ["interrupted"]
-    assert "best by fit" in shown(genseek, place, tmp_path)
+    assert "best by misfit" in shown(genseek, place, tmp_path)
     assert set(store.trial_runs(store.search("first").run_id)) == {entry.trial for entry in board.entries}
 
 
@@ -105,7 +105,7 @@ def test_a_summary_that_lacks_keys(key: str, place: Path, tmp_path: Path, gensee
     (summary,) = files(place, "search.json")
     kept = json.loads(summary.read_text())
     summary.write_text(json.dumps({} if key == "all" else {name: value for name, value in kept.items() if name != key}))
-    assert "best by fit" in shown(genseek, place, tmp_path)
+    assert "best by misfit" in shown(genseek, place, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "\0" * 100])
@@ -150,13 +150,13 @@ def test_all_that_is_written_is_json(finished: Any, place: Path, tmp_path: Path)
 
     store, board = Store(place), finished.result.board
     entries = [
-        replace(entry, scores=dict.fromkeys(entry.scores, math.nan), confirmed={"fit": math.inf}, verdict="finalist")
+        replace(entry, scores=dict.fromkeys(entry.scores, math.nan), confirmed={"misfit": math.inf}, verdict="finalist")
         for entry in board.entries
     ]
     odd = replace(
         board,
         entries=entries,
-        references={rows: {"training rows": {"fit": math.inf, "ad": math.nan}} for rows in ("validation", "test")},
+        references={rows: {"training rows": {"misfit": math.inf, "ad": math.nan}} for rows in ("validation", "test")},
         floors={
             rows: {name: replace(floor, median=math.nan, upper=math.inf) for name, floor in floors.items()}
             for rows, floors in board.floors.items()
@@ -168,10 +168,10 @@ def test_all_that_is_written_is_json(finished: Any, place: Path, tmp_path: Path)
     (summary,) = files(place, "search.json")
     json.loads(summary.read_text(), parse_constant=refuse)
     read = store.leaderboard("first")
-    assert read.references["test"]["training rows"] == {"fit": math.inf, "ad": math.inf}
+    assert read.references["test"]["training rows"] == {"misfit": math.inf, "ad": math.inf}
     assert all(math.isnan(floor.median) for floor in read.floors["test"].values())
     winner = board.winner()
-    worst = replace(winner, fit=WORST, scores=dict.fromkeys(winner.scores, math.inf))
+    worst = replace(winner, misfit=WORST, scores=dict.fromkeys(winner.scores, math.inf))
     export_generator(store, replace(board, entries=[worst]), winner.trial, tmp_path / "winner", program=False)
     written = list((tmp_path / "winner").glob("*.json"))
     assert {path.name for path in written} == {"model.json", "scores.json", "provenance.json"}

@@ -39,7 +39,7 @@ learning_rate = {{ low = 1e-3, high = 1e-2, log = true }}
 [objectives.elbo]
 """
 FINISHED = "SELECT count(*) FROM tags WHERE key = 'genseek.outcome' AND value = 'finished'"
-REPORTED = "SELECT count(*) FROM metrics WHERE key = 'fit'"
+REPORTED = "SELECT count(*) FROM metrics WHERE key = 'misfit'"
 
 
 def started(study: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -128,7 +128,7 @@ def check_record(folder: Path, finished: bool) -> None:
     assert outcomes <= {"interrupted", "finished"}
     assert len({entry.trial for entry in board.entries}) == len(board.entries)
     if finished:
-        assert board.winner().fit == min(entry.fit for entry in board.entries if entry.outcome == "finished")
-        assert board.winner().test["fit"] > 0
+        assert board.winner().misfit == min(entry.misfit for entry in board.entries if entry.outcome == "finished")
+        assert board.winner().test["misfit"] > 0
     else:
         assert any(entry.epoch > 0 for entry in board.entries)

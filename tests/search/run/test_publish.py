@@ -19,7 +19,7 @@ def test_a_search_is_confirmed_reported_and_registered(
     assert len(outcome.finalists) == 2
     (won,) = [each for each in outcome.finalists if each.verdict == "winner"]
     assert outcome.board.winner().trial == won.trial
-    assert outcome.board.winner().confirmed["fit"] == pytest.approx(won.fit)
+    assert outcome.board.winner().confirmed["misfit"] == pytest.approx(won.misfit)
     assert outcome.published.report is not None and Path(outcome.published.report).exists()
     assert outcome.published.registered is not None and outcome.published.registered.version == 1
     assert capfd.readouterr().out == ""

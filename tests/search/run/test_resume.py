@@ -64,7 +64,7 @@ def finished(folder: Path, *words: object) -> str:
 
 
 def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) -> dict[int, float]:
-    """Every trial begins once, ends once, and is once in MLflow with all its numbers; fit of each."""
+    """Every trial begins once, ends once, and is once in MLflow with all its numbers; misfit of each."""
     store = Store(folder, uri)
     assert {found.name: (found.status, found.trials) for found in store.searches()}[name] == ("FINISHED", trials)
     parent = store.search_run(name)
@@ -84,7 +84,7 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
     runs = client.search_runs(store.experiments(), f"tags.`mlflow.parentRunId` = '{parent}'")
     assert sorted(int(run.data.tags["genseek.trial"]) for run in runs) == list(range(trials))
     assert not client.search_runs(store.experiments(), "attributes.status = 'RUNNING'")
-    fits = {}
+    misfits = {}
     for run in runs:
         trial = int(run.data.tags["genseek.trial"])
         assert run.data.tags["genseek.outcome"] == ends[trial].outcome
@@ -97,10 +97,10 @@ def check_whole(folder: Path, name: str, trials: int, uri: str | None = None) ->
         history = [point for name in names for point in client.get_metric_history(run.info.run_id, name)]
         assert sorted((point.key, point.step, point.value) for point in history) == expected
         assert {name for name in run.data.metrics if not name.startswith(("test/", "confirmed/"))} == names | searched
-        fits[trial] = told_of[-1].report.fit
+        misfits[trial] = told_of[-1].report.misfit
         kept = {entry.path for entry in client.list_artifacts(run.info.run_id)}
         assert ("checkpoint" in kept) == (ends[trial].outcome == "finished")
-    return fits
+    return misfits
 
 
 def killed(folder: Path, seconds: float, *words: object) -> bool:
@@ -181,8 +181,8 @@ def test_killed_at_many_moments(store_folder: Path, study: Callable[..., Path], 
             finished(store_folder, "resume", name)
         searches += 1
         if begun:
-            fits = check_whole(store_folder, name, 8)
-            assert fits == pytest.approx(expected, rel=0.03)
+            misfits = check_whole(store_folder, name, 8)
+            assert misfits == pytest.approx(expected, rel=0.03)
     # Of a search that was killed before it began nothing is left but its name, which nobody holds any more.
     assert {path.name for path in (store_folder / "ray").rglob("*") if path.is_file()} <= {RESERVED}
 

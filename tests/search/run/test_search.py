@@ -55,12 +55,12 @@ def test_the_winner_was_trained_at_full_budget_and_tested(finished: Any) -> None
     at_full_budget = [entry for entry in board.entries if entry.outcome == "finished"]
     winner = board.winner()
     assert winner.epoch == finished.plan.study.budget.epochs
-    assert winner.fit == min(entry.fit for entry in at_full_budget)
+    assert winner.misfit == min(entry.misfit for entry in at_full_budget)
     assert winner == board.ranked()[0]
     for entry in board.entries:
-        scored = {"ad", "kendall", "mmd", "overfit", "tau_error", "fit"} if entry in at_full_budget else set()
+        scored = {"ad", "kendall", "mmd", "overfit", "tau_error", "misfit"} if entry in at_full_budget else set()
         assert set(entry.test) == scored
-    assert winner.test["fit"] != winner.fit
+    assert winner.test["misfit"] != winner.misfit
 
 
 def test_a_trial_in_a_worker_equals_the_same_trial_here(finished: Any) -> None:
@@ -71,7 +71,7 @@ def test_a_trial_in_a_worker_equals_the_same_trial_here(finished: Any) -> None:
         group.advance()
     report = trial.report
     # Its company there was padded: other sums of the same numbers.
-    assert (report.fit, report.best_epoch) == (pytest.approx(entry.fit, rel=0.02), entry.best_epoch)
+    assert (report.misfit, report.best_epoch) == (pytest.approx(entry.misfit, rel=0.02), entry.best_epoch)
     assert report.scores == pytest.approx(entry.scores, rel=0.02, abs=1e-3)
     assert trial.facts == entry.facts
 
@@ -92,11 +92,11 @@ def test_references_and_floors_stand_in_the_leaderboard(finished: Any) -> None:
         references, floors = board.references[split], board.floors[split]
         assert set(references) == {"training rows", "bootstrap", "independent columns", "gaussian copula"}
         assert set(floors) == {"ad", "kendall", "mmd", "overfit", "tau_error"}
-        assert all(set(scores) == {*floors, "fit"} for scores in references.values())
+        assert all(set(scores) == {*floors, "misfit"} for scores in references.values())
         assert references["training rows"]["overfit"] > 0.95
         assert references["gaussian copula"]["overfit"] < 0.7
         assert references["independent columns"]["kendall"] > floors["kendall"].upper
-        assert references["gaussian copula"]["fit"] < references["independent columns"]["fit"]
+        assert references["gaussian copula"]["misfit"] < references["independent columns"]["misfit"]
     assert board.references["test"] != board.references["validation"]
 
 
@@ -118,8 +118,10 @@ def same_but_rounded(board: Leaderboard, read: Leaderboard) -> None:
     assert len(read.entries) == len(ours)
     for entry in read.entries:
         own = ours[entry.trial]
-        assert replace(entry, fit=0, scores={}, facts={}, test={}) == replace(own, fit=0, scores={}, facts={}, test={})
-        assert entry.fit == pytest.approx(own.fit, rel=1e-5)
+        assert replace(entry, misfit=0, scores={}, facts={}, test={}) == replace(
+            own, misfit=0, scores={}, facts={}, test={}
+        )
+        assert entry.misfit == pytest.approx(own.misfit, rel=1e-5)
         assert entry.scores == pytest.approx(own.scores, rel=1e-5)
         assert entry.test == pytest.approx(own.test, rel=1e-5)
         assert {key: entry.facts[key] for key in own.facts} == pytest.approx(own.facts, rel=1e-5)
@@ -129,7 +131,7 @@ def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
     store, board = Store(finished.folder), finished.result.board
     (found,) = store.searches()
     assert (found.name, found.problem, found.trials, found.status) == ("first", "gaussian_2d", 6, "FINISHED")
-    assert found.best_fit == pytest.approx(board.winner().fit, rel=1e-5)
+    assert found.best_misfit == pytest.approx(board.winner().misfit, rel=1e-5)
     runs = children(store, found.run_id)
     assert {run.info.run_id for run in runs} == {entry.run_id for entry in board.entries}
     named = [

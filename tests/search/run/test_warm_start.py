@@ -37,8 +37,8 @@ def chosen(rate: float, width: int = 8) -> Configuration:
 
 def board(*entries: tuple[float, str, Configuration]) -> Any:
     found = [
-        Entry(number, configuration, outcome, 9 if outcome == "finished" else 3, 3, fit, {}, {})
-        for number, (fit, outcome, configuration) in enumerate(entries)
+        Entry(number, configuration, outcome, 9 if outcome == "finished" else 3, 3, misfit, {}, {})
+        for number, (misfit, outcome, configuration) in enumerate(entries)
     ]
     return Leaderboard("other", found, {}, {}, {})
 

@@ -19,8 +19,8 @@ class Named:
     trial_id: str
 
 
-def stops(halving: Halving, number: int, epoch: int, fit: float) -> bool:
-    return halving.stops(number, epoch, ObjectiveValues(fit, (fit,), 0.0))
+def stops(halving: Halving, number: int, epoch: int, misfit: float) -> bool:
+    return halving.stops(number, epoch, ObjectiveValues(misfit, (misfit,), 0.0))
 
 
 def test_a_trial_below_the_upper_half_of_its_rung_stops() -> None:
@@ -65,12 +65,12 @@ def test_grace_beyond_the_budget_spares_all() -> None:
 
 def test_the_same_rung_said_twice_changes_nothing() -> None:
     once, twice = Halving(BUDGET), Halving(BUDGET)
-    fits = np.random.default_rng(0).uniform(1, 10, size=(40, 3))
-    for number, (first, second, third) in enumerate(fits):
-        for epoch, fit in ((2, first), (4, second), (8, third)):
-            assert stops(once, number, epoch, fit) == stops(twice, number, epoch, fit)
-            assert not stops(twice, number, epoch, fit)
-            assert not stops(twice, number, epoch, 100 * fit)
+    misfits = np.random.default_rng(0).uniform(1, 10, size=(40, 3))
+    for number, (first, second, third) in enumerate(misfits):
+        for epoch, misfit in ((2, first), (4, second), (8, third)):
+            assert stops(once, number, epoch, misfit) == stops(twice, number, epoch, misfit)
+            assert not stops(twice, number, epoch, misfit)
+            assert not stops(twice, number, epoch, 100 * misfit)
 
 
 @pytest.mark.parametrize(("grace", "reduction"), [(2, 3), (1, 2), (3, 4), (30, 3)])
@@ -79,7 +79,7 @@ def test_decisions_are_asha_s_own(seed: int, grace: int, reduction: int) -> None
     generator = np.random.default_rng(seed)
     budget = Budget(epochs=30, grace=grace, reduction=reduction)
     halving = Halving(budget)
-    asha = ASHAScheduler("epoch", "fit", "min", max_t=30, grace_period=grace, reduction_factor=reduction)
+    asha = ASHAScheduler("epoch", "misfit", "min", max_t=30, grace_period=grace, reduction_factor=reduction)
     controller: Any = None
     trials: dict[int, Any] = {number: Named(str(number)) for number in range(40)}
     for trial in trials.values():
@@ -88,12 +88,12 @@ def test_decisions_are_asha_s_own(seed: int, grace: int, reduction: int) -> None
     while epochs:
         number = int(generator.choice(list(epochs)))
         epochs[number] = min(30, epochs[number] + int(generator.integers(1, 3)))  # some come late to a rung
-        fit = float(generator.gamma(2.0) * 10 / epochs[number])
-        result = {"epoch": epochs[number], "fit": fit}
+        misfit = float(generator.gamma(2.0) * 10 / epochs[number])
+        result = {"epoch": epochs[number], "misfit": misfit}
         expected = asha.on_trial_result(controller, trials[number], result) == TrialScheduler.STOP
         if epochs[number] == 30:
             asha.on_trial_complete(controller, trials[number], result)  # or it wouldn't count where it came to
-        assert stops(halving, number, epochs[number], fit) == expected
+        assert stops(halving, number, epochs[number], misfit) == expected
         if expected:
             stopped += epochs[number] < 30
             del epochs[number]

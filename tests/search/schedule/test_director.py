@@ -19,7 +19,7 @@ from search.study.budget import Budget
 from search.study.configuration import Configuration, Training, stack_key
 from search.study.goals import WORST, Goals
 
-FIT = Goals()
+MISFIT = Goals()
 A, B, C = (Configuration("vae", "elbo", training=Training(batch=batch)) for batch in (10, 20, 30))
 
 
@@ -41,8 +41,8 @@ class Scripted:
         assert configuration == self.left[0]
         return self.ask()
 
-    def report(self, number: int, epoch: int, fit: float) -> None:
-        self.reports.append((number, epoch, fit))
+    def report(self, number: int, epoch: int, misfit: float) -> None:
+        self.reports.append((number, epoch, misfit))
 
     def tell(self, number: int, outcome: str, values: Sequence[float], excess: Mapping[str, float]) -> None:
         assert number not in self.told
@@ -50,15 +50,15 @@ class Scripted:
         self.excess[number] = dict(excess)
 
 
-def report(epoch: int, fit: float, diverged: bool = False) -> Report:
-    return Report(epoch, fit=fit, epoch_fit=fit, diverged=diverged)
+def report(epoch: int, misfit: float, diverged: bool = False) -> Report:
+    return Report(epoch, misfit=misfit, epoch_misfit=misfit, diverged=diverged)
 
 
 class Stage:
     """A director, its proposer, and all events; trainers are what the test says they are."""
 
     def __init__(
-        self, configurations: Sequence[Configuration], ahead: int = 99, goals: Goals = FIT, **budget: Any
+        self, configurations: Sequence[Configuration], ahead: int = 99, goals: Goals = MISFIT, **budget: Any
     ) -> None:
         self.proposer: Any = Scripted(configurations)
         self.events: list[Event] = []
@@ -99,8 +99,8 @@ class Stage:
             self.director.lose(f"{trainer}{time}")
 
 
-def news(number: int, epoch: int, fit: float = 1.0, diverged: bool = False) -> TrialUpdate:
-    return TrialUpdate(number, report(epoch, fit, diverged), {"parameters": 7.0})
+def news(number: int, epoch: int, misfit: float = 1.0, diverged: bool = False) -> TrialUpdate:
+    return TrialUpdate(number, report(epoch, misfit, diverged), {"parameters": 7.0})
 
 
 def failed(number: int, error: str = "ValueError: no") -> TrialUpdate:
@@ -205,19 +205,19 @@ def test_a_number_that_is_not_a_trainers_is_stopped_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome", "fit"),
+    ("said", "outcome", "misfit"),
     [
         (news(0, 9, 2.0), "finished", 2.0),
         (news(0, 3, 2.0, diverged=True), "diverged", 2.0),
         (failed(0), "failed", WORST),
     ],
 )
-def test_how_a_trial_ends(said: TrialUpdate, outcome: str, fit: float) -> None:
+def test_how_a_trial_ends(said: TrialUpdate, outcome: str, misfit: float) -> None:
     stage = Stage([A, A])
     assert stage.begins("x", 1) == [0]
     assert stage.begins("x", 1, news=[said]) == [1]
     assert stage.ended() == {0: outcome}
-    assert stage.proposer.told == {0: (outcome, fit)}
+    assert stage.proposer.told == {0: (outcome, misfit)}
     (ended,) = [event for event in stage.events if isinstance(event, Ended)]
     assert ended.checkpoint == (Storage("/kept/00000") if outcome == "finished" else None)
     assert ended.error == said.error
@@ -234,7 +234,7 @@ def test_a_diverged_trial_teaches_the_proposer_nothing_but_its_end() -> None:
     assert not stage.proposer.reports
 
 
-def test_a_failed_trial_keeps_its_last_fit() -> None:
+def test_a_failed_trial_keeps_its_last_misfit() -> None:
     stage = Stage([A])
     stage.begins("x", 1)
     stage.hear("x", 0, [0], [news(0, 3, 2.0), failed(0)])
@@ -505,8 +505,8 @@ def test_whatever_trainers_do_everything_ends_exactly_once(seed: int) -> None:
             if outcome < 0.01:
                 said.append(failed(number))
             else:
-                fit = float(generator.gamma(2.0))
-                said.append(news(number, held[number], fit, diverged=outcome > 0.99))
+                misfit = float(generator.gamma(2.0))
+                said.append(news(number, held[number], misfit, diverged=outcome > 0.99))
             if outcome < 0.01 or outcome > 0.99 or held[number] == 9:
                 del held[number]
         orders = stage.hear(name, int(generator.integers(0, 4)), list(held), said)
@@ -522,7 +522,7 @@ def test_whatever_trainers_do_everything_ends_exactly_once(seed: int) -> None:
             epochs_said.setdefault(event.trial, []).append(event.report.epoch)
     assert all(epochs == sorted(set(epochs)) for epochs in epochs_said.values())
     assert {"finished", "stopped"} <= set(stage.ended().values())
-    assert all(math.isfinite(fit) for _, fit in stage.proposer.told.values())
+    assert all(math.isfinite(misfit) for _, misfit in stage.proposer.told.values())
 
 
 def test_no_trainer_takes_more_than_its_share() -> None:
@@ -557,7 +557,7 @@ def test_a_search_without_any_trainer_is_over() -> None:
 
 
 def played(stage: Stage, seed: int, until: int = 10**9) -> None:
-    """Two trainers that train three trials each, an epoch at a time; fits follow from trial and epoch."""
+    """Two trainers that train three trials each, an epoch at a time; misfits follow from trial and epoch."""
     dice = np.random.default_rng(seed)
     progress: dict[str, dict[int, int]] = {"x": {}, "y": {}}
     while not stage.director.done and len(stage.events) < until:
@@ -566,7 +566,7 @@ def played(stage: Stage, seed: int, until: int = 10**9) -> None:
         told = []
         for number in own:
             own[number] += 1
-            told.append(news(number, own[number], fit=abs(math.sin(7 * number + 1)) + 1 / own[number]))
+            told.append(news(number, own[number], misfit=abs(math.sin(7 * number + 1)) + 1 / own[number]))
         orders = stage.hear(name, 3 - len(own), list(own), told)
         for number in orders.stop:
             own.pop(number, None)
@@ -628,8 +628,8 @@ def test_a_study_that_proposes_something_else_is_refused() -> None:
 def test_a_trial_that_breaks_a_bound_stops_before_a_worse_one_that_keeps_it() -> None:
     stage = Stage([A, A], goals=Goals(bounds={"overfit": 0.6}), grace=2)
     stage.begins("x", 2)
-    kept = TrialUpdate(0, Report(2, fit=9.0, scores={"overfit": 0.5}), {})
-    breaks = TrialUpdate(1, Report(2, fit=1.0, scores={"overfit": 0.9}), {})
+    kept = TrialUpdate(0, Report(2, misfit=9.0, scores={"overfit": 0.5}), {})
+    breaks = TrialUpdate(1, Report(2, misfit=1.0, scores={"overfit": 0.9}), {})
     assert stage.hear("x", 0, [0, 1], [kept, breaks]).stop == [1]
     assert stage.proposer.told == {1: ("stopped", 1.0)}
     assert stage.proposer.excess == {1: {"overfit": pytest.approx(0.5)}}
@@ -638,7 +638,7 @@ def test_a_trial_that_breaks_a_bound_stops_before_a_worse_one_that_keeps_it() ->
 def test_a_network_too_large_stops_at_its_first_report() -> None:
     stage = Stage([A, A], goals=Goals(bounds={"parameters": 100.0}))
     stage.begins("x", 2)
-    said = [TrialUpdate(number, Report(1, fit=1.0), {"parameters": 100.0 + number}) for number in range(2)]
+    said = [TrialUpdate(number, Report(1, misfit=1.0), {"parameters": 100.0 + number}) for number in range(2)]
     assert stage.hear("x", 0, [0, 1], said).stop == [1]
     assert stage.ended() == {1: "stopped"}
 
@@ -646,7 +646,7 @@ def test_a_network_too_large_stops_at_its_first_report() -> None:
 def test_the_proposer_hears_of_all_goals() -> None:
     stage = Stage([A], goals=Goals(("parameters", "ad")))
     stage.begins("x", 1)
-    stage.hear("x", 0, [], [TrialUpdate(0, Report(9, fit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
+    stage.hear("x", 0, [], [TrialUpdate(0, Report(9, misfit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
     assert stage.proposer.told == {0: ("finished", 7.0, 3.0)}
     assert stage.proposer.reports == [(0, 9, 1.0)]
 

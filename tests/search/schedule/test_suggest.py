@@ -38,18 +38,18 @@ def toy(points: str = "") -> Study:
 
 
 def bowl(configuration: Configuration) -> float:
-    """A fit with its best at learning_rate = 0.01, l2 = 0.8 and model = vae."""
+    """A misfit with its best at learning_rate = 0.01, l2 = 0.8 and model = vae."""
     training = configuration.training
     distance = (math.log10(training.learning_rate) + 2) ** 2 + 10 * (training.l2 - 0.8) ** 2
     return 1 + distance + (0 if configuration.model == "vae" else 2)
 
 
-def searched(proposer: Suggester, trials: int, fit: Any = bowl, outcome: str = "finished") -> list[Configuration]:
+def searched(proposer: Suggester, trials: int, misfit: Any = bowl, outcome: str = "finished") -> list[Configuration]:
     found = []
     for _ in range(trials):
         number, configuration = proposer.ask()
-        proposer.report(number, 1, fit(configuration))
-        proposer.tell(number, outcome, [fit(configuration)])
+        proposer.report(number, 1, misfit(configuration))
+        proposer.tell(number, outcome, [misfit(configuration)])
         found.append(configuration)
     return found
 
@@ -110,8 +110,8 @@ def test_the_same_seed_and_answers_propose_the_same(points: str) -> None:
 def test_proposals_learn_from_answers() -> None:
     gains = []
     for seed in range(4):
-        fits = [bowl(configuration) for configuration in searched(Suggester(toy(), seed), 60)]
-        gains.append(statistics.mean(fits[:20]) / statistics.mean(fits[-20:]))
+        misfits = [bowl(configuration) for configuration in searched(Suggester(toy(), seed), 60)]
+        gains.append(statistics.mean(misfits[:20]) / statistics.mean(misfits[-20:]))
     assert statistics.median(gains) > 1.5
     blind = [bowl(configuration) for configuration in searched(Suggester(toy(), 0), 60, lambda configuration: 1.0)]
     assert statistics.mean(blind[:20]) / statistics.mean(blind[-20:]) < 1.5
@@ -120,8 +120,8 @@ def test_proposals_learn_from_answers() -> None:
 def test_stopped_trials_teach() -> None:
     gains = []
     for seed in range(4):
-        fits = [bowl(configuration) for configuration in searched(Suggester(toy(), seed), 60, outcome="stopped")]
-        gains.append(statistics.mean(fits[:20]) / statistics.mean(fits[-20:]))
+        misfits = [bowl(configuration) for configuration in searched(Suggester(toy(), seed), 60, outcome="stopped")]
+        gains.append(statistics.mean(misfits[:20]) / statistics.mean(misfits[-20:]))
     assert statistics.median(gains) > 1.3
 
 
@@ -134,8 +134,8 @@ def test_trials_without_a_result_do_no_harm(outcome: str) -> None:
             proposer.tell(number, outcome, [1e6])
         else:
             proposer.tell(number, "finished", [bowl(configuration)])
-    fits = [bowl(configuration) for configuration in searched(proposer, 20)]
-    assert statistics.mean(fits) < 4
+    misfits = [bowl(configuration) for configuration in searched(proposer, 20)]
+    assert statistics.mean(misfits) < 4
 
 
 def test_a_trial_may_be_told_twice_or_retried() -> None:

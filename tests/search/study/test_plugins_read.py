@@ -244,7 +244,7 @@ def test_what_is_recorded_beside_scores_is_reserved() -> None:
     from search.record.columns import Axes
     from search.record.recorder import points_of
 
-    report = Report(1, fit=1.0, scores={"ad": 1.0}, best_epoch=1, epoch_fit=1.0)
+    report = Report(1, misfit=1.0, scores={"ad": 1.0}, best_epoch=1, epoch_misfit=1.0)
     recorded = {name for name, *_ in points_of(Reported(0, report, {}, 1.0), 0.0, Axes()) if "/" not in name}
     assert recorded - {"ad"} <= set(RESERVED)
 

@@ -130,7 +130,7 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
             "rank = ['ad']: expected two at least; to rank by one score, ",
         ),
         ("trials = 8", 'rank = ["ad", "kendal"]', "rank: unknown goal 'kendal'; did you mean 'kendall'?"),
-        ("trials = 8", 'rank = ["fit", "overfit"]', "rank: unknown goal 'overfit'; did you mean 'fit'?"),
+        ("trials = 8", 'rank = ["misfit", "overfit"]', "rank: unknown goal 'overfit'; did you mean 'misfit'?"),
         (
             "trials = 8",
             'rank = ["parameters", "sample_seconds"]',
@@ -147,7 +147,11 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
             "[constraints] ad = 0: expected a number above 0, the ",
         ),
         ("[training]", "[constraints]\nad = true\n[training]", "[constraints] ad = True: expected a number above 0"),
-        ("trials = 8", 'sampler = "cmaes"\nrank = ["fit", "ad"]', 'sampler = "cmaes" takes one goal, and rank names 2'),
+        (
+            "trials = 8",
+            'sampler = "cmaes"\nrank = ["misfit", "ad"]',
+            'sampler = "cmaes" takes one goal, and rank names 2',
+        ),
         ("trials = 8", "constraints = 3", "constraints = 3: expected a table, [constraints]"),
         ("trials = 8", "seed = -1", "seed must be from 0 to 4294967295, got -1"),
         ("trials = 8", "seed = 4294967296", "seed must be from 0 to 4294967295, got 4294967296"),

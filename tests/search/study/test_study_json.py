@@ -42,7 +42,7 @@ def test_a_plugin_is_found_from_another_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def test_goals_come_back() -> None:
-    text = 'rank = ["fit", "parameters"]\n[problem]\nname = "gaussian_2d"\n[models.pushforward]\n[objectives.mmd]\n'
+    text = 'rank = ["misfit", "parameters"]\n[problem]\nname = "gaussian_2d"\n[models.pushforward]\n[objectives.mmd]\n'
     study = parse_study(text + "[constraints]\noverfit = 0.6\n", "own", "own.toml")
-    assert study.goals == Goals(("fit", "parameters"), {"overfit": 0.6})
+    assert study.goals == Goals(("misfit", "parameters"), {"overfit": 0.6})
     assert study_from(json.loads(json.dumps(study_json(study)))) == study

@@ -72,7 +72,7 @@ def test_the_best_of_before_is_kept(make_task: Any, tmp_path: Path) -> None:
             parameter.fill_(math.nan)
     advanced(resumed, 1)
     assert again.report.diverged
-    assert again.report.fit == trial.report.fit
+    assert again.report.misfit == trial.report.misfit
     assert all(torch.equal(tensor, again.best()[name]) for name, tensor in best.items())
 
 

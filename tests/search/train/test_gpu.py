@@ -52,7 +52,7 @@ def test_a_trainer_on_a_gpu_reports_what_one_on_a_core_does() -> None:
     assert set(ours) == set(theirs) == set(range(6))
     for number, told in ours.items():
         assert told.report.loss == pytest.approx(theirs[number].report.loss, rel=1e-2, abs=1e-3)
-        assert told.report.fit == pytest.approx(theirs[number].report.fit, rel=5e-2)
+        assert told.report.misfit == pytest.approx(theirs[number].report.misfit, rel=5e-2)
 
 
 def test_a_full_memory_spares_the_trials_that_fit() -> None:

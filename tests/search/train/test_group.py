@@ -91,7 +91,7 @@ def test_trials_in_company_equal_those_alone(family: str, make_task: Any, assert
         if family != "concluded":
             expected = samples(single, single.trials[0])
             np.testing.assert_allclose(samples(company, trial), expected, rtol=2e-3, atol=2e-4)
-    assert len({told[trial][-1].epoch_fit for trial in trials}) == len(trials)
+    assert len({told[trial][-1].epoch_misfit for trial in trials}) == len(trials)
 
 
 def test_a_closed_form_is_judged_once(make_task: Any) -> None:
@@ -221,16 +221,16 @@ def test_replicas_of_one_trial_equal_trials_with_their_seeds(family: str, make_t
         for report, *own in zip(told[trial], *apart, strict=True):
             assert report.loss == pytest.approx(fmean(each.loss for each in own), rel=1e-3, abs=1e-4)
             assert report.zeros == pytest.approx(fmean(each.zeros for each in own), rel=1e-3)
-            fits = [each.epoch_fit for each in own]
-            assert report.epoch_fit == pytest.approx(fmean(fits), rel=0.03)
+            misfits = [each.epoch_misfit for each in own]
+            assert report.epoch_misfit == pytest.approx(fmean(misfits), rel=0.03)
             for name, value in report.epoch_scores.items():
                 assert value == pytest.approx(fmean(each.epoch_scores[name] for each in own), rel=0.03, abs=0.01)
-            if fmean(fits) < best:
-                best, best_of = fmean(fits), fits.index(min(fits))
-                spread = {"fit": pstdev(fits)} | {
+            if fmean(misfits) < best:
+                best, best_of = fmean(misfits), misfits.index(min(misfits))
+                spread = {"misfit": pstdev(misfits)} | {
                     name: pstdev(each.epoch_scores[name] for each in own) for name in report.epoch_scores
                 }
-            assert report.fit == pytest.approx(best, rel=0.03)
+            assert report.misfit == pytest.approx(best, rel=0.03)
             assert report.spread == pytest.approx(spread, rel=0.1, abs=0.01)
         best_epoch = told[trial][-1].best_epoch
         again = Trial(trial.configuration, make_task((best_epoch,), epochs=6), trial.seeds[best_of])
@@ -255,7 +255,7 @@ def test_a_diverged_trial_harms_no_other(replicas: int, make_task: Any, assert_a
         assert_alike(told[trial], alone(trial))
     assert {report.diverged for report in told[trials[3]]} == {True}
     assert told[trials[3]][0].epoch == alone(trials[3])[0].epoch
-    assert told[trials[3]][0].fit == WORST
+    assert told[trials[3]][0].misfit == WORST
 
 
 def test_a_replica_that_diverges_ends_its_trial(make_task: Any) -> None:
@@ -269,7 +269,7 @@ def test_a_replica_that_diverges_ends_its_trial(make_task: Any) -> None:
     assert group.advance() == [trial]
     assert trial.report.diverged
     assert not math.isfinite(trial.report.loss)
-    assert (trial.report.fit, trial.report.scores, trial.report.spread) == (first.fit, first.scores, first.spread)
+    assert (trial.report.misfit, trial.report.scores, trial.report.spread) == (first.misfit, first.scores, first.spread)
     assert torch.isfinite(rebuilt(trial.described(), trial.best()).sample(20)).all()
 
 
@@ -282,7 +282,7 @@ def test_samples_that_are_no_numbers_are_no_error(make_task: Any) -> None:
     for replicas in (1, 2):
         trial = Trial(FAMILIES["map"][0], make_task(judge=Lost(), replicas=replicas), 1)
         told = alone(trial)
-        assert [(report.fit, report.best_epoch, report.diverged) for report in told] == [(WORST, 0, False)] * 4
+        assert [(report.misfit, report.best_epoch, report.diverged) for report in told] == [(WORST, 0, False)] * 4
 
 
 @pytest.mark.parametrize("family", FAMILIES)

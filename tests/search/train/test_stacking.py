@@ -32,7 +32,7 @@ def test_room_grows_with_cheap_steps(make_task: Any) -> None:
 
 def test_a_measured_pack_grows_as_if_each_trial_cost_as_much(make_task: Any) -> None:
     stacking = Stacking(MACHINE)
-    cheap = WORTH * MACHINE.step / 3.25  # a pack of so many times its trials would just fit
+    cheap = WORTH * MACHINE.step / 3.25  # a pack of so many times its trials would just misfit
     assert [stacking.room(group(make_task, count, seconds=cheap)) for count in (1, 2, 5)] == [2, 4, 11]
 
 

@@ -29,14 +29,14 @@ FIT = Floor(1.0, 2.0, 1.0, 60, 60)
 
 
 class Scripted:
-    """A judge that has made up its mind: one fit for each time it is asked."""
+    """A judge that has made up its mind: one misfit for each time it is asked."""
 
-    def __init__(self, fits: Sequence[float]) -> None:
-        self.fits, self.seen = iter(fits), list[Any]()
+    def __init__(self, misfits: Sequence[float]) -> None:
+        self.misfits, self.seen = iter(misfits), list[Any]()
 
     def each(self, generated: Any) -> list[Verdict]:
         self.seen += [np.array(member) for member in generated]
-        return [Verdict({"ad": fit * 10}, fit, {"ad": FIT}) for _, fit in zip(generated, self.fits)]  # noqa: B905
+        return [Verdict({"ad": misfit * 10}, misfit, {"ad": FIT}) for _, misfit in zip(generated, self.misfits)]  # noqa: B905
 
 
 def task(
@@ -81,8 +81,8 @@ def test_the_best_checkpoint_is_kept_and_not_the_last() -> None:
     told = reports(trial)
     assert [report.epoch for report in told] == [1, 2, 4, 6]
     assert [report.best_epoch for report in told] == [1, 2, 2, 2]
-    assert [report.fit for report in told] == [5.0, 2.0, 2.0, 2.0]
-    assert [report.epoch_fit for report in told] == [5.0, 2.0, 7.0, 3.0]
+    assert [report.misfit for report in told] == [5.0, 2.0, 2.0, 2.0]
+    assert [report.epoch_misfit for report in told] == [5.0, 2.0, 7.0, 3.0]
     assert [report.scores["ad"] for report in told] == [50.0, 20.0, 20.0, 20.0]
     assert [report.epoch_scores["ad"] for report in told] == [50.0, 20.0, 70.0, 30.0]
     kept = drawn(trial, rebuilt(trial.described(), trial.best()))
@@ -90,12 +90,12 @@ def test_the_best_checkpoint_is_kept_and_not_the_last() -> None:
     assert not np.array_equal(kept, judge.seen[3])
 
 
-def test_fit_never_rises() -> None:
+def test_misfit_never_rises() -> None:
     told = reports(Trial(configuration(learning_rate=0.3), task(evaluations=range(1, 13)), seed=1))
-    fits = [report.fit for report in told]
-    assert fits == sorted(fits, reverse=True)
-    assert [report.epoch_fit for report in told] != fits  # this learning rate does jump about
-    assert fits[-1] == min(report.epoch_fit for report in told)
+    misfits = [report.misfit for report in told]
+    assert misfits == sorted(misfits, reverse=True)
+    assert [report.epoch_misfit for report in told] != misfits  # this learning rate does jump about
+    assert misfits[-1] == min(report.epoch_misfit for report in told)
 
 
 @pytest.mark.parametrize("model", ["pushforward", "vae"])
@@ -140,7 +140,7 @@ def test_a_diverged_trial_says_so_and_keeps_what_it_had() -> None:
     assert after.diverged
     assert not before.diverged
     assert not math.isfinite(after.loss)
-    assert (after.fit, after.scores, after.best_epoch, after.epoch_fit) == (5.0, {"ad": 50.0}, 1, WORST)
+    assert (after.misfit, after.scores, after.best_epoch, after.epoch_misfit) == (5.0, {"ad": 50.0}, 1, WORST)
     assert torch.isfinite(rebuilt(trial.described(), trial.best()).sample(20)).all()
 
 
@@ -151,7 +151,12 @@ def test_a_learning_rate_beyond_reason_diverges() -> None:
 
 def test_what_cannot_be_judged_is_as_bad_as_can_be() -> None:
     trial = Trial(configuration(), task(Scripted([math.inf, 3.0, math.nan, 4.0])), seed=1)
-    assert [(report.fit, report.best_epoch) for report in reports(trial)] == [(WORST, 0), (3.0, 2), (3.0, 2), (3.0, 2)]
+    assert [(report.misfit, report.best_epoch) for report in reports(trial)] == [
+        (WORST, 0),
+        (3.0, 2),
+        (3.0, 2),
+        (3.0, 2),
+    ]
 
 
 @pytest.mark.parametrize("model", ["pushforward", "vae"])
@@ -207,7 +212,7 @@ def test_the_squared_penalty_narrows_the_weights() -> None:
 
 def test_a_checkpoint_that_keeps_the_bounds_counts_before_one_that_fits_better() -> None:
     judge: Any = Scripted([3.0, 2.0, 1.0, 2.5])
-    bounded = replace(task(judge), goals=Goals(bounds={"ad": 25.0}))  # ad is ten times fit
+    bounded = replace(task(judge), goals=Goals(bounds={"ad": 25.0}))  # ad is ten times misfit
     trial = Trial(configuration(), bounded, 0)
     assert [report.best_epoch for report in reports(trial)] == [1, 2, 4, 4]
     narrow = replace(task(Scripted([3.0, 2.0, 9.0, 2.5])), goals=Goals(bounds={"ad": 1.0}))
@@ -222,16 +227,16 @@ def test_a_checkpoint_that_keeps_the_bounds_counts_before_one_that_fits_better()
 
 
 class Copies(Scripted):
-    """A judge whose fit improves while `overfit` is as scripted."""
+    """A judge whose misfit improves while `overfit` is as scripted."""
 
     def each(self, generated: Any) -> list[Verdict]:
         self.seen += [np.array(member) for member in generated]
-        overfit = next(self.fits)
+        overfit = next(self.misfits)
         return [Verdict({"overfit": overfit}, 9.0 - len(self.seen), {"overfit": FIT}) for _ in generated]
 
 
 def test_sampling_is_timed_where_it_counts() -> None:
-    trial = Trial(configuration(), replace(task(), goals=Goals(("fit", "sample_seconds"))), 0)
+    trial = Trial(configuration(), replace(task(), goals=Goals(("misfit", "sample_seconds"))), 0)
     trial.untrained()
     assert 0 < trial.facts["sample_seconds"] < 10
     trial = Trial(configuration(), task(), 0)
@@ -240,7 +245,7 @@ def test_sampling_is_timed_where_it_counts() -> None:
 
 
 def test_sampling_is_timed_once_wherever_a_trial_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    timed = replace(task(), goals=Goals(("fit", "sample_seconds")))
+    timed = replace(task(), goals=Goals(("misfit", "sample_seconds")))
     first = Trial(configuration(), timed, 0)
     group = Group.of(first)
     group.advance()

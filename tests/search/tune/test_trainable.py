@@ -388,4 +388,4 @@ def test_every_score_judges_discrete_rows_in_a_trainer(name: str, started: Start
     assert not [each.error for each in news if each.error]
     judged = news[-1].report.scores
     assert set(judged) == set(task.judge.floors) >= {"ad", "kendall", "mmd", "overfit", "modes", "clusters"}
-    assert all(map(math.isfinite, judged.values())) and 0 < news[-1].report.fit < 1e5
+    assert all(map(math.isfinite, judged.values())) and 0 < news[-1].report.misfit < 1e5
