@@ -106,7 +106,7 @@ class LiveTable:
                 *scores_shown(report.scores, report.misfit, self._shown),
             ]
             rows.append(Line(cells))
-        headings = ("trial", "generator", "state", "epoch", "misfit", *self._shown)
+        headings = ("trial", "model", "state", "epoch", "misfit", *self._shown)
         right = [0, *range(3, len(headings))]
         table = grid(headings, rows, self._console.width, cropped=1, right=right)
         delayed = [Text(visible(self._delayed), style="yellow")] if self._delayed else []

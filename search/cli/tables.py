@@ -17,7 +17,7 @@ from search.text import visible
 if TYPE_CHECKING:
     from search.report.compare import Comparison
 NARROW, NARROWEST = 4, 60  # scores that even a narrow terminal shows, and columns of a terminal that shows fewer
-LEAST, LABEL, WORD = 6, 9, 9  # letters of a generator, of a row's label, and of other words before they are broken
+LEAST, LABEL, WORD = 5, 9, 9  # letters of a generator, of a row's label, and of other words before they are broken
 FIGURE = re.compile(r"[-+]?\d[\d.,:/%e+-]*")
 
 
@@ -77,7 +77,7 @@ def show_finalists(
 
 def fitting(names: Sequence[str], width: int) -> list[str]:
     """The first scores, as many as fit beside each other; the others are in MLflow and in `best --json`."""
-    least = NARROW if width >= NARROWEST else max(1, (width - 24) // 9)
+    least = NARROW if width >= NARROWEST else max(1, (width - 26) // 9)
     return list(names)[: max(least, (width - 40) // 10)]
 
 
@@ -115,7 +115,7 @@ def _real(board: Leaderboard, split: str, names: Sequence[str]) -> list[Line]:
 
 def _table(title: str, figures: Sequence[str], rows: Sequence[Line], width: int) -> Table:
     """Columns of a label, a generator and figures; a long name of a generator gives way first."""
-    return grid(("", "generator", *figures), rows, width, title, cropped=1, right=range(2, 2 + len(figures)))
+    return grid(("", "model", *figures), rows, width, title, cropped=1, right=range(2, 2 + len(figures)))
 
 
 def put(console: Console, table: Table) -> None:

@@ -35,9 +35,9 @@ class Entry:
     """How one trial ended; `scores` and `misfit` are those of its best checkpoint on validation rows.
 
     `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their misfit, where the trial
-    was a finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a "finalist";
-    of networks that could not be judged figures are missing.
-    `test` holds the scores and the misfit of that checkpoint on test rows, of trials trained at full budget only, and
+    was a finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a
+    "finalist"; figures of networks that could not be judged are missing.
+    `test` holds the scores and the misfit of that checkpoint on test rows, for trials trained at full budget only, and
     `spread` the standard deviations of its misfit and scores over the trial's replicas, where it has more than one.
     """
 

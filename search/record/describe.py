@@ -48,12 +48,12 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
         parts.insert(0, f"**Winner: {_linked(winner, page)}**, {markdown(short_name(winner.configuration))}.")
     finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_misfit)
     if finalists:
-        first = ("finalist", "generator", "size", "misfit", "95 %", "optimism", "")
+        first = ("finalist", "model", "size", "misfit", "95 %", "optimism", "")
         parts += ["### Fresh networks on test rows", _table(first, [_finalist(entry, page) for entry in finalists])]
     names = list(board.floors["validation"])
     parts += [
         "### Best trials on validation rows",
-        _table(("", "generator", "misfit", *map(markdown, names)), _rows(board, names, page)),
+        _table(("", "model", "misfit", *map(markdown, names)), _rows(board, names, page)),
     ]
     honest = board.floors["validation"].get("overfit")
     parts.append(READING.format(overfit=f"{honest.median:.2f}" if honest else "its floor").replace("\n", " "))

@@ -294,7 +294,7 @@ def front(contents: Contents) -> Section | None:
     return Section(
         "front",
         [f"{len(best)} of {len(board.finished())} trials at full budget lie on the front, by validation rows."],
-        [Table("Front", ["", "generator", *goals], rows, words=2)],
+        [Table("Front", ["", "model", *goals], rows, words=2)],
         drawings,
     )
 
@@ -353,7 +353,7 @@ def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names
         Row(["real rows, median", "floor", "", *scores_shown(medians, 1.0, names)[1:]], "floor"),
         Row(["real rows, 95 %", "floor", "", *scores_shown(uppers, 1.0, names)[1:]], "floor"),
     ]
-    return Table(caption, ["", "generator", "misfit", *names], [*rows, *references, *real], words=2)
+    return Table(caption, ["", "model", "misfit", *names], [*rows, *references, *real], words=2)
 
 
 def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
@@ -388,7 +388,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
         ("real rows, 95 %", {name: floor.upper for name, floor in board.floors["test"].items()}),
     ):
         rows.append(Row([label, "floor", "", *blank, *scores_shown(figures, 1.0, names)[1:]], "floor"))
-    headings = ["", "generator", "verdict", "misfit", "95 %", "p", "optimism", "size", *names]
+    headings = ["", "model", "verdict", "misfit", "95 %", "p", "optimism", "size", *names]
     return Table(
         "Fresh networks on test rows",
         headings,

@@ -85,7 +85,7 @@ def test_a_page_runs(name: str, scene: Scene) -> None:
 
 
 def test_shown_tables_are_compared_by_columns_and_labels() -> None:
-    shown = "first: best trials on validation rows\n    generator  misfit  ad\ntrial 38  gmm, likelihood  1.73  3.91\n"
+    shown = "first: best trials on validation rows\n    model  misfit  ad\ntrial 38  gmm, likelihood  1.73  3.91\n"
     assert forms(shown) == forms(shown.replace("first", "other").replace("1.73", "12.5").replace("38", "2"))
     for old, new in (("misfit", "misfits"), ("3.91", ""), ("validation", "test"), ("trial 38", "try 38")):
         assert forms(shown) != forms(shown.replace(old, new))

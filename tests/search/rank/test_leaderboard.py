@@ -190,7 +190,7 @@ def test_a_long_name_gives_way_to_the_figures(finished: Any) -> None:
         assert max(map(len, said[width].splitlines())) <= width
     best = board.finished()[0]
     assert f"{best.scores['overfit']:.3f}" in said[80]
-    assert re.search(r"trial 3  vae 3x128>2<1x32 sig.*…  9000  1.00  1.12-2.12  0.500 +\+0%  winner", said[80])
+    assert re.search(r"trial 3  vae 3x128>2<1x32 s.*…  9000    1.00  1.12-2.12  0.500 +\+0%  winner", said[80])
     assert "vae 3x128>2<1x32 sigma 0.25 beta 0.5" in said[110]
 
 

@@ -130,7 +130,7 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
             "rank = ['ad']: expected two at least; to rank by one score, ",
         ),
         ("trials = 8", 'rank = ["ad", "kendal"]', "rank: unknown goal 'kendal'; did you mean 'kendall'?"),
-        ("trials = 8", 'rank = ["misfit", "overfit"]', "rank: unknown goal 'overfit'; did you mean 'misfit'?"),
+        ("trials = 8", 'rank = ["misfit", "overfit"]', "rank: unknown goal 'overfit'; known: misfit, ad, kendall"),
         (
             "trials = 8",
             'rank = ["parameters", "sample_seconds"]',
