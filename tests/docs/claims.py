@@ -7,7 +7,7 @@ from markdown_pages import Block
 from shell_lines import is_shell
 
 PRINTED = re.compile(
-    r"^\S+: (best trials on validation rows|fresh networks on test rows)|^\w+ +generator +|^ok +", re.M
+    r"^\S+: (best trials on validation rows|fresh networks on test rows)|^\w+ +model +|^ok +", re.M
 )
 FILTERS = re.compile(r"^(tags|params|metrics|attributes)\.\S+ (=|!=|<|>|<=|>=|LIKE|ILIKE) ")
 
