@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
         *("models", "objectives"),
     },
     "cli": {"study", "events", "rank", "tune", "record", "export", "report", "run", "models", "objectives"},
+    "testing": {"study", "train", "models", "objectives"},
 }
 # The rooms of search/ (or its leaf) that an outside library is used in.
 HOMES = {
@@ -40,13 +41,13 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "cloudpickle": {"study"},
-    "safetensors": {"train"},
+    "safetensors": {"train", "testing"},
     "scipy": {"schedule", "report"},
     "pandas": {"cli", "export"},
     "pyarrow": {"storage"},
     "fsspec": {"storage"},
-    "torch": {"train", "tune", "export", "report", "run", "cli"},
-    "numpy": {"study", "train", "schedule", "rank", "export", "report", "run"},
+    "torch": {"train", "tune", "export", "report", "run", "cli", "testing"},
+    "numpy": {"study", "train", "schedule", "rank", "export", "report", "run", "testing"},
 }
 STACKING = {"models.layers", "models.optimizers"}  # what a critic is made of; no family
 PUBLIC_ONLY = ("ray", "optuna", "mlflow")
@@ -129,7 +130,7 @@ def room_of(path: Path) -> str:
 def used_by(room: str) -> set[str]:
     """Rooms and packages of this project that the files of a room import."""
     used = set()
-    for path in files(f"search/{room}"):
+    for path in (path for path in files("search") if room_of(path) == room):
         for name in imported(path.read_text()):
             top, _, rest = name.partition(".")
             if top in ("models", "objectives"):

@@ -8,7 +8,7 @@ import search
 
 # What a plug-in or an export needs besides the packages' own names.
 MORE = {
-    "search": [],
+    "search": [f"search.testing.check_{kind}" for kind in ("model", "loss", "score", "problem")],
     "models": ["models.generator.Generator", "models.generator.load", "models.adapter.pushforward_of"],
     "objectives": [
         "objectives.losses.Objective",

@@ -1,32 +1,31 @@
-"""Every registered model with every objective that it serves: stacking, padding and interruption change nothing.
+"""Every registered model with every objective that it serves keeps the contract of search/testing.py."""
 
-Notation: alone = one trial in a trainer of its own, company = the same trials in one pack.
-"""
-
-import inspect
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from itertools import cycle, islice
 from typing import Any, Literal
 
 import pytest
 import torch
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
-import search.train.pack
 from models import MODELS as REGISTERED
-from models import Model, Noise, Shape
+from models import Noise
 from models.adapter import pushforward_of
-from models.pack import join, keep, pack_size
-from objectives.losses import OBJECTIVES, Objective
-from search.study.configuration import Training
-from search.train.pack import Pack
-
-SHAPE = Shape(features=3, source="normal", source_features=2)
-ROWS, BATCH, BUDGET = 96, 32, 4
-CLOSE = {"rtol": 1e-4, "atol": 2e-5}
+from models.pack import join, keep
+from objectives.losses import OBJECTIVES
+from search.testing import (
+    NETWORKS,
+    PAIRINGS,
+    SHAPE,
+    Losses,
+    Networks,
+    Pairing,
+    arguments_vary,
+    history,
+    keep_gives_back_losses,
+    poisoned,
+)
 
 
 class Plain(nn.Module):
@@ -174,11 +173,6 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
     "flow_matching": [{"pairing": "optimal"}, {"pairing": "independent"}, {}],
     "likelihood": [{}],
 }
-TRAININGS = [
-    Training(learning_rate=3e-3, batch=BATCH),
-    Training(learning_rate=1e-2, batch=BATCH, l1=0.05, average=0.8),
-    Training(learning_rate=5e-3, batch=BATCH, l2=0.5, schedule="cosine"),
-]
 
 
 def protocol_met(model: str, objective: str) -> bool:
@@ -206,74 +200,24 @@ pairs = pytest.mark.parametrize(
     ("model", "objective"),
     [pytest.param(*pair, marks=() if pair in COVERING else pytest.mark.slow) for pair in PAIRS],
 )
-families = pytest.mark.parametrize("model", MODELS)
+CLAUSES = pytest.mark.parametrize("clause", PAIRINGS, ids=lambda clause: clause.__name__)
 
 
-def network(model: str, trial: int) -> Model:
-    return MODELS[model](SHAPE, trial, **VARIANTS[model][trial])
+def still(name: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether no gradient reaches a parameter by design: a sigma that isn't learned."""
+    return name.endswith("log_sigma") and not arguments.get("learn_sigma", False)
 
 
-def networks(model: str) -> list[Model]:
-    return [network(model, trial) for trial in range(len(VARIANTS[model]))]
+def networks(model: str) -> Networks:
+    return Networks(MODELS[model], VARIANTS.get(model, []))
 
 
-def data(trial: int) -> Tensor:
-    generator = torch.Generator().manual_seed(100 + trial)
-    return torch.randn(ROWS, 3, generator=generator) @ torch.tensor([[1.0, 0.5, 0], [0, 1, -1], [0.3, 0, 0.6]])
+def losses(objective: str) -> Losses:
+    return Losses(OBJECTIVES[objective], LOSSES.get(objective, []))
 
 
-def criterion(objective: str, trial: int) -> Objective[Any]:
-    return OBJECTIVES[objective](data(trial), trial, **LOSSES[objective][trial % len(LOSSES[objective])])
-
-
-def prepared(model: str, objective: str, trial: int) -> tuple[Model, Objective[Any]]:
-    single, loss = network(model, trial), criterion(objective, trial)
-    loss.prepare(single, data(trial).unsqueeze(0))
-    return single, loss
-
-
-def alone(model: str, objective: str, trial: int, device: str = "cpu", **changes: Any) -> Pack:
-    return Pack(
-        *prepared(model, objective, trial),
-        data(trial).unsqueeze(0).to(device),
-        [replace(TRAININGS[trial % len(TRAININGS)], **changes)],
-        [1000 + trial],
-        BUDGET,
-    )
-
-
-def together(model: str, objective: str, trials: Sequence[int], device: str = "cpu") -> Pack:
-    return Pack.join([alone(model, objective, trial, device) for trial in trials])
-
-
-def everyone(model: str) -> range:
-    return range(len(VARIANTS[model]))
-
-
-def history(trainer: Pack, epochs: int) -> Tensor:
-    return torch.stack([trainer.advance() for _ in range(epochs)])
-
-
-def tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in [*module.named_parameters(), *module.named_buffers()]}
-
-
-def assert_equal(one: nn.Module, other: nn.Module) -> None:
-    first, second = tensors(one), tensors(other)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert value.shape == second[name].shape, name
-        assert torch.equal(value, second[name]), name
-
-
-def assert_same_trial(one: Pack, other: Pack) -> None:
-    assert one.epochs == other.epochs
-    first, second = one.state(), other.state()
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        # Where a critic's gradient is zero but for rounding, Adam follows the rounding.
-        close = {**CLOSE, "atol": 1e-3} if "critic" in name else CLOSE
-        torch.testing.assert_close(value, second[name], **close, msg=lambda text, name=name: f"{name}: {text}")
+def pairing(model: str, objective: str) -> Pairing:
+    return Pairing(networks(model), losses(objective), still)
 
 
 def test_every_model_and_objective_is_served() -> None:
@@ -283,291 +227,61 @@ def test_every_model_and_objective_is_served() -> None:
 
 
 @pytest.mark.parametrize(
-    ("registered", "arguments"),
-    [pytest.param(MODELS[name], VARIANTS.get(name, []), id=name) for name in MODELS]
-    + [pytest.param(OBJECTIVES[name], LOSSES.get(name, []), id=name) for name in OBJECTIVES],
+    "subject",
+    [pytest.param(networks(name), id=name) for name in MODELS]
+    + [pytest.param(losses(name), id=name) for name in OBJECTIVES],
 )
-def test_variants_vary_every_argument(registered: type, arguments: list[dict[str, Any]]) -> None:
-    schema = {
-        name: parameter.default
-        for name, parameter in inspect.signature(registered).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    for name, default in schema.items():
-        assert default is not inspect.Parameter.empty, f"{name} has no default"
-        assert len({entry.get(name, default) for entry in arguments}) > 1, f"no variant changes {name}"
+def test_variants_vary_every_argument(subject: Networks | Losses) -> None:
+    arguments_vary(subject)
 
 
+@CLAUSES
 @pairs
-def test_alone_equals_in_company(model: str, objective: str) -> None:
-    company = together(model, objective, everyone(model))
-    losses = history(company, 3)
-    assert losses.isfinite().all()
-    for trial in everyone(model):
-        single = alone(model, objective, trial)
-        torch.testing.assert_close(history(single, 3)[:, 0], losses[:, trial], **CLOSE)
-        assert_same_trial(company.keep([trial]), single)
+def test_models_with_objectives(model: str, objective: str, clause: Callable[[Pairing], None]) -> None:
+    clause(pairing(model, objective))
 
 
-@pairs
-def test_loss_on_other_rows_equals_in_company(model: str, objective: str) -> None:
-    rows = torch.randn(len(everyone(model)), 40, 3, generator=torch.Generator().manual_seed(1))
-    seeds = [50 + trial for trial in everyone(model)]
-    losses = together(model, objective, everyone(model)).loss(rows, seeds)
-    for trial in everyone(model):
-        single = alone(model, objective, trial).loss(rows[[trial]], [seeds[trial]])
-        torch.testing.assert_close(single[0], losses[trial], **CLOSE)
+@pytest.mark.parametrize("clause", NETWORKS, ids=lambda clause: clause.__name__)
+@pytest.mark.parametrize("model", MODELS)
+def test_models(model: str, clause: Callable[[Networks], None]) -> None:
+    clause(networks(model))
 
 
-@pairs
-def test_concluded_in_company_equals_concluded_alone(model: str, objective: str) -> None:
-    company = together(model, objective, everyone(model))
-    history(company, 1)
-    company.conclude()
-    with torch.no_grad():
-        rows = company.averaged.sample(Noise([50 + trial for trial in everyone(model)], 20))
-    for trial in everyone(model):
-        single = alone(model, objective, trial)
-        history(single, 1)
-        single.conclude()
-        for name, value in tensors(keep(company.averaged, [trial])).items():
-            torch.testing.assert_close(value, tensors(single.averaged)[name], **CLOSE)
-        with torch.no_grad():
-            torch.testing.assert_close(rows[trial], single.averaged.sample(Noise([50 + trial], 20))[0], **CLOSE)
-
-
-class Recorder:
-    """Noise that notes each draw with the widths it was asked for."""
-
-    def __init__(self, noise: Noise, notes: dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]) -> None:
-        self.noise, self.notes, self.rows = noise, notes, noise.rows
-
-    def normal(self, key: str, widths: Sequence[int]) -> Tensor:
-        return self._note("normal", key, widths, self.noise.normal(key, widths))
-
-    def uniform(self, key: str, widths: Sequence[int]) -> Tensor:
-        return self._note("uniform", key, widths, self.noise.uniform(key, widths))
-
-    def dropout(self, key: str, widths: Sequence[int], rates: Sequence[float]) -> Tensor | None:
-        drawn = self.noise.dropout(key, widths, rates)
-        return None if drawn is None else self._note("dropout", key, widths, drawn)
-
-    def _note(self, kind: str, key: str, widths: Sequence[int], drawn: Tensor) -> Tensor:
-        self.notes[kind, key].append((widths, drawn.clone()))
-        return drawn
-
-
-@pairs
-def test_noise_in_company_is_the_same_bit_for_bit(model: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def recorded(trainer: Pack) -> dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]:
-        notes: dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]] = defaultdict(list)
-        monkeypatch.setattr(search.train.pack, "Noise", lambda *arguments: Recorder(Noise(*arguments), notes))
-        history(trainer, 2)
-        return notes
-
-    company = recorded(together(model, objective, everyone(model)))
-    for trial in everyone(model):
-        for stream, draws in recorded(alone(model, objective, trial)).items():
-            assert len(draws) == len(company[stream])
-            for (widths, drawn), (company_widths, company_drawn) in zip(draws, company[stream], strict=True):
-                assert widths == (company_widths[trial],) or list(widths) == [company_widths[trial]]
-                assert torch.equal(drawn[0], company_drawn[trial, :, : widths[0]]), stream
-
-
-@pairs
-def test_padded_equals_unpadded_in_value_and_gradient(model: str, objective: str) -> None:
-    def differentiated(network: Model, loss: Objective[Any], trials: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        noise = Noise([70 + trial for trial in trials], ROWS)
-        value = loss.loss(network, torch.stack([data(trial) for trial in trials]), noise)
-        named = dict(network.named_parameters())
-        if not value.requires_grad:
-            assert not named
-            return value, {}
-        found = torch.autograd.grad(value.sum(), list(named.values()), allow_unused=True, materialize_grads=True)
-        return value.detach(), dict(zip(named, found, strict=True))
-
-    trials = everyone(model)
-    singles, losses = zip(*(prepared(model, objective, trial) for trial in trials), strict=True)
-    padded = differentiated(join(singles), join(losses), trials)
-    for trial in trials:
-        value, gradients = differentiated(*prepared(model, objective, trial), [trial])
-        torch.testing.assert_close(value[0], padded[0][trial], **CLOSE)
-        assert gradients.keys() <= padded[1].keys()
-        for name, gradient in padded[1].items():
-            rest = gradient[[trial]].clone()
-            if name in gradients:
-                corner = tuple(slice(0, size) for size in gradients[name].shape)
-                torch.testing.assert_close(rest[corner], gradients[name], **CLOSE)
-                rest[corner] = 0
-            assert (rest == 0).all(), f"{name} of trial {trial} has a gradient in its padding"
-
-
-@pairs
-def test_padding_stays_zero_in_training(model: str, objective: str) -> None:
-    company = together(model, objective, everyone(model))
-    history(company, 2)
-    for trial in everyone(model):
-        own = tensors(network(model, trial))
-        for name, parameter in company.model.named_parameters():
-            rest = parameter.detach()[[trial]].clone()
-            if name in own:
-                rest[tuple(slice(0, size) for size in own[name].shape)] = 0
-            assert (rest == 0).all(), name
-
-
-@pairs
-def test_gradients_reach_every_parameter(model: str, objective: str) -> None:
-    for trial in everyone(model):
-        (single, own_loss), arguments = prepared(model, objective, trial), VARIANTS[model][trial]
-        loss = own_loss.loss(single, data(trial).unsqueeze(0), Noise([trial], ROWS))
-        for name, parameter in single.named_parameters():
-            (gradient,) = torch.autograd.grad(loss.sum(), [parameter], retain_graph=True, materialize_grads=True)
-            reached = not name.endswith("log_sigma") or arguments.get("learn_sigma", False)
-            assert bool((gradient != 0).any()) is reached, f"{name} of variant {trial}"
-
-
-@families
-def test_keep_gives_back_what_join_was_given(model: str) -> None:
-    originals = networks(model)
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_kept_is_cropped_and_samples_bit_for_bit(model: str) -> None:
+    originals = networks(model).all()
     pack = join(originals)
-    assert pack_size(pack) == len(originals)
     for trial, original in enumerate(originals):
         alike = keep(pack, [trial])
-        assert_equal(alike, original)
-        assert alike.facts() == original.facts() == [pack.facts()[trial]]
-        noise = [Noise([trial], 9) for _ in range(2)]
-        assert torch.equal(alike.sample(noise[0]), original.sample(noise[1]))
+        shapes = [{name: value.shape for name, value in module.state_dict().items()} for module in (alike, original)]
+        assert shapes[0] == shapes[1]
+        assert torch.equal(*(module.sample(Noise([trial], 9)) for module in (alike, original)))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_keep_gives_back_objectives_too(objective: str) -> None:
-    originals = [criterion(objective, trial) for trial in range(len(LOSSES[objective]))]
-    pack = join(originals)
-    for trial, original in enumerate(originals):
-        assert_equal(keep(pack, [trial]), original)
-
-
-@families
-def test_join_of_packs_of_different_sizes(model: str) -> None:
-    several = networks(model)
-    assert_equal(join([join(several[:1]), join(several[1:4]), join(several[4:])]), join(several))
-    assert_equal(keep(join(several), [3, 1]), join([several[3], several[1]]))
-
-
-@families
-def test_parameters_counted_as_of_the_unpadded_network(model: str) -> None:
-    facts = join(networks(model)).facts()
-    for trial, original in enumerate(networks(model)):
-        own = [p.numel() for name, p in original.named_parameters() if name.endswith(("weight", "bias"))]
-        if own:  # a closed form counts its own
-            assert facts[trial]["parameters"] == sum(own)
-        assert facts[trial]["parameters"] > 0
-
-
-@families
-@pytest.mark.parametrize("source", ["normal", "uniform"])
-def test_samples(model: str, source: Any) -> None:
-    shape = Shape(features=4, source=source, source_features=1)
-    singles = [MODELS[model](shape, trial, **arguments) for trial, arguments in enumerate(VARIANTS[model])]
-    pack, seeds = join(singles), [7 + trial for trial in range(len(singles))]
-    rows = pack.sample(Noise(seeds, 11))
-    assert rows.shape == (len(singles), 11, 4)
-    assert rows.isfinite().all()
-    assert rows.std(1).min() > 0
-    for trial, single in enumerate(singles):
-        torch.testing.assert_close(single.sample(Noise([seeds[trial]], 11))[0], rows[trial], **CLOSE)
+    keep_gives_back_losses(losses(objective))
 
 
 @pairs
-def test_order_of_trials_is_irrelevant(model: str, objective: str) -> None:
-    order = list(reversed(everyone(model)))
-    losses = history(together(model, objective, everyone(model)), 2)
-    torch.testing.assert_close(history(together(model, objective, order), 2), losses[:, order], **CLOSE)
-
-
-@pairs
-def test_joining_in_the_middle_equals_uninterrupted_training(model: str, objective: str) -> None:
-    early, late = together(model, objective, [1, 2]), together(model, objective, [0, 3])
-    history(early, 2)
-    history(late, 1)
-    merged = Pack.join([early, late])
-    losses = history(merged, 2)
-    for place, (trial, before) in enumerate([(1, 2), (2, 2), (0, 1), (3, 1)]):
-        single = alone(model, objective, trial)
-        torch.testing.assert_close(history(single, before + 2)[before:, 0], losses[:, place], **CLOSE)
-        assert_same_trial(merged.keep([place]), single)
-
-
-@pairs
-def test_leaving_in_the_middle_equals_uninterrupted_training(model: str, objective: str) -> None:
-    company = together(model, objective, everyone(model))
-    history(company, 1)
-    pair = company.keep([4, 0])
-    untouched = history(company, 2)[:, [4, 0]]
-    torch.testing.assert_close(history(pair, 2), untouched, **CLOSE)
-    assert_same_trial(pair, company.keep([4, 0]))
-
-
-@pairs
-def test_restored_training_equals_uninterrupted_training(model: str, objective: str) -> None:
-    company = together(model, objective, everyone(model))
-    history(company, 2)
-    state = company.state()
-    frozen = {name: value.clone() for name, value in state.items()}
-    expected = history(company, 2)
-    for stored in (state, load(save(state))):
-        again = together(model, objective, everyone(model))
-        again.restore(stored)
-        assert again.epochs == [2] * len(again.seeds)
-        assert torch.equal(history(again, 2), expected)
-        assert_same_trial(again, company)
-        assert_equal(again.averaged, company.averaged)
-    for name, value in state.items():
-        assert torch.equal(value, frozen[name]), f"{name} of the state changed as training went on"
-
-
-@pairs
-def test_a_diverged_trial_harms_no_other(model: str, objective: str) -> None:
-    others = [0, 2, 3]
-    company = Pack.join(
-        [alone(model, objective, 1, learning_rate=1e38), *(alone(model, objective, trial) for trial in others)]
-    )
-    losses = history(company, 3)
-    assert not losses[-1, 0].isfinite() or company.closed_form
-    assert losses[:, 1:].isfinite().all()
-    torch.testing.assert_close(losses[:, 1:], history(together(model, objective, others), 3), **CLOSE)
-
-
-@pairs
-@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_poisoned_weights_harm_no_other(model: str, objective: str, poison: float) -> None:
-    company = together(model, objective, everyone(model))
-    with torch.no_grad():
-        for parameter in company.model.parameters():
-            parameter[1] = poison
-    losses = history(company, 2)
-    others = [trial for trial in everyone(model) if trial != 1]
-    torch.testing.assert_close(losses[:, others], history(together(model, objective, others), 2), **CLOSE)
-    assert not losses[:, 1].isfinite().any() or not list(company.model.parameters())
-
-
-@pairs
-def test_same_seed_same_training(model: str, objective: str) -> None:
-    runs = [alone(model, objective, 1) for _ in range(2)]
-    assert torch.equal(history(runs[0], 2), history(runs[1], 2))
-    assert_equal(runs[0].model, runs[1].model)
+def test_what_harms_no_other_is_harmed_itself(model: str, objective: str) -> None:
+    diverging = pairing(model, objective).alone(1, learning_rate=1e38)
+    assert not history(diverging, 3)[-1].isfinite().any() or diverging.closed_form
+    for poison in (float("nan"), float("inf")):
+        company = poisoned(pairing(model, objective), poison)
+        assert not history(company, 2)[:, 1].isfinite().any() or not list(company.model.parameters())
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pairs
 def test_gpu_gives_the_numbers_of_the_cpu(model: str, objective: str) -> None:
-    on_cpu = together(model, objective, everyone(model))
-    on_gpu = together(model, objective, everyone(model), device="cuda")
+    tried = pairing(model, objective)
+    on_cpu, on_gpu = tried.together(), tried.together(device="cuda")
     torch.testing.assert_close(history(on_gpu, 2).cpu(), history(on_cpu, 2), rtol=1e-3, atol=1e-4)
-    seeds = list(everyone(model))
+    seeds = list(tried.trials)
     rows = on_gpu.model.sample(Noise(seeds, 50, "cuda"))
     torch.testing.assert_close(rows.cpu(), on_cpu.model.sample(Noise(seeds, 50)), rtol=1e-2, atol=1e-2)
-    again = together(model, objective, everyone(model), device="cuda")
+    again = tried.together(device="cuda")
     again.restore(on_gpu.state())
     torch.testing.assert_close(history(again, 1), history(on_gpu.keep(seeds), 1), rtol=1e-4, atol=1e-5)

@@ -1,4 +1,3 @@
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from objectives.scores.kendall import kendall
 from objectives.scores.mmd import mmd, mmd_biased
 from objectives.scores.overfit import overfit
 from objectives.scores.score import Array, ruler
+from search import testing
 
 X = np.array([(1, 1), (2, 3), (3, 2), (4, 4)], dtype=float)
 Y = np.array([(1, 4), (2, 3), (3, 2), (4, 1)], dtype=float)
@@ -284,57 +284,16 @@ def test_overfit_does_not_depend_on_units() -> None:
 
 @pytest.fixture(params=sorted(SCORES))
 def score(request: pytest.FixtureRequest) -> Score:
-    # Of at least 0, so that `tail` serves too; three columns, so that `modes` does.
-    return SCORES[request.param](Reference.of(np.abs(normal(300, 3)), np.abs(normal(200, 3, seed=1))))
+    return SCORES[request.param](testing.reference_rows())
 
 
-def test_a_pack_scores_as_its_members_alone(score: Score) -> None:
-    pack = normal(5, 150, 3, seed=2) * np.linspace(0.5, 2, 5)[:, None, None]
-    together = score(pack)
-    assert together.value.shape == together.positive.shape == (5,)
-    for k in range(5):
-        alone = score(pack[k : k + 1])
-        assert alone.value[0] == together.value[k] and alone.positive[0] == together.positive[k]
-    # More than one group of members, where that takes seconds and not minutes.
-    copies = 600 if score.repeats == 200 else 4
-    np.testing.assert_array_equal(score(np.tile(pack, (copies, 1, 1))).value, np.tile(together.value, copies))
-
-
-def test_members_that_are_not_finite_measure_nan_and_harm_no_other(score: Score) -> None:
-    pack = normal(4, 150, 3, seed=2)
-    clean = score(pack)
-    pack[1, 7, 0], pack[2, 0, 2] = np.nan, -np.inf
-    measure = score(pack)
-    np.testing.assert_array_equal(np.isnan(measure.value), [False, True, True, False])
-    np.testing.assert_array_equal(np.isnan(measure.positive), [False, True, True, False])
-    np.testing.assert_array_equal(measure.value[[0, 3]], clean.value[[0, 3]])
-    assert np.isnan(score(np.full((2, 9, 3), np.nan)).value).all()
-    assert score(np.empty((0, 9, 3))).value.shape == (0,)
-
-
-def test_scores_serve_extreme_and_single_precision_rows(score: Score) -> None:
-    rows = normal(1, 100, 3, seed=2)
-    assert np.isfinite(score(1e300 * rows).value).all() and np.isfinite(score(0 * rows).value).all()
-    assert score(rows.astype(np.float32)).value.dtype == np.float64
-
-
-def test_the_order_of_rows_does_not_matter(score: Score) -> None:
-    pack = normal(1, 150, 3, seed=2)
-    assert score(pack[:, ::-1]).value[0] == pytest.approx(score(pack).value[0], abs=1e-12)
-
-
-def test_the_positive_form_is_never_negative(score: Score) -> None:
-    measure = score(normal(50, 200, 3, seed=5))
-    assert (measure.positive >= 0).all()
-
-
-def test_scores_survive_pickling(score: Score) -> None:
-    pack = normal(2, 50, 3)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(score))(pack).value, score(pack).value)
+@pytest.mark.parametrize("clause", testing.SCORES, ids=lambda clause: clause.__name__)
+def test_registered_scores(score: Score, clause: Callable[[Score], None]) -> None:
+    clause(score)
 
 
 @pytest.mark.parametrize("shape", [(3,), (150, 2), (2, 150, 2), (2, 1, 3)])
-def test_packs_of_another_shape_are_refused(score: Score, shape: tuple[int, ...]) -> None:
+def test_the_shape_of_a_refused_pack_is_told(score: Score, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^generated rows of shape"):
         score(normal(*shape))
 

@@ -92,6 +92,12 @@ def searched(path: Path, store: Path, out: Path) -> Any:
     return result.board
 
 
+def test_shown_tests_pass(shown: Path) -> None:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = python(["-m", "pytest", "-q", "test_mine.py"], shown, PYTHONPATH=path, OMP_NUM_THREADS="1")
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_what_a_study_shows_can_be_searched_exported_and_sampled(
     ray_cluster: None, shown: Path, store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genseek: Any
 ) -> None:
