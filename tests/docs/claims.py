@@ -6,9 +6,7 @@ from collections.abc import Callable
 from markdown_pages import Block
 from shell_lines import is_shell
 
-PRINTED = re.compile(
-    r"^\S+: (best trials on validation rows|fresh networks on test rows)|^\w+ +model +|^ok +", re.M
-)
+PRINTED = re.compile(r"^\S+: (best trials on validation rows|fresh networks on test rows)|^\w+ +model +|^ok +", re.M)
 FILTERS = re.compile(r"^(tags|params|metrics|attributes)\.\S+ (=|!=|<|>|<=|>=|LIKE|ILIKE) ")
 
 # Run by tests/docs/test_pages.py, but for shell that needs other machines and is asked of parsers by test_blocks.py.
