@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from search.checkpoints import CheckpointStorage
 from search.events.events import Listener, Report
 from search.events.messages import Assignment, TrainerStatus, TrialUpdate
 from search.record.recorder import Recorder
@@ -15,7 +16,6 @@ from search.record.store import Store
 from search.schedule.asha import Halving
 from search.schedule.director import Director
 from search.schedule.suggest import Suggester
-from search.storage import Storage
 from search.study.configuration import stack_key
 from search.study.parse import parse_study
 
@@ -89,7 +89,7 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
         Suggester(study, 0),
         budget,
         list(range(trials)),
-        Storage(str(folder / "best")),
+        CheckpointStorage(str(folder / "best")),
         ahead,
         listeners,
         Halving(budget),

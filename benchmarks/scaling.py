@@ -22,8 +22,7 @@ from losing import losing_table
 from page import cores, table, write
 from scored_rows import rows_table
 from steps import least
-from turns import alone, take_turns
-from turns import median as of_rounds
+from turns import alone, median as of_rounds, take_turns
 
 TRIALS, SMALL_TRIALS = (16, 64, 256, 1024), (16, 32)
 STACKED, SMALL_STACKED = (1, 2, 4, 8, 16, 32, 64, 128), (1, 2, 4)

@@ -15,12 +15,12 @@ from learning import Learning
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from search.checkpoints import CheckpointStorage
 from search.events.events import Report
 from search.events.messages import TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
 from search.schedule.director import Director, Stopper
 from search.schedule.suggest import Suggester
-from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, stack_key
 from search.study.goals import Goals
@@ -114,7 +114,7 @@ class Genseek:
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)
         stopper: Stopper = halving(budget)
         seeds = range(MOST)
-        proposer, nowhere = Suggester(study, seed), Storage("/nowhere")
+        proposer, nowhere = Suggester(study, seed), CheckpointStorage("/nowhere")
         self._director = Director(proposer, budget, seeds, nowhere, WORKERS, [], stopper, study.goals)
         self._learning, self._seed = learning, seed
         self._held: dict[int, Any] = {}

@@ -1,95 +1,70 @@
 """Searches: everything that chooses, runs, records and exports.
 
-from search import Store, load_study, plan_search, search_and_publish
+The rooms, in the order in which data flows through them: `study` (what to search), `events` (what happened), `train`
+(stacked networks), `schedule` (what to try next, who stops), `rank` (who is best), `tune` (Ray), `record` (MLflow),
+`export`, `report`, `run` (the use cases) and `cli`. The names below are the public face; a room is imported when one of
+its names is first asked for, so that `genseek --help` needs neither Ray nor torch.
 
-store = Store("genseek-store")
-outcome = search_and_publish(plan_search(load_study("gaussian_2d"), store, name="first"))
-print(outcome.board.winner().confirmed)
+Example:
+    >>> from search import load_study
+    >>> study = load_study("gaussian_2d")
+    >>> study.problem, study.budget.trials
+    ('gaussian_2d', 40)
 """
 
-import importlib
-import os
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.errors import InputError, TrainingError
-    from search.export.export import export_generator, load_generator
-    from search.rank.finalist import Finalist
-    from search.rank.leaderboard import Entry, Leaderboard
-    from search.rank.score_tables import score_tables
-    from search.record.store import Store
-    from search.run.confirm import confirm_search
-    from search.run.plan import plan_resume, plan_search
-    from search.run.publish import Outcome, search_and_publish
-    from search.run.search import run_search
-    from search.study.parse import load_study, with_overrides
-    from search.study.study import Study
+    from search.errors import (
+        ClusterError as ClusterError,
+        DataError as DataError,
+        GenseekError as GenseekError,
+        StoreError as StoreError,
+        StudyError as StudyError,
+        TrainingError as TrainingError,
+    )
+    from search.export.export import export_generator as export_generator, load_generator as load_generator
+    from search.rank.finalist import Finalist as Finalist
+    from search.rank.leaderboard import Entry as Entry, Leaderboard as Leaderboard
+    from search.rank.score_tables import score_tables as score_tables
+    from search.record.store import Store as Store
+    from search.run.confirm import confirm_search as confirm_search
+    from search.run.plan import plan_resume as plan_resume, plan_search as plan_search
+    from search.run.publish import Outcome as Outcome, search_and_publish as search_and_publish
+    from search.run.search import run_search as run_search
+    from search.study.parse import load_study as load_study, with_overrides as with_overrides
+    from search.study.study import Study as Study
 
-# Ray and MLflow read these when they are imported, so they stand here, before any module of this package is. No usage
-# reports or telemetry, none of Ray's own loggers and signal handler, no warnings about our pace, and short retries: a
-# search must not wait for a server that is down.
-DEFAULTS = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "64",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-for _name, _value in DEFAULTS.items():
-    os.environ.setdefault(_name, _value)
+for _name in ("models", "objectives"):
+    _spec = importlib.util.find_spec(_name)
+    if _spec is None or _spec.origin is None or Path(_spec.origin).parents[1] != Path(__file__).parents[1]:
+        raise ImportError(f"{_spec and _spec.origin} hides genseek's package {_name!r}; rename it")
 
 _HOMES = {
-    "Entry": "rank.leaderboard",
-    "Finalist": "rank.finalist",
-    "InputError": "errors",
-    "Outcome": "run.publish",
-    "search_and_publish": "run.publish",
-    "Leaderboard": "rank.leaderboard",
-    "Store": "record.store",
-    "Study": "study.study",
-    "TrainingError": "errors",
-    "confirm_search": "run.confirm",
-    "export_generator": "export.export",
-    "load_study": "study.parse",
-    "load_generator": "export.export",
-    "plan_resume": "run.plan",
-    "plan_search": "run.plan",
-    "run_search": "run.search",
-    "score_tables": "rank.score_tables",
-    "with_overrides": "study.parse",
+    "errors": ("ClusterError", "DataError", "GenseekError", "StoreError", "StudyError", "TrainingError"),
+    "export.export": ("export_generator", "load_generator"),
+    "rank.finalist": ("Finalist",),
+    "rank.leaderboard": ("Entry", "Leaderboard"),
+    "rank.score_tables": ("score_tables",),
+    "record.store": ("Store",),
+    "run.confirm": ("confirm_search",),
+    "run.plan": ("plan_resume", "plan_search"),
+    "run.publish": ("Outcome", "search_and_publish"),
+    "run.search": ("run_search",),
+    "study.parse": ("load_study", "with_overrides"),
+    "study.study": ("Study",),
 }
-
-__all__ = [
-    "Entry",
-    "Finalist",
-    "InputError",
-    "Leaderboard",
-    "Outcome",
-    "Store",
-    "Study",
-    "TrainingError",
-    "confirm_search",
-    "export_generator",
-    "load_generator",
-    "load_study",
-    "plan_resume",
-    "plan_search",
-    "run_search",
-    "score_tables",
-    "search_and_publish",
-    "with_overrides",
-]
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: Ray, MLflow and torch take seconds, and `genseek --help` needs none of them.
-    if name not in _HOMES:
+    if name not in _HOME:
         raise AttributeError(f"module 'search' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"search.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"search.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -35,10 +35,10 @@ def show_traceback() -> None:
         traceback.print_exc()
 
 
-def hush(*loggers: str) -> None:
-    """Silence loggers whose errors are raised as well, and told in one line, unless all is wanted."""
+def hush(*loggers: str, below: int = logging.CRITICAL) -> None:
+    """Silence what loggers say below a level, unless all is wanted; their errors are raised as well."""
     for name in loggers:
-        logging.getLogger(name).setLevel(logging.INFO if verbose() else logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.INFO if verbose() else below)
 
 
 LOGGER = logging.getLogger("genseek")

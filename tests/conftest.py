@@ -44,8 +44,9 @@ def ray_cluster() -> Iterator[None]:
     """Ray, started once: searches use a cluster that is there, and leave it."""
     import ray
 
-    import search  # noqa: F401  (sets what Ray reads when it starts)
+    from search.environment import RAY, set_defaults
 
+    set_defaults(RAY)
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=2**28, log_to_driver=False)
     yield
     ray.shutdown()

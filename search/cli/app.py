@@ -27,18 +27,19 @@ from search.cli.console import (
 from search.cli.options import (
     LISTED,
     Address,
+    CheckpointsUri,
     Columns,
     Data,
     DropMissing,
     Json,
     ProblemName,
-    StorageUri,
     StoreFolder,
     StudyName,
     Tracking,
     listings,
 )
-from search.errors import InputError, unknown_name
+from search.environment import MLFLOW, RAY, set_defaults
+from search.errors import StudyError, unknown_name
 from search.log import quiet
 
 # Ray, MLflow and torch take seconds to import: each command imports what it needs, so that --help answers at once.
@@ -88,15 +89,14 @@ def check(
     columns: Columns = None,
     drop_missing: DropMissing = False,
     address: Address = None,
-    storage: StorageUri = None,
+    checkpoints: CheckpointsUri = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
     """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
-    from search.run.prepare import check as check_study
-    from search.run.prepare import task_of
-    from search.storage import Storage, could_write, leaving_nothing
+    from search.checkpoints import CheckpointStorage, could_write, leaving_nothing
+    from search.run.prepare import check as check_study, task_of
     from search.study.parse import load_study, problem_of, with_overrides
     from search.tune.cluster import room
 
@@ -107,8 +107,8 @@ def check(
     folder = store or Path("genseek-store")
     could_write(folder)
     check_tracking(tracking_uri)
-    with leaving_nothing(storage or str(folder)):  # nodes of a cluster try to write there
-        trainers, warnings = room(loaded.budget, Storage.named(storage or str(folder)))
+    with leaving_nothing(checkpoints or str(folder)):  # nodes of a cluster try to write there
+        trainers, warnings = room(loaded.budget, CheckpointStorage.named(checkpoints or str(folder)))
     pairs = [f"{model} with {objective}" for model, names in loaded.pairs().items() for objective in names]
     found = {
         "study": loaded.name,
@@ -166,7 +166,7 @@ def list_(
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:
-        raise InputError(unknown_name("listing", what, LISTED))
+        raise StudyError(unknown_name("listing", what, LISTED))
     if as_json:
         print_json(rows)
         return
@@ -235,6 +235,7 @@ def main() -> None:
     Where the reader of the output has gone the command ends in silence, as programs do that the signal ends.
     """
     prepare()
+    set_defaults(RAY | MLFLOW)
     try:
         code = call(app)
     except BrokenPipeError:

@@ -17,10 +17,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, final
 
-from search import DEFAULTS
-from search.errors import InputError, redact_credentials
+from search.checkpoints import could_write
+from search.environment import MLFLOW, RAY
+from search.errors import GenseekError, StoreError, redact_credentials
 from search.log import show_traceback
-from search.storage import could_write
 from search.study.budget import cores
 
 PACKAGES = ("genseek", "torch", "ray", "optuna", "mlflow", "numpy", "pandas")
@@ -131,7 +131,7 @@ def _store(folder: Path, patience: float) -> Iterator[Finding]:
         try:
             could_write(folder)
             yield Finding("store", "ok", f"none in {folder} yet; a search makes one")
-        except InputError as error:
+        except GenseekError as error:
             yield Finding("store", "error", str(error), "name another folder: --store")
         return
     states: list[Finding] = []
@@ -214,8 +214,9 @@ def _disk(folder: Path) -> Iterator[Finding]:
 
 
 def _environment() -> Iterator[Finding]:
-    for name in (*DEFAULTS, *ALSO):
-        value, default = os.environ.get(name), DEFAULTS.get(name)
+    defaults = RAY | MLFLOW
+    for name in (*defaults, *ALSO):
+        value, default = os.environ.get(name), defaults.get(name)
         if value is None or value == default:
             continue
         if name in TELEMETRY:
@@ -241,7 +242,7 @@ def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> 
     asking.join(patience)
     if not said:
         return Finding(what, "error", f"no answer within {patience:g} s", cure)
-    if isinstance(said[0], InputError):
+    if isinstance(said[0], GenseekError):
         return Finding(what, "error", str(said[0]), cure)
     if isinstance(said[0], Exception):
         return Finding(what, "error", f"{type(said[0]).__name__}: {said[0]}", cure)
@@ -259,7 +260,7 @@ def asked(uri: str, patience: float) -> str:
     """Version of the server at `uri`, and whether the user's name and password let in.
 
     Raises:
-        InputError: it doesn't answer within `patience` seconds a question, isn't MLflow's, or lets nobody in.
+        StoreError: it doesn't answer within `patience` seconds a question, isn't MLflow's, or lets nobody in.
     """
     name, password = (os.environ.get(f"MLFLOW_TRACKING_{each}", "") for each in ("USERNAME", "PASSWORD"))
     if match := re.match(r"(https?://)([^/@:]*):([^/@]*)@(.*)", uri):
@@ -277,9 +278,9 @@ def asked(uri: str, patience: float) -> str:
                 said.append(answer.read(10_000).decode(errors="replace").strip())
         except urllib.error.HTTPError as error:
             error.close()
-            raise InputError(f"{uri}{path.partition('?')[0]}: {error.code} {error.reason}") from error
+            raise StoreError(f"{uri}{path.partition('?')[0]}: {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:
-            raise InputError(f"{uri}: {getattr(error, 'reason', None) or error}") from error
+            raise StoreError(f"{uri}: {getattr(error, 'reason', None) or error}") from error
     if not re.fullmatch(r"\d+\.\d+[\w.]*", said[0]):
-        raise InputError(f"{uri}: answers, but not as MLflow does")
+        raise StoreError(f"{uri}: answers, but not as MLflow does")
     return f"MLflow {said[0]}, " + ("the name and password fit" if name else "no password asked for")

@@ -9,7 +9,7 @@ import typer
 from search.cli import run
 from search.cli.console import Printer, print_json
 from search.cli.options import Json, SearchName, StudyName
-from search.errors import InputError
+from search.errors import StudyError
 from search.text import command
 
 LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
@@ -30,7 +30,7 @@ def submit(
         str | None,
         typer.Option(help="Folder of the store there, a whole path. Default: GENSEEK_STORE there."),
     ] = None,
-    storage: Annotated[
+    checkpoints: Annotated[
         str | None,
         typer.Option(
             "--checkpoints", help="Where trials keep them, as `run` has it. Default: GENSEEK_CHECKPOINTS there."
@@ -44,7 +44,7 @@ def submit(
     from search.tune.jobs import Jobs, bundle, off_this_machine
 
     tracking_uri = options.pop("tracking_uri")
-    _check_places(store, storage, tracking_uri)
+    _check_places(store, checkpoints, tracking_uri)
     given = {key: value for key, value in options.items() if key not in ELSEWHERE}
     loaded = with_overrides(load_study(study), **given)
     if not off_this_machine(loaded):
@@ -52,42 +52,42 @@ def submit(
     name = check_name(options["name"] or f"{stem(loaded)}-{time.strftime('%Y%m%d-%H%M%S')}")
     jobs = Jobs(address)
     with bundle(study, loaded) as (folder, sent, data):
-        rest = options | {"name": name, "data": data, "storage": storage}
+        rest = options | {"name": name, "data": data, "checkpoints": checkpoints}
         job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store, tracking_uri)
     _go_on(jobs, job, address, follow)
 
 
 def resubmit(
-    name: str, more_trials: int, store: str | None, storage: str | None, tracking_uri: str | None, address: str
+    name: str, more_trials: int, store: str | None, checkpoints: str | None, tracking_uri: str | None, address: str
 ) -> None:
     """Let a cluster go on with a search, where its last job had its store and record unless others are named."""
     from search.tune.jobs import Jobs
 
-    _check_places(store, storage, tracking_uri)
+    _check_places(store, checkpoints, tracking_uri)
     jobs = Jobs(address)
     before = next(iter(jobs.of(name)), None)  # none is known after the head was started again
     arguments = [
         "resume",
         name,
         *(["--more-trials", str(more_trials)] if more_trials else []),
-        *(["--checkpoints", storage] if storage else []),
+        *(["--checkpoints", checkpoints] if checkpoints else []),
     ]
     store, tracking_uri = store or (before and before.store), tracking_uri or (before and before.tracking_uri)
     _go_on(jobs, jobs.submit(name, arguments, None, store, tracking_uri), address)
 
 
-def _check_places(store: str | None, storage: str | None, tracking_uri: str | None) -> None:
+def _check_places(store: str | None, checkpoints: str | None, tracking_uri: str | None) -> None:
     """Refuse what another machine would read otherwise, and passwords: a job's command line can be read."""
     if store is not None and not store.startswith("/"):
-        raise InputError(f"--store {store}: expected a whole path, of the cluster's own")
-    if storage is not None and "://" not in storage and not storage.startswith("/"):
-        raise InputError(
-            f"--checkpoints {storage}: expected a whole path that all nodes see, or such as s3://bucket/folder"
+        raise StudyError(f"--store {store}: expected a whole path, of the cluster's own")
+    if checkpoints is not None and "://" not in checkpoints and not checkpoints.startswith("/"):
+        raise StudyError(
+            f"--checkpoints {checkpoints}: expected a whole path that all nodes see, or such as s3://bucket/folder"
         )
     if "@" in (tracking_uri or ""):
-        raise InputError("--tracking-uri: a password would be shown with the job; set MLFLOW_TRACKING_URI on the head")
-    if "@" in (storage or ""):
-        raise InputError("--checkpoints: credentials would be shown with the job; give them to each node")
+        raise StudyError("--tracking-uri: a password would be shown with the job; set MLFLOW_TRACKING_URI on the head")
+    if "@" in (checkpoints or ""):
+        raise StudyError("--checkpoints: credentials would be shown with the job; give them to each node")
 
 
 def attach(name: SearchName, address: Api = LOCAL) -> None:

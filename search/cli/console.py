@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from search.errors import InputError, TrainingError, unknown_name
+from search.errors import GenseekError, StudyError, TrainingError, unknown_name
 from search.log import LOGGER, choose, quiet, show_traceback, verbose
 from search.text import json_text, visible
 
@@ -136,13 +136,13 @@ def check_tracking(tracking_uri: str | None) -> None:
     """See that the tracking URI of the options or of MLFLOW_TRACKING_URI, if any, can be opened; makes no database.
 
     Raises:
-        InputError: it can't be.
+        StoreError: it can't be.
     """
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return
+    from search.checkpoints import could_write
     from search.record.sqlite import database_of
-    from search.storage import could_write
 
     database = database_of(uri)
     if database is None or database.exists():
@@ -264,10 +264,10 @@ def set_level(quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Options before a command, and after it.
 
     Raises:
-        InputError: both are given.
+        StudyError: both are given.
     """
     if quiet and verbose:
-        raise InputError("--quiet and --verbose: expected one of them")
+        raise StudyError("--quiet and --verbose: expected one of them")
     if quiet or verbose:
         choose("quiet" if quiet else "verbose")
 
@@ -300,7 +300,7 @@ def call(app: typer.Typer) -> int:
         _check_letters(sys.argv)
         with warnings_shown(), _hangups():
             return app(standalone_mode=False) or 0
-    except (InputError, TrainingError) as error:
+    except GenseekError as error:
         said, code = str(error), 1 if isinstance(error, TrainingError) else 2
         show_traceback()
     except typer.TyperException as error:
@@ -334,7 +334,7 @@ def _check_letters(words: Sequence[str]) -> None:
     """Refuse what is no text, such as file names of old systems: neither MLflow nor JSON could keep it."""
     for word in words:
         if any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise InputError(f"{word}: not UTF-8; rename the file")
+            raise StudyError(f"{word}: not UTF-8; rename the file")
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -79,7 +79,7 @@ StoreFolder = Annotated[
         "--store", envvar="GENSEEK_STORE", help="Folder of the store. Default: genseek-store.", show_default=False
     ),
 ]
-StorageUri = Annotated[
+CheckpointsUri = Annotated[
     str | None,
     typer.Option(
         "--checkpoints",
@@ -88,7 +88,7 @@ StorageUri = Annotated[
         show_default=False,
     ),
 ]
-OtherStorage = Annotated[
+OtherCheckpoints = Annotated[
     str | None,
     typer.Option("--checkpoints", help="Another one for checkpoints than the search had.", show_default=False),
 ]

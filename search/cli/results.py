@@ -8,7 +8,7 @@ import typer
 
 from search.cli.console import Printer, aside, print_json, print_note, prints_aside, store_of, write
 from search.cli.options import By, Columns, DropMissing, Json, SearchName, StoreFolder, Tracking
-from search.errors import InputError
+from search.errors import StoreError, StudyError
 from search.text import command
 
 
@@ -25,7 +25,7 @@ def best(
 
     board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
     if pareto and len(board.goals.rank) < 2:
-        raise InputError(f"--pareto: search {name!r} has one goal, misfit; a study names several with rank = [...]")
+        raise StudyError(f"--pareto: search {name!r} has one goal, misfit; a study names several with rank = [...]")
     entry = board.winner(by)
     winner = board.described(entry)
     if as_json:
@@ -96,11 +96,11 @@ def sample(
         elif out.suffix.lower() == ".csv":
             table.to_csv(out, index=False)
         else:
-            raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
+            raise StudyError(f"--out {out}: expected a name that ends in .csv or .parquet")
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+        raise StoreError(f"--out {out}: can't write there ({error.strerror or error})") from error
     if out is not None:
         Printer().say(f"{rows} rows of {', '.join(generator.columns)} are in {out}")
 
@@ -166,7 +166,7 @@ def compare(
     from search.report.compare import compare, write_comparison
 
     if len(set(names)) < max(2, len(names)):
-        raise InputError("compare: expected two names of searches or more, each once")
+        raise StudyError("compare: expected two names of searches or more, each once")
     load_generator = store_of(store, tracking_uri)
     found = compare(load_generator, names)
     path = write_comparison(found, out or Path(f"{'-'.join(names)}.html"))

@@ -9,19 +9,19 @@ import typer
 from search.cli.console import Printer, aside, print_json, print_links, print_note, results, store_of, tell
 from search.cli.options import (
     Address,
+    CheckpointsUri,
     Columns,
     Data,
     DropMissing,
     Json,
-    OtherStorage,
+    OtherCheckpoints,
     ProblemName,
     SearchName,
-    StorageUri,
     StoreFolder,
     StudyName,
     Tracking,
 )
-from search.errors import InputError, TrainingError, redact_credentials
+from search.errors import GenseekError, StudyError, TrainingError, redact_credentials
 from search.study.budget import SEEDS, Budget
 from search.text import command, counted
 
@@ -57,7 +57,7 @@ def run(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the search. Default: the study's, numbered.")] = None,
     address: Address = None,
-    storage: StorageUri = None,
+    checkpoints: CheckpointsUri = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -84,7 +84,7 @@ def run(
     opened = store_of(store, tracking_uri, create=True)
     if warm is not None:
         loaded = warm_start(loaded, opened.leaderboard(warm))
-    _search(plan_search(loaded, opened, name, storage), _where(store, tracking_uri, address), as_json)
+    _search(plan_search(loaded, opened, name, checkpoints), _where(store, tracking_uri, address), as_json)
 
 
 def resume(
@@ -92,7 +92,7 @@ def resume(
     name: SearchName,
     more_trials: Annotated[int, typer.Option(help="Configurations to try besides those of before.", min=0)] = 0,
     address: Address = None,
-    storage: OtherStorage = None,
+    checkpoints: OtherCheckpoints = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -105,9 +105,9 @@ def resume(
 
         source = context.get_parameter_source("store")
         own = None if source is None or source.name == "ENVIRONMENT" else store  # this machine's says nothing of theirs
-        resubmit(name, more_trials, str(own) if own else None, storage, tracking_uri, address)
+        resubmit(name, more_trials, str(own) if own else None, checkpoints, tracking_uri, address)
         return
-    plan = plan_resume(store_of(store, tracking_uri), name, more_trials, storage)
+    plan = plan_resume(store_of(store, tracking_uri), name, more_trials, checkpoints)
     _search(plan, _where(store, tracking_uri, address), as_json)
 
 
@@ -116,7 +116,7 @@ def confirm(
     top: Annotated[int | None, typer.Option(help="Trials that take part, best first. Default: 3.", min=1)] = None,
     seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = SEEDS,
     address: Address = None,
-    storage: OtherStorage = None,
+    checkpoints: OtherCheckpoints = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
@@ -129,8 +129,8 @@ def confirm(
     opened.leaderboard(name)  # tells where there is none
     if opened.search(name).status != "FINISHED":
         again = command("resume", name, *_where(store, tracking_uri, address))
-        raise InputError(f"search {name!r} has not finished; go on with it first: {again}")
-    plan = plan_resume(opened, name, storage=storage)
+        raise StudyError(f"search {name!r} has not finished; go on with it first: {again}")
+    plan = plan_resume(opened, name, checkpoints=checkpoints)
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
     shown = _Shown(console, plan, where, as_json, confirm=("--top", count, "--seeds", seeds))
@@ -252,7 +252,7 @@ def _announced(console: Printer, store: Any, name: str) -> list[Any]:
         nonlocal said
         if not said:
             said = True
-            with suppress(InputError):  # the server may be away by now
+            with suppress(GenseekError):  # the server may be away by now
                 print_links(console, name, links(redact_credentials(store.uri), store.search(name)))
 
     return [listen] if store.uri.startswith("http") else []

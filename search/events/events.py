@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from search.storage import Storage
+from search.checkpoints import CheckpointStorage
 from search.study.configuration import Configuration
 from search.study.goals import WORST
 
@@ -67,7 +67,7 @@ class Ended:
     trial: int
     outcome: Outcome
     time: float
-    checkpoint: Storage | None = None
+    checkpoint: CheckpointStorage | None = None
     error: str = ""
 
 

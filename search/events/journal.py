@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Self, final
 
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.errors import StoreError
 from search.events.events import Ended, Event, RecordingStalled, Report, Reported, Started, TrainerHeartbeat, Troubled
-from search.storage import Storage
 from search.study.configuration import Configuration
 
 JOURNAL = "journal.jsonl"
@@ -34,7 +34,7 @@ class Journal:
         path: of the file; its folder is made.
 
     Raises:
-        InputError: another process has it open, it can't be written, or a line of it is damaged that isn't at its end.
+        StoreError: another process has it open, it can't be written, or a line of it is damaged that isn't at its end.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,12 +43,12 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = path.open("a+b")
         except OSError as error:
-            raise InputError(f"{path}: can't write there ({error.strerror or error})") from error
+            raise StoreError(f"{path}: can't write there ({error.strerror or error})") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
-            raise InputError(f"search {path.parent.name!r} is running in another process") from error
+            raise StoreError(f"search {path.parent.name!r} is running in another process") from error
         self._file.seek(0)
         lines = self._file.readlines()
         self._lines = [_line(line) for line in lines]
@@ -127,10 +127,10 @@ def _line(line: bytes) -> dict[str, Any] | Event | None:
         return None
 
 
-def _damaged(path: Path, number: int) -> InputError:
+def _damaged(path: Path, number: int) -> StoreError:
     name = shlex.quote(str(path))
     keep = f"head -n {number - 1} {name} > {name}.kept && mv {name}.kept {name}"
-    return InputError(f"{path}: line {number} is damaged; to go on from the lines before it: {keep}")
+    return StoreError(f"{path}: line {number} is damaged; to go on from the lines before it: {keep}")
 
 
 def _written(event: Event) -> dict[str, Any]:
@@ -150,4 +150,6 @@ def _event(written: dict[str, Any]) -> Event:
         return Started(**{**values, "configuration": Configuration.from_nested(values["configuration"])})
     if written["event"] == "Reported":
         return Reported(**{**values, "report": Report(**values["report"])})
-    return Ended(**{**values, "checkpoint": None if values["checkpoint"] is None else Storage(values["checkpoint"])})
+    return Ended(
+        **{**values, "checkpoint": None if values["checkpoint"] is None else CheckpointStorage(values["checkpoint"])}
+    )

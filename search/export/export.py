@@ -16,9 +16,8 @@ import torch
 
 import models
 from models.generator import Generator, load
-from models.program import drawn as drawn_by
-from models.program import exported
-from search.errors import InputError
+from models.program import drawn as drawn_by, exported
+from search.errors import StoreError, StudyError
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.store import Store
@@ -46,11 +45,11 @@ def export_generator(
         why there is no program, in one line, or an empty string.
 
     Raises:
-        InputError: `out` isn't empty or can't be written, the trial has no checkpoint, or its model's code isn't known.
+        StoreError: `out` isn't empty or can't be written, the trial has no checkpoint, or its model's code isn't known.
     """
     entry = board.entry(trial)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out {out}: exists already and isn't an empty folder")
+        raise StudyError(f"--out {out}: exists already and isn't an empty folder")
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = store.fetch(entry.run_id, entry.kept, Path(folder))
         made = Path(folder) / "made"
@@ -60,11 +59,11 @@ def export_generator(
             _place(made, out)
         except FileNotFoundError as error:
             gone = Path(str(error.filename)).name
-            raise InputError(f"trial {trial} of {board.name!r}: {gone} of its checkpoint is gone") from error
+            raise StoreError(f"trial {trial} of {board.name!r}: {gone} of its checkpoint is gone") from error
         except json.JSONDecodeError as error:
-            raise InputError(f"trial {trial} of {board.name!r}: its checkpoint is damaged ({error})") from error
+            raise StoreError(f"trial {trial} of {board.name!r}: its checkpoint is damaged ({error})") from error
         except OSError as error:
-            raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+            raise StoreError(f"--out {out}: can't write there ({error.strerror or error})") from error
         return missing
 
 
@@ -77,7 +76,7 @@ def _write(
     if description.get("plugin"):
         kept.append(PLUGIN)
         if not (checkpoint / PLUGIN).exists():
-            raise InputError(
+            raise StudyError(
                 f"trial {entry.trial}: the code of its model {entry.configuration.model!r}, defined in a program, "
                 "isn't known; define it in a module of its own, which the program imports or the study names"
             )
@@ -129,7 +128,7 @@ def load_generator(folder: Path, plugins: Sequence[str] = ()) -> Generator:
     """Generator of an exported folder, whose own code is never run: that of a plug-in is in the modules `plugins`.
 
     Raises:
-        InputError: it isn't one, a file is damaged, or its model is an unknown plug-in.
+        StoreError: it isn't one, a file is damaged, or its model is an unknown plug-in.
     """
     merge_installed()
     for name in plugins:
@@ -137,16 +136,16 @@ def load_generator(folder: Path, plugins: Sequence[str] = ()) -> Generator:
     try:
         return load(folder, models.MODELS)
     except FileNotFoundError as error:
-        raise InputError(
+        raise StoreError(
             f"{folder}: not an exported generator ({Path(str(error.filename)).name} is missing)"
         ) from error
     except Exception as error:  # a plug-in's code may raise anything
         if (folder / PLUGIN).exists() and not plugins:
-            raise InputError(
+            raise StoreError(
                 f"{folder}: its model is a plug-in; trust its code with --plugins {pasted(folder / PLUGIN)}, or run it "
                 f"alone: python {pasted(folder / 'sampler.py')}"
             ) from error
-        raise InputError(f"{folder}: not an exported generator ({_line(error)})") from error
+        raise StoreError(f"{folder}: not an exported generator ({_line(error)})") from error
 
 
 def write_program(folder: Path) -> str:

@@ -27,7 +27,7 @@ from mlflow.types import ColSpec, Schema
 
 from models.latents import latent_columns
 from objectives import PROBLEMS
-from search.errors import InputError, redact_credentials
+from search.errors import StoreError, StudyError, redact_credentials
 from search.export.export import card, export_generator, load_generator
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.client import found_or_made, pages, quoted
@@ -76,7 +76,7 @@ def register(store: Store, search: str, study: Study, task: TrialContext) -> Reg
     It becomes `champion` where its confirmed misfit is below the champion's, or there is none, else `challenger`.
 
     Raises:
-        InputError: there is no winner, its model's code isn't known, or the store has no registry.
+        StoreError: there is no winner, its model's code isn't known, or the store has no registry.
     """
     board = store.leaderboard(search)
     entry = board.winner()
@@ -132,7 +132,7 @@ def _registered_name(client: MlflowClient, study: Study, own: str) -> str:
         model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, study.problem, own))
         if model.tags.get(PROBLEM) == own:
             return name
-    raise InputError(f"registered model {name} belongs to another problem")
+    raise StudyError(f"registered model {name} belongs to another problem")
 
 
 def _plain(text: str) -> str:
@@ -254,7 +254,7 @@ def _told(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise InputError(redact_credentials(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error
+        raise StoreError(redact_credentials(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error
 
 
 NEEDED = ("mlflow", "torch", "pandas", "numpy")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from objectives import Judge
-from search.storage import Storage
+from search.checkpoints import CheckpointStorage
 from search.study.configuration import Configuration
 
 
@@ -47,7 +47,7 @@ class Finalist:
     p_value: float
     parameters: float
     verdict: str
-    checkpoint: Storage
+    checkpoint: CheckpointStorage
     run_id: str
 
     @property

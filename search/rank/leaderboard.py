@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from objectives import SCORES, Floor
-from search.errors import InputError, unknown_name
+from search.errors import StudyError, unknown_name
 from search.events.events import Ended, Event, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.study.configuration import Configuration
 from search.study.goals import WORST, Goals, ObjectiveValues, front
@@ -144,18 +144,18 @@ class Leaderboard:
         """Best trial at full budget; where finalists were confirmed and their misfit decides, the winner among these.
 
         Raises:
-            InputError: no trial was trained at full budget within the bounds, or `by` isn't a score that ranks.
+            StudyError: no trial was trained at full budget within the bounds, or `by` isn't a score that ranks.
         """
         known = ["misfit", *(name for name in self.floors["validation"] if name not in self.unranked)]
         if by not in known:
-            raise InputError(f"--by: {unknown_name('score', by, known)}")
+            raise StudyError(f"--by: {unknown_name('score', by, known)}")
         if not self.finished():
-            raise InputError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
+            raise StudyError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
         best = self.ranked(by)[0]
         excess = {name: over for name, over in self.goals.excess(best.scores, best.facts).items() if over > 0}
         if excess:
             said = ", ".join(f"{name} by {over:.0%}" for name, over in excess.items())
-            raise InputError(
+            raise StudyError(
                 f"search {self.name!r}: no trial at full budget keeps the constraints; "
                 f"the nearest, trial {best.trial}, exceeds {said}"
             )
@@ -166,14 +166,14 @@ class Leaderboard:
         """Entry of a trial's number.
 
         Raises:
-            InputError: there is no such trial, or it wasn't trained at full budget.
+            StudyError: there is no such trial, or it wasn't trained at full budget.
         """
         for entry in self.entries:
             if entry.trial == trial:
                 if entry.outcome != "finished" and not entry.judged:
-                    raise InputError(f"trial {trial} of {self.name!r} was {entry.outcome}, not trained at full budget")
+                    raise StudyError(f"trial {trial} of {self.name!r} was {entry.outcome}, not trained at full budget")
                 return entry
-        raise InputError(f"search {self.name!r} has no trial {trial}")
+        raise StudyError(f"search {self.name!r} has no trial {trial}")
 
     def described(self, entry: Entry) -> dict[str, Any]:
         """JSON of an entry with its floors: trial, model, objective, configuration, scores, test, run id."""

@@ -11,7 +11,7 @@ from objectives.problems.names import option
 from objectives.problems.reading import read_table
 from objectives.scores.judge import floors
 from objectives.scores.score import Array, Reference
-from search.errors import InputError
+from search.errors import DataError
 from search.rank.leaderboard import with_floors
 from search.study.plugins import merge_installed
 
@@ -34,7 +34,7 @@ def score_tables(
     is written is told, a line at a time.
 
     Raises:
-        InputError: a table can't be read, or the tables' columns differ.
+        DataError: a table can't be read, or the tables' columns differ.
     """
     merge_installed()
     found_in = partial(_read, columns=columns, drop_missing=drop_missing, tell=tell)
@@ -53,7 +53,7 @@ def score_tables(
         found = floors(pair, len(held), len(generated), scores, reference.ruler, seed)
         verdict = Judge(reference, found, {name: scores[name] for name in found})(generated[None])
     except ValueError as error:
-        raise InputError(f"{real} and {samples}: {error}") from error
+        raise DataError(f"{real} and {samples}: {error}") from error
     return with_floors(verdict.values | {"misfit": verdict.misfit}, found)
 
 
@@ -61,7 +61,7 @@ def _read(path: str, columns: str, drop_missing: bool, tell: Callable[[str], obj
     try:
         content = read_table(path, columns, drop_missing, least=2)
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise DataError(str(error)) from error
     for line in content.notes:
         tell(f"{path}: {line}")
     return content.columns, content.rows
@@ -75,5 +75,5 @@ def _like(
         odd = sorted(set(names) ^ set(columns))
         common = [name for name in columns if name in names]
         cure = f"; score those of both with {option(common)}" if common else ""
-        raise InputError(f"{path}: expected the columns of {real}; only one of them has: {', '.join(odd)}{cure}")
+        raise DataError(f"{path}: expected the columns of {real}; only one of them has: {', '.join(odd)}{cure}")
     return rows[:, [names.index(name) for name in columns]]

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
-from search.errors import InputError, redact_credentials
+from search.errors import StoreError, StudyError, redact_credentials
 from search.record.view import NOTE
 
 CURE = "; is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
@@ -28,12 +28,12 @@ def mlflow_errors(uri: str, cure: str = "") -> Iterator[None]:
     """Tell a failing store in one line, with what may help.
 
     Raises:
-        InputError: MLflow, its database or its files refuse.
+        StoreError: MLflow, its database or its files refuse.
     """
     try:
         yield
     except (MlflowException, ImportError, OSError, sqlite3.Error) as error:
-        raise InputError(redact_credentials(f"store {uri}: {_reason(error)}{cure}")) from error
+        raise StoreError(redact_credentials(f"store {uri}: {_reason(error)}{cure}")) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -61,11 +61,11 @@ def quoted(text: str) -> str:
     """Text as MLflow's filters take it: they know no way to write a quote within its own kind.
 
     Raises:
-        InputError: it has quotes of both kinds.
+        StoreError: it has quotes of both kinds.
     """
     marks = [mark for mark in ("'", '"') if mark not in text]
     if not marks:
-        raise InputError(f"{text!r}: expected a name with one kind of quotes at most")
+        raise StudyError(f"{text!r}: expected a name with one kind of quotes at most")
     return f"{marks[0]}{text}{marks[0]}"
 
 

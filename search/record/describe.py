@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.log import decoration
 from search.rank.leaderboard import SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
 from search.record.read import DESCRIPTION, WINNER
@@ -26,7 +26,7 @@ def describe_search(store: Store, name: str) -> None:
     found, board = store.search(name), store.leaderboard(name)
     try:
         winner: Entry | None = board.winner()
-    except InputError:
+    except GenseekError:
         winner = None  # nothing was trained at full budget within the bounds
     now = winner.run_id if winner else ""
     for run_id, won in ((found.winner, "false"), (now, "true")):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
+from search.checkpoints import CheckpointStorage
 from search.events.events import Ended, Event, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.log import verbose
 from search.record.client import refused
@@ -18,7 +19,6 @@ from search.record.columns import Axes, asymmetry
 from search.record.dataset import DataSet
 from search.record.read import ERROR, MISSING, OUTCOME, RUNNING
 from search.record.store import Store
-from search.storage import Storage
 from search.study.study import short_name
 
 Point = tuple[str, float, int, float]
@@ -239,7 +239,7 @@ class Recorder:
         self._nodes.pop(trial, None)
         self._begun.pop(trial, None)
 
-    def _keep(self, trial: int, checkpoint: Storage) -> None:
+    def _keep(self, trial: int, checkpoint: CheckpointStorage) -> None:
         with checkpoint.fetched() as folder:
             self._store.save(self.run_ids[trial], folder, "checkpoint")
 

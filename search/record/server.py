@@ -12,7 +12,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import IO
 
-from search.errors import InputError
+from search.errors import StoreError
 from search.log import verbose
 from search.record.sqlite import ARTIFACTS
 from search.record.store import Store
@@ -29,14 +29,14 @@ def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
         answers: called once the server answers.
 
     Raises:
-        InputError: the port is taken, or the server ends by itself; with the last line that it said.
+        StoreError: the port is taken, or the server ends by itself; with the last line that it said.
     """
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended isn't in the way
         try:
             free.bind(("127.0.0.1", port))
         except OSError as error:
-            raise InputError(f"--port {port}: {error.strerror}; choose another") from error
+            raise StoreError(f"--port {port}: {error.strerror}; choose another") from error
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     artifacts = ["--serve-artifacts", "--artifacts-destination", (store.folder / ARTIFACTS).as_uri()]
     chatter = [] if verbose() else ["--uvicorn-opts", "--log-level warning"]
@@ -60,7 +60,7 @@ def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
                 server.terminate()
                 raise
         if code or not began:
-            raise InputError(f"--port {port}: MLflow's server has ended: {_last(said) or f'exit code {code}'}")
+            raise StoreError(f"--port {port}: MLflow's server has ended: {_last(said) or f'exit code {code}'}")
         return code
 
 

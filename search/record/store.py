@@ -15,7 +15,9 @@ from typing import Any, final
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from search.errors import InputError, redact_credentials, unknown_name
+from search.checkpoints import CheckpointStorage, writable
+from search.environment import MLFLOW, set_defaults
+from search.errors import GenseekError, StoreError, StudyError, redact_credentials, unknown_name
 from search.events.events import Started
 from search.log import decoration, hush
 from search.rank.leaderboard import Leaderboard
@@ -25,7 +27,6 @@ from search.record.columns import Axes
 from search.record.dataset import DataSet, input_of
 from search.record.read import OUTCOME, RUNNING, SearchInfo, board, found, trial_of, whole
 from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
-from search.storage import Storage, writable
 from search.text import command, json_text
 
 FOLDER = "genseek-store"  # of a store, where none is named
@@ -43,7 +44,7 @@ MOST_LETTERS = 500  # of a parameter's value, in some stores
 
 @final
 class Store:
-    """Reads and writes one tracking store; what it can't do is an `InputError` of one line.
+    """Reads and writes one tracking store; what it can't do is a `GenseekError` of one line.
 
     To open a store writes nothing in it; `prepare` does, and what begins a search calls it.
 
@@ -53,11 +54,12 @@ class Store:
         create: make an embedded store where there is none.
 
     Raises:
-        InputError: there is no store and none can be made, or it can't be opened.
+        StoreError: there is no store and none can be made, or it can't be opened.
     """
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
         # What goes wrong is raised as well, and told in one line: their tracebacks would come before it.
+        set_defaults(MLFLOW)
         hush("alembic", "mlflow")
         self.folder = Path(folder).resolve()
         database = self.folder / DATABASE
@@ -65,7 +67,7 @@ class Store:
         self.uri = uri_of(database) if self.embedded or tracking_uri is None else tracking_uri
         if self.embedded and not database.exists():
             if not create:
-                raise InputError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
+                raise StoreError(f"no store in {self.folder} yet; a search makes one, or name another with --store")
             writable(self.folder)
             with mlflow_errors(self.uri):
                 make_database(database)
@@ -82,7 +84,7 @@ class Store:
         """See that the folder can be written, and let an embedded store's record say where its files are now.
 
         Raises:
-            InputError: it can't be written.
+            StoreError: it can't be written.
         """
         if self._prepared:
             return
@@ -106,10 +108,10 @@ class Store:
         """Parent run of a new search, in the experiment of its study, with a view of its trials; its run id.
 
         Raises:
-            InputError: there is a search of this name already.
+            StudyError: there is a search of this name already.
         """
         if self._searches(name):
-            raise InputError(self._taken(name))
+            raise StudyError(self._taken(name))
         if self.embedded:
             self.prepare()
         location = self._artifacts().as_uri() if self.embedded else None
@@ -121,7 +123,7 @@ class Store:
         if first.info.run_id != run_id:  # another machine took the name since
             with mlflow_errors(self.uri):
                 self._client.delete_run(run_id)
-            raise InputError(self._taken(name))
+            raise StudyError(self._taken(name))
         with decoration("no view of the search in MLflow"):
             state = view.state_tag(name, run_id, axes or Axes())
             self._client.set_experiment_tag(experiment, view.tag_of(name), state)
@@ -193,7 +195,7 @@ class Store:
             files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
             for file in files:
                 below = file.relative_to(path if path.is_dir() else path.parent)
-                Storage(str(self._kept(run_id, folder) / below)).write(file.read_bytes())
+                CheckpointStorage(str(self._kept(run_id, folder) / below)).write(file.read_bytes())
 
     def save_json(self, run_id: str, name: str, value: Any) -> None:
         """Keep a JSON file with a run."""
@@ -206,7 +208,7 @@ class Store:
         """Path below `into` of a copy of a run's file or folder.
 
         Raises:
-            InputError: there is none.
+            StudyError: there is none.
         """
         with mlflow_errors(self.uri):
             if not self.embedded:
@@ -236,27 +238,27 @@ class Store:
         """The search of a name.
 
         Raises:
-            InputError: there is none.
+            StudyError: there is none.
         """
         runs = self._searches(name)
         if not runs:
             names = [search.name for search in self.searches()]
-            raise InputError(f"{unknown_name('search', name, names)} (in {self.where()})")
+            raise StudyError(f"{unknown_name('search', name, names)} (in {self.where()})")
         return found(runs[0])
 
     def leaderboard(self, name: str) -> Leaderboard:
         """Leaderboard of a search that has ended.
 
         Raises:
-            InputError: there is no such search, or it hasn't ended.
+            StudyError: there is no such search, or it hasn't ended.
         """
         parent = self.search(name).run_id
         children = self._runs(_children(parent))
         with tempfile.TemporaryDirectory() as folder:
             try:
                 summary = json.loads(self.fetch(parent, SUMMARY, Path(folder)).read_text())
-            except (InputError, ValueError) as error:
-                raise InputError(
+            except (GenseekError, ValueError) as error:
+                raise StudyError(
                     f"search {name!r} has not ended: it has no summary yet "
                     f"(if it was cut off: {command('resume', name, *self.options())})"
                 ) from error

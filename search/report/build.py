@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from search.errors import InputError
+from search.errors import StoreError
 from search.record.store import Store
 from search.report import networks, results, samples, settings
 from search.report.data import Contents, collect
@@ -23,13 +23,13 @@ def write_report(store: Store, name: str, out: Path) -> Path:
     """Write the report of a search that has ended, or was interrupted, into a file; that file.
 
     Raises:
-        InputError: there is no such search, it has no leaderboard yet, or the file can't be written.
+        StoreError: there is no such search, it has no leaderboard yet, or the file can't be written.
     """
     page = report(collect(store, name))
     try:
         write(page, out)
     except OSError as error:
-        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+        raise StoreError(f"--out {out}: can't write there ({error.strerror or error})") from error
     return out
 
 
@@ -37,7 +37,7 @@ def keep_report(store: Store, name: str) -> Path:
     """Write the report into the store's folder and keep it with the search's run; the file in the folder.
 
     Raises:
-        InputError: as `write_report`.
+        StoreError: as `write_report`.
     """
     path = write_report(store, name, store.folder / FOLDER / f"{name}.html")
     run_id = store.search_run(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from search.errors import InputError
+from search.errors import StoreError
 from search.rank.leaderboard import scores_shown
 from search.record.store import Store
 from search.report import results
@@ -113,7 +113,7 @@ def compare(store: Store, names: Sequence[str]) -> Comparison:
     """Searches that have ended, beside each other.
 
     Raises:
-        InputError: there is no search of a name, or it has no leaderboard yet.
+        StoreError: there is no search of a name, or it has no leaderboard yet.
     """
     every = [collect(store, name) for name in names]
     return Comparison([_side(contents) for contents in every], _differences(every))
@@ -208,14 +208,14 @@ def write_comparison(found: Comparison, out: Path) -> Path:
     """Write the comparison with its figures into an HTML file; that file.
 
     Raises:
-        InputError: it can't be written.
+        StoreError: it can't be written.
     """
     names = [side.name for side in found.sides]
     sections = [_won(found), _progress(found), _differing_settings(found)]
     try:
         write(Page(f"Searches {', '.join(names)}", [found.verdict()], (), sections), out)
     except OSError as error:
-        raise InputError(f"--out {out}: can't write there ({error.strerror or error})") from error
+        raise StoreError(f"--out {out}: can't write there ({error.strerror or error})") from error
     return out
 
 

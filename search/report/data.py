@@ -9,7 +9,7 @@ from typing import Any
 
 from models.generator import Generator
 from objectives import Problem, Rows
-from search.errors import InputError, unknown_name
+from search.errors import GenseekError, StoreError, StudyError, unknown_name
 from search.events.events import Ended, Event, Reported, Started
 from search.events.journal import JOURNAL, Journal
 from search.export.export import load_generator
@@ -59,7 +59,7 @@ class Contents:
     @property
     def winner(self) -> Entry | None:
         """The winner, if any trial was trained at full budget within the bounds."""
-        with suppress(InputError):
+        with suppress(GenseekError):
             return self.board.winner()
         return None
 
@@ -73,11 +73,11 @@ def collect(store: Store, name: str) -> Contents:
     """What there is to report of a search that has ended, or was interrupted.
 
     Raises:
-        InputError: there is no such search, or it has no leaderboard yet.
+        StudyError: there is no such search, or it has no leaderboard yet.
     """
     known = {each.name: each for each in store.searches()}
     if name not in known:
-        raise InputError(f"{unknown_name('search', name, known)} (in {store.where()})")
+        raise StudyError(f"{unknown_name('search', name, known)} (in {store.where()})")
     board, missing = store.leaderboard(name), []
     study = problem = rows = None
     events: list[Event] = []
@@ -89,7 +89,7 @@ def collect(store: Store, name: str) -> Contents:
         if rows.digest() != header["data_sha256"]:
             rows = None
             missing.append(f"the rows of problem {study.problem!r} are not what they were")
-    except InputError as error:
+    except GenseekError as error:
         missing.append(str(error))
         show_traceback()
     return Contents(store, known[name], board, histories(events), study, problem, rows, tuple(missing))
@@ -122,7 +122,7 @@ def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
     """Checkpoint of a trial at full budget, of a finalist its best fresh network's, below `folder`.
 
     Raises:
-        InputError: it is gone.
+        StoreError: it is gone.
     """
     return contents.store.fetch(entry.run_id, entry.kept, folder)
 
@@ -132,7 +132,7 @@ def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             return load_generator(fetched(contents, entry, Path(folder)))
-        except InputError:
+        except GenseekError:
             show_traceback()
     return None
 
@@ -147,7 +147,7 @@ def _journal(store: Store, found: SearchInfo) -> tuple[dict[str, Any], list[Even
         except OSError:
             try:
                 store.fetch(found.run_id, JOURNAL, Path(folder))
-            except InputError as error:
-                raise InputError(f"the journal of search {found.name!r} is gone") from error
+            except GenseekError as error:
+                raise StoreError(f"the journal of search {found.name!r} is gone") from error
         with Journal(copy) as journal:
             return journal.read()

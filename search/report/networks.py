@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.generator import Generator, read_safetensors
 from objectives.losses.protocols import Autoencoder, DeterministicAutoencoder, ResampledAutoencoder
 from objectives.problems.mixture import Mixture3D
-from search.errors import InputError
+from search.errors import GenseekError
 from search.log import show_traceback
 from search.rank.leaderboard import Entry
 from search.report.data import Contents, History, fetched, kept_generator
@@ -280,7 +280,7 @@ def _weights(contents: Contents, entry: Entry) -> Weights | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             tensors = read_safetensors(fetched(contents, entry, Path(folder)) / WEIGHTS)
-        except (InputError, ValueError, OSError):
+        except (GenseekError, ValueError, OSError):
             show_traceback()
             return None
     parts = [each.double().numpy().ravel() for name, each in tensors.items() if name.endswith(".weight")]

@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from search.rank.leaderboard import Leaderboard
-from search.report.density import MOST_POINTS, density
-from search.report.density import limits as limits_of
+from search.report.density import MOST_POINTS, density, limits as limits_of
 from search.text import shortened
 
 Array: TypeAlias = NDArray[np.float64]

@@ -1,5 +1,6 @@
 """The report's parts on settings: their importance, and each setting against misfit."""
 
+import logging
 import statistics
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,12 @@ import optuna
 import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.log import hush
 from search.rank.leaderboard import Entry, Leaderboard, scores_shown
 from search.record.columns import EQUAL
 from search.report.data import Contents, History
 from search.report.page import OUTCOMES, SYMBOLS, Drawing, Row, Section, Table, level, styled
-from search.report.results import FEW_TRIALS as SHOWN
-from search.report.results import listed
+from search.report.results import FEW_TRIALS as SHOWN, listed
 from search.study.configuration import Configuration
 from search.study.goals import WORST
 from search.study.space import Choice, Domain, Fixed
@@ -160,7 +161,6 @@ def strength_grid(board: Leaderboard) -> go.Figure | None:
     return styled(drawn, "L1 strength", "L2 strength", legend=False)
 
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 LEAST = 12  # trials of a family: importances of fewer are noise
 
 
@@ -190,6 +190,7 @@ def rebuilt(contents: Contents) -> list[Rebuilt]:
         counted = [history for history in own if epoch in _misfits(history)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            hush("optuna", below=logging.WARNING)
             again = optuna.create_study(direction="minimize")
             for history in counted:
                 again.add_trial(_trial(study, history.configuration, _misfits(history)[epoch]))

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.noise import hashed_seed
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.errors import StoreError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
@@ -27,7 +28,6 @@ from search.record.read import CONFIRMED_OF, VERDICT
 from search.run.finish import picture
 from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Suggester
-from search.storage import Storage
 from search.study.goals import WORST
 from search.study.plugins import blamed
 from search.text import command
@@ -42,7 +42,7 @@ class _Trained:
     """What the fresh networks of one candidate are: checkpoints, validation misfits, seeds."""
 
     entry: Entry
-    checkpoints: Sequence[Storage]
+    checkpoints: Sequence[CheckpointStorage]
     validated: Sequence[float]
     seeds: Sequence[int]
 
@@ -51,7 +51,7 @@ def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
     """The `top` best, those of the front, and the study's first point, which is the published one.
 
     Raises:
-        InputError: no trial was trained at full budget within the bounds.
+        StudyError: no trial was trained at full budget within the bounds.
     """
     board.winner()
     best = board.ranked()[: min(top, len(board.eligible()))]
@@ -68,7 +68,7 @@ def confirm_search(
     """Confirm the best of a finished search, and record which of them won, if any; what `confirm` returns.
 
     Raises:
-        InputError: as `confirm`, or the store can't be written, or the storage read.
+        GenseekError: as `confirm`, or the store can't be written, or the storage read.
     """
     try:
         finalists = confirm(plan, board, top, seeds, listeners)
@@ -76,7 +76,7 @@ def confirm_search(
             record_confirmation(plan, board, finalists, time.time())
     except OSError as error:
         again = command("confirm", plan.name, *plan.store.options())
-        raise InputError(f"storage {plan.storage.uri}: {error}; {again} goes on") from error
+        raise StoreError(f"checkpoints {plan.storage.uri}: {error}; {again} goes on") from error
     return finalists
 
 
@@ -86,7 +86,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     Interrupted, or cut off, it goes on where it was when called again for the same candidates and number of seeds.
 
     Raises:
-        InputError: no trial was trained at full budget, or the cluster can't do what is asked.
+        GenseekError: no trial was trained at full budget, or the cluster can't do what is asked.
     """
     chosen = candidates(plan, board, top)
     # Named by who takes part: a search that tries more after a crash here may have other candidates.
@@ -211,12 +211,12 @@ def _trained(
     ]
 
 
-def _networks(own: _Trained) -> list[tuple[Storage, float, int]]:
+def _networks(own: _Trained) -> list[tuple[CheckpointStorage, float, int]]:
     return list(zip(own.checkpoints, own.validated, own.seeds, strict=True))
 
 
 def _drawn(
-    plan: Plan, checkpoint: Storage, validated: float, seed: int
+    plan: Plan, checkpoint: CheckpointStorage, validated: float, seed: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Samples `[draws, m, columns]` of a fresh network; what could not be trained draws nothing that can be judged."""
     rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.eval_samples

@@ -11,7 +11,7 @@ import numpy as np
 from models.noise import hashed_seed
 from objectives import REFERENCES
 from objectives.problems.problem import Array
-from search.errors import InputError
+from search.errors import GenseekError
 from search.events.events import Ended
 from search.export.export import load_generator
 from search.log import decoration
@@ -32,7 +32,7 @@ def tests(
     judged = {}
     for ended in entries.finished():
         # A checkpoint that a full disk cut short has no test scores.
-        with suppress(InputError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
+        with suppress(GenseekError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
             generator = load_generator(kept)
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
             drawn = draw_samples(generator.model, [generator.features], plan.task.eval_samples, rows, [seed])
@@ -91,7 +91,7 @@ def finish_search(plan: Plan, parent: str, board: Leaderboard) -> None:
         return  # its winner stands already
     try:
         winner = board.winner()
-    except InputError:
+    except GenseekError:
         return  # nothing was trained at full budget within the bounds
     store.log(parent, [("best_misfit", winner.misfit, 0, now)])
     with tempfile.TemporaryDirectory() as pictures:

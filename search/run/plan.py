@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, final
 
 from objectives import Judge, Problem
-from search.errors import InputError, unknown_name
+from search.checkpoints import CheckpointStorage
+from search.errors import DataError, GenseekError, StoreError, StudyError, unknown_name
 from search.events.journal import JOURNAL, Journal, begun
 from search.rank.leaderboard import Leaderboard
 from search.record.store import TUNE, Store
 from search.run.prepare import check, judge_of, task_of
-from search.storage import Storage
 from search.study.fields import LISTED
 from search.study.parse import problem_of
 from search.study.serialize import study_from
@@ -46,7 +46,7 @@ class Plan:
     test_judge: Judge
     name: str
     store: Store
-    storage: Storage
+    storage: CheckpointStorage
     held: "Reservation | None" = field(default=None, compare=False, repr=False)
 
     @property
@@ -91,24 +91,24 @@ def _release(path: Path, file: int) -> None:
     os.close(file)
 
 
-def plan_search(study: Study, store: Store, name: str | None = None, storage: str | None = None) -> Plan:
+def plan_search(study: Study, store: Store, name: str | None = None, checkpoints: str | None = None) -> Plan:
     """Check everything, and settle the search's name: `name`, or the study's with the first free number.
 
     Args:
         study: what to search.
         store: to record it in.
         name: of the search.
-        storage: path or URI that every node of a cluster sees, for checkpoints; the store's folder if None.
+        checkpoints: path or URI that every node of a cluster sees, for checkpoints; the store's folder if None.
 
     Raises:
-        InputError: anything that a user could have got wrong.
+        GenseekError: of the kind that fits, for anything that a user could have got wrong.
     """
     store.prepare()
     own = stem(study)
     names = (f"{own}-{number}" for number in itertools.count(1)) if name is None else [check_name(name)]
     chosen, held = _reserved(store, names)
     try:
-        return _planned(study, store, chosen, _place(storage, store, chosen), held)
+        return _planned(study, store, chosen, _place(checkpoints, store, chosen), held)
     except BaseException:
         held.release()
         raise
@@ -123,20 +123,22 @@ def check_name(name: str) -> str:
     """The name of a search, if it may be one.
 
     Raises:
-        InputError: it has other letters than a folder, a run and a job may have.
+        StudyError: it has other letters than a folder, a run and a job may have.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise InputError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
+        raise StudyError(f"--name {name!r}: expected letters, digits, '.', '_' and '-' only")
     return name
 
 
-def plan_resume(store: Store, name: str, more: int = 0, storage: str | None = None) -> Plan:
+def plan_resume(store: Store, name: str, more: int = 0, checkpoints: str | None = None) -> Plan:
     """Plan of a search that was cut off, or that shall try `more` configurations; what it has done it keeps.
 
-    With another `storage` than before, trials in training begin anew.
+    With other `checkpoints` than before, trials in training begin anew.
 
     Raises:
-        InputError: there is no such search, it runs at this moment, or its rows have changed.
+        StudyError: there is no such search, or it runs at this moment.
+        DataError: its rows have changed.
+        StoreError: its journal is gone.
     """
     path = _folder(store, name) / JOURNAL
     if name not in _begun(store):
@@ -145,13 +147,13 @@ def plan_resume(store: Store, name: str, more: int = 0, storage: str | None = No
         header, _ = journal.read()
     study = study_from(header["study"])
     if more and study.sampler in LISTED:
-        raise InputError(f"--more-trials {more}: search {name!r} tries the points of a list, and there are no more")
+        raise StudyError(f"--more-trials {more}: search {name!r} tries the points of a list, and there are no more")
     budget = replace(study.budget, trials=study.budget.trials + more)
-    kept = header.get("storage")
-    place = Storage(kept) if kept and storage is None else _place(storage, store, name)
+    kept = header.get("checkpoints")
+    place = CheckpointStorage(kept) if kept and checkpoints is None else _place(checkpoints, store, name)
     plan = _planned(replace(study, budget=budget), store, name, place)
     if plan.task.rows.digest() != header["data_sha256"]:
-        raise InputError(f"search {name!r} can't go on: the rows of problem {study.problem!r} are not what they were")
+        raise DataError(f"search {name!r} can't go on: the rows of problem {study.problem!r} are not what they were")
     return plan
 
 
@@ -159,22 +161,23 @@ def _fetch(store: Store, name: str, path: Path) -> None:
     """Get the journal of a search that has ended from the store."""
     run_id = store.search_run(name)
     if run_id is None and path.exists():
-        raise InputError(f"search {name!r} was cut off before it began: run it again")
+        raise StudyError(f"search {name!r} was cut off before it began: run it again")
     if run_id is None:
         names = [found.name for found in store.searches()]
-        raise InputError(f"{unknown_name('search', name, names)} (in {store.where()})")
+        raise StudyError(f"{unknown_name('search', name, names)} (in {store.where()})")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         store.fetch(run_id, JOURNAL, path.parent)
-    except InputError as error:
-        raise InputError(f"search {name!r} can't go on: its journal is neither here nor in {store.where()}") from error
+    except GenseekError as error:
+        raise StoreError(f"search {name!r} can't go on: its journal is neither here nor in {store.where()}") from error
 
 
 def _reserved(store: Store, names: Iterable[str]) -> tuple[str, Reservation]:
     """The first of some names that no search has, held for a new one.
 
     Raises:
-        InputError: all are taken, or the store's folder can't be written.
+        StudyError: all are taken.
+        StoreError: the store's folder can't be written.
     """
     why = ""
     taken = _taken(store)
@@ -186,7 +189,7 @@ def _reserved(store: Store, names: Iterable[str]) -> tuple[str, Reservation]:
                 why = f"--name {name}: another process begins a search of that name in {store.where()}; choose another"
                 continue
             except OSError as error:
-                raise InputError(f"store {store.folder}: no name can be reserved there ({error.strerror})") from error
+                raise StoreError(f"store {store.folder}: no name can be reserved there ({error.strerror})") from error
             taken = _taken(store)  # it may have begun, and even ended, since
             if name not in taken:
                 return name, held
@@ -195,29 +198,31 @@ def _reserved(store: Store, names: Iterable[str]) -> tuple[str, Reservation]:
             f"--name {name}: a search of that name exists already in {store.where()}; "
             f"choose another, or go on with it: {command('resume', name, *store.options())}"
         )
-    raise InputError(why)
+    raise StudyError(why)
 
 
 def _taken(store: Store) -> set[str]:
     return {found.name for found in store.searches()} | _begun(store)
 
 
-def _planned(study: Study, store: Store, name: str, storage: Storage, held: Reservation | None = None) -> Plan:
+def _planned(
+    study: Study, store: Store, name: str, storage: CheckpointStorage, held: Reservation | None = None
+) -> Plan:
     problem = problem_of(study)
     task = task_of(study, problem)
     check(study, task)
     store.prepare()  # the journal and Tune's own files go to its folder, whatever the tracking URI
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
-        raise InputError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
+        raise StoreError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
     judge = judge_of(study, problem, task.rows, task.rows.test)
     return Plan(study, problem, task, judge, name, store, storage, held)
 
 
-def _place(storage: str | None, store: Store, name: str) -> Storage:
-    """A search's own part of a storage, or its folder: searches of one name in several stores may share a storage."""
-    if storage is None:
-        return Storage(str(_folder(store, name)))
-    return Storage.named(storage).at(f"{name}-{uuid.uuid4().hex[:8]}")
+def _place(checkpoints: str | None, store: Store, name: str) -> CheckpointStorage:
+    """A search's own folder below `checkpoints`, which searches of one name in several stores may share, or its folder."""
+    if checkpoints is None:
+        return CheckpointStorage(str(_folder(store, name)))
+    return CheckpointStorage.named(checkpoints).at(f"{name}-{uuid.uuid4().hex[:8]}")
 
 
 def _folder(store: Store, name: str) -> Path:
@@ -236,10 +241,10 @@ def warm_start(study: Study, board: Leaderboard) -> Study:
     """The study with the best configurations of another search that lie in its space behind its own points.
 
     Raises:
-        InputError: none does, or the study tries the points of a list and nothing else.
+        StudyError: none does, or the study tries the points of a list and nothing else.
     """
     if study.sampler in LISTED:
-        raise InputError(
+        raise StudyError(
             f"--warm-start {board.name}: sampler {study.sampler!r} tries the points of a list and nothing else"
         )
     known = [check_point(study, point) for point in study.points]
@@ -248,13 +253,13 @@ def warm_start(study: Study, board: Leaderboard) -> Study:
         point = entry.configuration.flat()
         try:
             configuration = check_point(study, point)
-        except InputError:
+        except GenseekError:
             continue  # outside this study's space
         if configuration == entry.configuration and configuration not in known and len(points) < MOST:
             known.append(configuration)
             points.append(point)
     if not points:
-        raise InputError(
+        raise StudyError(
             f"--warm-start {board.name}: none of its configurations that this study lacks lies in its space"
         )
     return replace(study, points=[*study.points, *points])

@@ -16,7 +16,7 @@ from models.noise import Noise
 from objectives import OBJECTIVES, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
-from search.errors import InputError
+from search.errors import ClusterError, DataError, StudyError
 from search.study.budget import cores
 from search.study.configuration import Configuration, Training
 from search.study.goals import FACTS
@@ -35,7 +35,7 @@ def task_of(study: Study, problem: Problem) -> TrialContext:
     """What the study's trials share: rows, and the judge of the validation rows with its floors.
 
     Raises:
-        InputError: the rows can't be judged.
+        DataError: the rows can't be judged.
     """
     with blamed(f"problem {study.problem}", problems=[study.problem]):
         rows = problem.rows(study.budget.seed)
@@ -66,21 +66,23 @@ def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
     """Judge of held-out rows `[n, columns]`, with floors for samples of as many rows.
 
     Raises:
-        InputError: the rows can't be judged.
+        DataError: the rows can't be judged.
     """
     where, scores = f"problem {study.problem}", {name: SCORES[name] for name in study.scores}
     try:
         with blamed(where, problems=[study.problem], scores=scores):
             return judge_for(problem, rows.train, held, len(held), study.budget.seed, scores)
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise DataError(f"{where}: {error}") from error
 
 
 def check(study: Study, task: TrialContext) -> int:
     """Build every model at the corners of its space, take one step of training, and judge one; how many corners.
 
     Raises:
-        InputError: something is out of its range, doesn't fit the data, or more is asked of this machine than it has.
+        StudyError: something is out of its range.
+        DataError: something doesn't fit the rows.
+        ClusterError: more is asked of this machine than it has.
     """
     _check_resources(study)
     _check_transport(task)
@@ -90,7 +92,7 @@ def check(study: Study, task: TrialContext) -> int:
         try:
             FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
-            raise InputError(f"[training] features: {error}") from error
+            raise DataError(f"[training] features: {error}") from error
     from threadpoolctl import threadpool_limits
 
     small, count = replace(task, rows=some), 0
@@ -109,7 +111,7 @@ def check(study: Study, task: TrialContext) -> int:
                 if len(alike) == 2:  # the lowest, and now the highest
                     _check_joining(alike)
         except ValueError as error:
-            raise InputError(f"{pair}: {error}") from error
+            raise StudyError(f"{pair}: {error}") from error
         count += 1
     with blamed(f"study {study.name}", scores=study.scores):
         task.judge(task.rows.validation[np.newaxis])
@@ -204,7 +206,7 @@ def _configuration(model: str, objective: str, chosen: dict[tuple[int, str], Any
     try:
         return Configuration(model, objective, groups[0], groups[1], Training(**groups[2]))
     except ValueError as error:
-        raise InputError(f"[training] {error}") from error
+        raise StudyError(f"[training] {error}") from error
 
 
 def _check_transport(task: TrialContext) -> None:
@@ -212,14 +214,14 @@ def _check_transport(task: TrialContext) -> None:
         pickled_by_value((task.models, task.objectives))
     except Exception as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"a plug-in can't be sent to the workers ({said})") from error
+        raise StudyError(f"a plug-in can't be sent to the workers ({said})") from error
 
 
 def _check_goals(study: Study, task: TrialContext) -> None:
     for key, names in (("rank", study.goals.rank), ("[constraints]", study.goals.bounds)):
         for name in names:
             if name not in (*task.judge.floors, *FACTS, "misfit"):
-                raise InputError(f"{key}: score {name!r} doesn't serve the rows of problem {study.problem!r}")
+                raise StudyError(f"{key}: score {name!r} doesn't serve the rows of problem {study.problem!r}")
 
 
 def _batch(study: Study) -> int:
@@ -232,6 +234,6 @@ def _check_resources(study: Study) -> None:
     check_places()
     have, gpus, budget = cores(), torch.cuda.device_count(), study.budget
     if budget.cpus > have:
-        raise InputError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {have} cores")
+        raise ClusterError(f"cpus = {budget.cpus:g}: one trainer wants more than this machine's {have} cores")
     if budget.device == "gpu" and budget.gpus > gpus:
-        raise InputError(f"gpus = {budget.gpus:g}: one trainer wants more than this machine's {gpus} GPUs")
+        raise ClusterError(f"gpus = {budget.gpus:g}: one trainer wants more than this machine's {gpus} GPUs")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, final
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.events.events import Listener
 from search.export.registry import Registered, register
 from search.log import decoration
@@ -94,7 +94,7 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
         progress: hears what happens on the way.
 
     Raises:
-        InputError: the cluster or the store can't do what was asked, or no trial can win.
+        GenseekError: the cluster or the store can't do what was asked, or no trial can win.
         TrainingError: trainers keep dying; the search can go on when that is mended.
     """
     progress, budget, finalists = progress or Silent(), plan.study.budget, list[Finalist]()
@@ -122,7 +122,7 @@ def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress
     """Train the `top` best of a recorded search again with `seeds` fresh seeds each; none if it was interrupted.
 
     Raises:
-        InputError, TrainingError: as `search_and_publish`.
+        GenseekError: as `search_and_publish`.
     """
     progress, board = progress or Silent(), plan.store.leaderboard(plan.name)
     budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
@@ -149,6 +149,6 @@ def enclose_report(store: Store, name: str, folder: Path) -> None:
     """Put the report of a search into an exported folder: the kept one or, failing that, a new one."""
     try:
         store.fetch(store.search(name).run_id, REPORT, folder)
-    except InputError:
+    except GenseekError:
         with decoration("no report was written"):
             write_report(store, name, folder / REPORT)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from models.noise import hashed_seed
-from search.errors import InputError, TrainingError
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError, StoreError, TrainingError
 from search.events.events import Ended, Event, Listener, RecordingStalled
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import versions
@@ -24,7 +25,6 @@ from search.record.recorder import Recorder
 from search.run.finish import finish_search, references, tests
 from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Suggester
-from search.storage import Storage
 from search.study.fields import LEARNING, PACK_SIZES
 from search.study.serialize import study_json
 from search.study.study import Study
@@ -50,7 +50,7 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
     """Run a planned search to its end, from where it was cut off if it was, and record all of it.
 
     Raises:
-        InputError: the cluster or the store can't do what was asked.
+        ClusterError, StoreError: the cluster or the store can't do what was asked.
         TrainingError: its trainers keep dying; it can go on when that is mended.
     """
     with Journal(plan.folder / JOURNAL) as journal:
@@ -74,14 +74,14 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         "data_sha256": task.rows.digest(),
         "params": params,
         # The store's own folder goes where the store goes.
-        "storage": None if plan.storage == Storage(str(plan.folder)) else plan.storage.uri,
+        "checkpoints": None if plan.storage == CheckpointStorage(str(plan.folder)) else plan.storage.uri,
     }
     if header != before:
         journal.begin(header)
     axes, data = Axes.of(study), DataSet.of(study, task.rows, task.columns)
     try:
         parent = _parent(plan, params, axes, new=not before)
-    except InputError:
+    except GenseekError:
         if not before:
             journal.path.unlink(missing_ok=True)  # it never began, so nothing can go on
         raise
@@ -107,12 +107,12 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         )
     except BaseException as error:
         recorder.close()
-        with suppress(InputError):
+        with suppress(GenseekError):
             if isinstance(error, TrainingError):
                 store.log(parent, tags={ERROR: str(error)})
             store.end(parent, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed", time.time())
         if isinstance(error, OSError):
-            raise InputError(f"store {store.folder}: {error.strerror or error}") from error
+            raise StoreError(f"store {store.folder}: {error.strerror or error}") from error
         raise
     troubles = [recorder.close()]
     board = Leaderboard(
@@ -130,7 +130,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
             store.save(parent, journal.path)
         store.end(parent, "finished" if complete else "interrupted", time.time())
         store.tidy()
-    except InputError as error:
+    except GenseekError as error:
         troubles.append(str(error))
     unrecorded = [trouble for trouble in troubles if trouble]
     if complete and not unrecorded:
@@ -201,9 +201,9 @@ def _parent(plan: Plan, params: dict[str, str], axes: Axes, new: bool) -> str:
 
 def _here(plan: Plan, header: dict[str, Any], events: Sequence[Event]) -> list[Event]:
     """Events, with checkpoints that were left in the store's own folder where that folder is now."""
-    if header.get("storage") is not None:
+    if header.get("checkpoints") is not None:
         return list(events)
-    own = Storage(str(plan.folder))
+    own = CheckpointStorage(str(plan.folder))
     return [
         replace(event, checkpoint=own.at(Path(event.checkpoint.uri).name))
         if isinstance(event, Ended) and event.checkpoint is not None

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, final
 
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.errors import StudyError
 from search.events.events import Ended, Event, Listener, Outcome, Report, Reported, Started, TrainerHeartbeat, Troubled
 from search.events.messages import Assignment, Commands, Death, TrainerStatus, TrialUpdate
 from search.schedule.suggest import Suggester
-from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, StackKey, stack_key
 from search.study.goals import Goals, ObjectiveValues
@@ -72,7 +72,7 @@ class Director:
         proposer: Suggester,
         budget: Budget,
         seeds: Sequence[int],
-        storage: Storage,
+        storage: CheckpointStorage,
         ahead: int,
         listeners: Sequence[Listener],
         stopper: Stopper,
@@ -106,14 +106,14 @@ class Director:
         """Take in what happened before the search was cut off; what was decided and not yet told is told now.
 
         Raises:
-            InputError: the study proposes something else than it did.
+            StudyError: the study proposes something else than it did.
         """
         outcomes: dict[int, Outcome | None] = {}
         for event in events:
             if isinstance(event, Started):
                 number, configuration = self._proposer.ask_again(event.configuration)
                 if (number, configuration) != (event.trial, event.configuration):
-                    raise InputError(f"trial {event.trial} is not in this study's space any more")
+                    raise StudyError(f"trial {event.trial} is not in this study's space any more")
                 self._asked += 1
                 self._open[number] = _Open(configuration, begun=True)
             elif isinstance(event, Reported):

@@ -2,6 +2,7 @@
 
 Sources: Akiba et al. 2019, Optuna; Owen 1998, Scrambling Sobol' and Niederreiter-Xing points."""
 
+import logging
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,11 @@ from scipy.stats import qmc
 from models import MODELS
 from models.noise import hashed_seed
 from objectives import OBJECTIVES
-from search.log import verbose
+from search.log import hush
 from search.study.configuration import Configuration, Training
 from search.study.space import Choice, Domain, Fixed, Range, arguments_of
 from search.study.study import Domains, Study, check_point
 
-optuna.logging.set_verbosity(optuna.logging.INFO if verbose() else optuna.logging.WARNING)
 POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
 BEGUN = [state for state in TrialState if state != TrialState.WAITING]
 STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
@@ -36,6 +36,7 @@ class Suggester:
     """
 
     def __init__(self, study: Study, seed: int) -> None:
+        hush("optuna", below=logging.WARNING)
         self._study, self._seed = study, seed
         self._several = len(study.goals.rank) > 1
         directions = [optuna.study.StudyDirection.MINIMIZE for _ in study.goals.rank]

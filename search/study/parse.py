@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, Problem
-from search.errors import InputError, unknown_name
+from search.errors import GenseekError, StudyError, unknown_name
 from search.study.budget import Budget, Device
 from search.study.configuration import Training
 from search.study.fields import (
@@ -17,6 +17,7 @@ from search.study.fields import (
     OTHERS,
     constraints,
     pack_size,
+    pack_size as pack_size_of,
     plugins_merged,
     points_written,
     rank,
@@ -25,7 +26,6 @@ from search.study.fields import (
     scores_judged,
     table,
 )
-from search.study.fields import pack_size as pack_size_of
 from search.study.goals import Goals
 from search.study.plugins import blamed, check_name
 from search.study.presets import shipped
@@ -37,17 +37,17 @@ def load_study(name: str) -> Study:
     """Study of a TOML file, or of the name of a shipped study (each problem has one of its own name).
 
     Raises:
-        InputError: there is no such study, or something in it can't be.
+        StudyError: there is no such study, or something in it can't be.
     """
     if name.endswith(".toml"):
         path = Path(name)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{name}: can't read the study file ({error})") from error
+            raise StudyError(f"{name}: can't read the study file ({error})") from error
         return parse_study(text, path.stem, where=name)
     if name not in shipped():
-        raise InputError(f"{unknown_name('study or problem', name, shipped())} (a study file ends in .toml)")
+        raise StudyError(f"{unknown_name('study or problem', name, shipped())} (a study file ends in .toml)")
     text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
     return parse_study(text, name, where=f"{name}.toml")
 
@@ -56,16 +56,16 @@ def parse_study(text: str, name: str, where: str) -> Study:
     """Study of TOML `text`; `where` names the file in errors, and the folder that it names plug-ins from.
 
     Raises:
-        InputError: as `load_study`.
+        StudyError: as `load_study`.
     """
     try:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML: {error}") from error
+        raise StudyError(f"{where}: not valid TOML: {error}") from error
     try:
         return _study(written, name, Path(where).parent)
-    except (InputError, ValueError) as error:
-        raise InputError(f"{where}: {error}") from error
+    except (GenseekError, ValueError) as error:
+        raise StudyError(f"{where}: {error}") from error
 
 
 def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
@@ -75,7 +75,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     problem = dict(table(written, "problem"))
     problem_name = problem.pop("name", None)
     if not isinstance(problem_name, str) or problem_name not in PROBLEMS:
-        raise InputError(f"[problem] name: {unknown_name('problem', str(problem_name), PROBLEMS)}")
+        raise StudyError(f"[problem] name: {unknown_name('problem', str(problem_name), PROBLEMS)}")
     check_name("problems", problem_name)
     with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
     budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
@@ -96,7 +96,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         Goals(rank(written, scores), constraints(written, scores)),
     )
     if study.sampler == "cmaes" and len(study.goals.rank) > 1:
-        raise InputError(f'sampler = "cmaes" takes one goal, and rank names {len(study.goals.rank)}')
+        raise StudyError(f'sampler = "cmaes" takes one goal, and rank names {len(study.goals.rank)}')
     _check_pairs(study)
     for number, point in enumerate(study.points, start=1):
         _in(f"[[points]] number {number}:", lambda point=point: check_point(study, point))
@@ -121,7 +121,7 @@ def _whole_grid(study: Study) -> list[dict[str, Any]]:
 def _limited(study: Study, counted: bool) -> Study:
     """The study with no more trials than points, and with as many where none were asked for."""
     if not study.points:
-        raise InputError('sampler = "points": expected at least one table headed [[points]]')
+        raise StudyError('sampler = "points": expected at least one table headed [[points]]')
     most = len(study.points)
     trials = min(study.budget.trials, most) if counted else most
     return replace(study, budget=replace(study.budget, trials=trials))
@@ -130,10 +130,10 @@ def _limited(study: Study, counted: bool) -> Study:
 def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any]) -> dict[str, Domains]:
     tables = table(written, kind)
     if not tables:
-        raise InputError(f"no [{kind}.NAME] table; known: {', '.join(registry)}")
+        raise StudyError(f"no [{kind}.NAME] table; known: {', '.join(registry)}")
     for name in tables:
         if name not in registry:
-            raise InputError(f"[{kind}.{name}]: {unknown_name(kind.removesuffix('s'), name, registry)}")
+            raise StudyError(f"[{kind}.{name}]: {unknown_name(kind.removesuffix('s'), name, registry)}")
         check_name(kind, name)
     return {name: _domains(f"[{kind}.{name}]", registry[name], table(tables, name)) for name in tables}
 
@@ -147,39 +147,39 @@ def _domains(where: str, constructor: Any, written: dict[str, Any]) -> Domains:
 def _check_pairs(study: Study) -> None:
     for model, objectives in study.pairs().items():
         if not objectives:
-            raise InputError(
+            raise StudyError(
                 f"[models.{model}]: no objective here can train it; add one of: {', '.join(serving(model))}"
             )
         for objective in objectives:
             shared = arguments_of(MODELS[model]).keys() & arguments_of(OBJECTIVES[objective]).keys()
             if shared:
                 both = f"[models.{model}] and [objectives.{objective}]"
-                raise InputError(f"{both} both have a key {min(shared)}; one of them must rename it")
+                raise StudyError(f"{both} both have a key {min(shared)}; one of them must rename it")
     for objective in study.objectives:
         if not any(objective in objectives for objectives in study.pairs().values()):
             fitting = [model for model in MODELS if objective in serving(model)]
-            raise InputError(f"[objectives.{objective}]: no model here can serve it; add one of: {', '.join(fitting)}")
+            raise StudyError(f"[objectives.{objective}]: no model here can serve it; add one of: {', '.join(fitting)}")
 
 
 def _in(where: str, call: Any) -> Any:
     try:
         return call()
-    except InputError as error:
-        raise InputError(f"{where} {error}") from error
+    except GenseekError as error:
+        raise StudyError(f"{where} {error}") from error
 
 
 def problem_of(study: Study) -> Problem:
     """The study's problem, with its data read.
 
     Raises:
-        InputError: the problem can't be made of these arguments, or there is something wrong with the data.
+        StudyError: the problem can't be made of these arguments, or there is something wrong with the data.
     """
     where = f"problem {study.problem}"
     try:
         with blamed(where, problems=[study.problem]):
             return PROBLEMS[study.problem](**study.problem_arguments)
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise StudyError(f"{where}: {error}") from error
 
 
 def with_overrides(
@@ -196,19 +196,19 @@ def with_overrides(
     """The study on another problem or table, stacked otherwise, with other numbers of its budget; None changes nothing.
 
     Raises:
-        InputError: an unknown problem, a table for a problem that has none, or a number out of its range.
+        StudyError: an unknown problem, a table for a problem that has none, or a number out of its range.
     """
     if problem is not None and problem != study.problem:
         if problem not in PROBLEMS:
-            raise InputError(f"--problem: {unknown_name('problem', problem, PROBLEMS)}")
+            raise StudyError(f"--problem: {unknown_name('problem', problem, PROBLEMS)}")
         study = replace(study, problem=problem, problem_arguments={})
     if device is not None and device not in get_args(Device):
-        raise InputError(f"--device: {unknown_name('device', device, get_args(Device))}")
+        raise StudyError(f"--device: {unknown_name('device', device, get_args(Device))}")
     table = {"data": data, "columns": columns, "drop_missing": drop_missing or None}
     given = {key: value for key, value in table.items() if value is not None}
     if given and study.problem != "table":
         option = "--" + next(iter(given)).replace("_", "-")
-        raise InputError(
+        raise StudyError(
             f"{option}: problem {study.problem!r} takes no table; use the study 'table', or --problem table"
         )
     wanted = {key: value for key, value in budget.items() if value is not None}
@@ -224,4 +224,4 @@ def with_overrides(
             else pack_size_of({"pack_size": int(pack_size) if pack_size.isdecimal() else pack_size}),
         )
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise StudyError(str(error)) from error

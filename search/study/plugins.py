@@ -24,7 +24,7 @@ from models import MODELS, Model
 from objectives import OBJECTIVES, PROBLEMS, SCORES, Problem
 from objectives.losses import Objective
 from objectives.scores import Score
-from search.errors import InputError
+from search.errors import GenseekError, StudyError
 from search.study.configuration import Training
 from search.study.goals import RESERVED
 from search.study.space import NAMES, arguments_of
@@ -49,7 +49,7 @@ def merge_installed() -> None:
     """Merge what installed packages announce as entry points, `genseek.models` and so on; once a process.
 
     Raises:
-        InputError: an entry point can't be imported or merged.
+        StudyError: an entry point can't be imported or merged.
     """
     for kind in REGISTRIES:
         for point in metadata.entry_points(group=f"genseek.{kind}"):
@@ -65,7 +65,7 @@ def merge_module(name: str, folder: Path) -> None:
         folder: where the file is, if its name says no more.
 
     Raises:
-        InputError: the module can't be imported, has none of the dicts, or something in them can't be merged.
+        StudyError: the module can't be imported, has none of the dicts, or something in them can't be merged.
     """
     origin = f"plug-in {name}"
     path = (folder / name).resolve()
@@ -73,10 +73,10 @@ def merge_module(name: str, folder: Path) -> None:
     module = _executed(path, origin) if file else _imported(lambda: import_module(name), origin)
     found = {kind: vars(module)[kind.upper()] for kind in REGISTRIES if kind.upper() in vars(module)}
     if not found:
-        raise InputError(f"{origin}: expected at least one of {', '.join(kind.upper() for kind in REGISTRIES)}")
+        raise StudyError(f"{origin}: expected at least one of {', '.join(kind.upper() for kind in REGISTRIES)}")
     for kind, entries in found.items():
         if not isinstance(entries, dict):
-            raise InputError(f"{origin}: {kind.upper()} is {entries!r}, expected a dict of classes by name")
+            raise StudyError(f"{origin}: {kind.upper()} is {entries!r}, expected a dict of classes by name")
         for entry, thing in list(entries.items()):
             _merge(kind, entry, thing, origin, str(path) if file else name)
 
@@ -90,11 +90,11 @@ def blamed(where: str, **names: Iterable[str]) -> Iterator[None]:
         names: of what is at work, by registry: `models=["net"], objectives=["energy"]`.
 
     Raises:
-        InputError: an error passed through a plug-in's file, or one of `names` is a plug-in.
+        StudyError: an error passed through a plug-in's file, or one of `names` is a plug-in.
     """
     try:
         yield
-    except InputError:
+    except GenseekError:
         raise
     except Exception as error:
         at_work = [(kind, name, REGISTRIES[kind][0].get(name)) for kind, own in names.items() for name in own]
@@ -110,20 +110,20 @@ def blamed(where: str, **names: Iterable[str]) -> Iterator[None]:
         if frames or not isinstance(error, ValueError):  # which says by itself what was expected
             said = f"{type(error).__name__}: {said}"
         place = f" ({Path(file).name}, line {line})" if file else ""
-        raise InputError(f"{where}: {culprit}: {said}{place}") from error
+        raise StudyError(f"{where}: {culprit}: {said}{place}") from error
 
 
 def check_name(kind: str, name: object, where: str = "") -> None:
     """Refuse a name in a registry that MLflow can't keep, or that is taken for something else.
 
     Raises:
-        InputError: it is one; after `where`.
+        StudyError: it is one; after `where`.
     """
     what = f"{where or kind.removesuffix('s')} {name!r}"
     if not isinstance(name, str) or not re.fullmatch(rf"\w[\w.-]{{0,{MOST_LETTERS - 1}}}", name, re.ASCII):
-        raise InputError(f"{what}: expected a name of up to {MOST_LETTERS} letters, digits, '.', '_' and '-'")
+        raise StudyError(f"{what}: expected a name of up to {MOST_LETTERS} letters, digits, '.', '_' and '-'")
     if kind == "scores" and name in RESERVED:
-        raise InputError(f"{what}: genseek records something else as {name}; choose another name")
+        raise StudyError(f"{what}: genseek records something else as {name}; choose another name")
 
 
 def source_of(model: str) -> str | None:
@@ -190,7 +190,7 @@ def _executed(path: Path, origin: str) -> ModuleType:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{origin}: can't read the file ({error})") from error
+        raise StudyError(f"{origin}: can't read the file ({error})") from error
     if path not in _files or _files[path][0] != text:
         module = ModuleType(f"genseek_plugin_{path.stem}")
         vars(module)["__file__"] = str(path)
@@ -210,7 +210,7 @@ def _imported(load: Callable[[], Any], origin: str) -> Any:
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(
+        raise StudyError(
             f"{origin}: can't be imported ({said}; {Path(last.filename).name}, line {last.lineno})"
         ) from error
 
@@ -223,12 +223,12 @@ def _merge(kind: str, name: str, thing: Any, origin: str, home: str) -> None:
         return
     misfits = inspect.isclass(thing) and issubclass(thing, base)
     if not misfits:
-        raise InputError(f"{where} is {thing!r}, expected a subclass of {base.__module__}.{base.__qualname__}")
+        raise StudyError(f"{where} is {thing!r}, expected a subclass of {base.__module__}.{base.__qualname__}")
     if inspect.isabstract(thing):
-        raise InputError(f"{where} doesn't define {', '.join(sorted(thing.__abstractmethods__))}")
+        raise StudyError(f"{where} doesn't define {', '.join(sorted(thing.__abstractmethods__))}")
     if name in registry and _homes.get((kind, name)) != home:
         holder = _origins.get((kind, name)) or f"{registry[name].__module__}.{registry[name].__qualname__}"
-        raise InputError(f"{where}: the name is taken by {holder}")
+        raise StudyError(f"{where}: the name is taken by {holder}")
     _check_arguments(thing, TAKEN[kind], where)
     registry[name], _origins[kind, name], _homes[kind, name] = thing, origin, home
 
@@ -237,12 +237,12 @@ def _check_arguments(constructor: Any, taken: tuple[str, ...], where: str) -> No
     try:
         arguments = arguments_of(constructor)
     except (KeyError, NameError) as error:
-        raise InputError(f"{where}: an argument has no known type ({error})") from error
+        raise StudyError(f"{where}: an argument has no known type ({error})") from error
     for argument in arguments.values():
         if argument.kind not in NAMES:
-            raise InputError(f"{where}: {argument.name} must be a bool, int, float or Literal, not {argument.kind}")
+            raise StudyError(f"{where}: {argument.name} must be a bool, int, float or Literal, not {argument.kind}")
         if argument.name in taken:
-            raise InputError(f"{where}: {argument.name} is the name of another key of a study; choose another")
+            raise StudyError(f"{where}: {argument.name} is the name of another key of a study; choose another")
     for parameter in inspect.signature(constructor).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in arguments:
-            raise InputError(f"{where}: {parameter.name} has no default")
+            raise StudyError(f"{where}: {parameter.name} has no default")

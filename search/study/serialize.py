@@ -8,7 +8,7 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
-from search.errors import InputError, unknown_name
+from search.errors import GenseekError, StudyError, unknown_name
 from search.study.budget import Budget
 from search.study.fields import PACK_SIZES, plugins_merged, refuse_others
 from search.study.goals import Goals
@@ -40,14 +40,14 @@ def study_from(written: dict[str, Any]) -> Study:
     """Study of its JSON form; its plug-ins are merged.
 
     Raises:
-        InputError: a plug-in is gone, can't be merged any more, or lacks by now what the study names.
+        StudyError: a plug-in is gone, can't be merged any more, or lacks by now what the study names.
     """
     plugins = plugins_merged(written, Path())
     try:
         _check_registered(written)
-    except InputError as error:
+    except GenseekError as error:
         changed = f"; have they changed: {', '.join(plugins)}?" if plugins else ""
-        raise InputError(f"study {written['name']}: {error}{changed}") from error
+        raise StudyError(f"study {written['name']}: {error}{changed}") from error
     return Study(
         **written
         | {
@@ -73,7 +73,7 @@ def _check_registered(written: dict[str, Any]) -> None:
     for kind, names, registry in named:
         for name in names:
             if name not in registry:
-                raise InputError(unknown_name(kind, name, registry))
+                raise StudyError(unknown_name(kind, name, registry))
     checked_arguments(PROBLEMS[written["problem"]], written["problem_arguments"])
     for kind, names, registry in named[2:]:
         for name in names:
@@ -84,7 +84,7 @@ def _check_registered(written: dict[str, Any]) -> None:
                     arguments[key].checked(value)
     for model in written["models"]:
         if not set(serving(model)) & set(written["objectives"]):
-            raise InputError(f"[models.{model}]: none of its objectives can train it any more")
+            raise StudyError(f"[models.{model}]: none of its objectives can train it any more")
 
 
 def goals_json(goals: Goals) -> dict[str, Any]:

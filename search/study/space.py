@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from search.errors import InputError, unknown_name
+from search.errors import StudyError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Argument:
         """`value` as this argument's type (an int may stand for a float).
 
         Raises:
-            InputError: wrong type, not finite, or a word that isn't allowed.
+            StudyError: wrong type, not finite, or a word that isn't allowed.
         """
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not self.kind:
-            raise InputError(f"{self.name} = {value!r}: expected {NAMES[self.kind]}")
+            raise StudyError(f"{self.name} = {value!r}: expected {NAMES[self.kind]}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{self.name} = {value}: expected a finite number")
+            raise StudyError(f"{self.name} = {value}: expected a finite number")
         if self.words and value not in self.words:
-            raise InputError(f"{self.name}: {unknown_name('value', str(value), self.words)}")
+            raise StudyError(f"{self.name}: {unknown_name('value', str(value), self.words)}")
         return value
 
 
@@ -58,12 +58,12 @@ def checked_arguments(constructor: Callable[..., Any], values: dict[str, Any]) -
     """`values` checked against the constructor's arguments.
 
     Raises:
-        InputError: an unknown key or a value of the wrong type.
+        StudyError: an unknown key or a value of the wrong type.
     """
     arguments = arguments_of(constructor)
     for name in values:
         if name not in arguments:
-            raise InputError(unknown_name("key", name, arguments))
+            raise StudyError(unknown_name("key", name, arguments))
     return {name: arguments[name].checked(value) for name, value in values.items()}
 
 
@@ -127,14 +127,14 @@ def domain_of(argument: Argument, written: Any) -> Domain:
     """Domain that a study writes for `argument`.
 
     Raises:
-        InputError: a wrong type, an empty choice, or a range that can't be.
+        StudyError: a wrong type, an empty choice, or a range that can't be.
     """
     if isinstance(written, list):
         if not written:
-            raise InputError(f"{argument.name} = []: expected at least one value")
+            raise StudyError(f"{argument.name} = []: expected at least one value")
         values = tuple(argument.checked(value) for value in written)
         if len(set(values)) < len(values):
-            raise InputError(f"{argument.name} = {written}: a value stands twice")
+            raise StudyError(f"{argument.name} = {written}: a value stands twice")
         return Fixed(values[0]) if len(values) == 1 else Choice(values)
     if isinstance(written, dict):
         return _range(argument, written)
@@ -143,27 +143,27 @@ def domain_of(argument: Argument, written: Any) -> Domain:
 
 def _range(argument: Argument, written: dict[str, Any]) -> Domain:
     if argument.kind not in (int, float):
-        raise InputError(f"{argument.name}: a range needs numbers; write a list of values instead")
+        raise StudyError(f"{argument.name}: a range needs numbers; write a list of values instead")
     for key in written:
         if key not in ("low", "high", "log", "step"):
-            raise InputError(f"{argument.name}: {unknown_name('key', key, ('low', 'high', 'log', 'step'))}")
+            raise StudyError(f"{argument.name}: {unknown_name('key', key, ('low', 'high', 'log', 'step'))}")
     if not {"low", "high"} <= written.keys():
-        raise InputError(f"{argument.name}: a range needs low and high")
+        raise StudyError(f"{argument.name}: a range needs low and high")
     low, high = argument.checked(written["low"]), argument.checked(written["high"])
     log, step = written.get("log", False), written.get("step")
     if not isinstance(log, bool):
-        raise InputError(f"{argument.name}: log = {log!r}: expected true or false")
+        raise StudyError(f"{argument.name}: log = {log!r}: expected true or false")
     if step is not None:
         step = argument.checked(step)
         if step <= 0:
-            raise InputError(f"{argument.name}: step = {step}: expected a number above 0")
+            raise StudyError(f"{argument.name}: step = {step}: expected a number above 0")
     if not low < high:
-        raise InputError(f"{argument.name}: low = {low} must be below high = {high}")
+        raise StudyError(f"{argument.name}: low = {low} must be below high = {high}")
     if log and (low <= 0 or step is not None):
-        raise InputError(f"{argument.name}: a logarithmic range needs low above 0 and no step")
+        raise StudyError(f"{argument.name}: a logarithmic range needs low above 0 and no step")
     domain = Range(low, high, log, step)
     if not domain.reaches(high):
-        raise InputError(f"{argument.name}: high = {high} can't be reached from low = {low} in steps of {step}")
+        raise StudyError(f"{argument.name}: high = {high} can't be reached from low = {low} in steps of {step}")
     return domain
 
 
@@ -171,7 +171,7 @@ def grid(domains: dict[str, Domain]) -> Iterator[dict[str, Any]]:
     """Every combination of the domains' values, the last key changing first.
 
     Raises:
-        InputError: a range has no steps.
+        StudyError: a range has no steps.
     """
     for chosen in itertools.product(*[_values(key, domain) for key, domain in domains.items()]):
         yield dict(zip(domains, chosen, strict=True))
@@ -182,7 +182,7 @@ def _values(key: str, domain: Domain) -> tuple[Any, ...]:
         return domain.corners()
     step = domain.step or (1 if isinstance(domain.low, int) and not domain.log else None)
     if step is None:
-        raise InputError(f"{key}: a grid needs a list of values, or a range with a step")
+        raise StudyError(f"{key}: a grid needs a list of values, or a range with a step")
     count = round((domain.high - domain.low) / step) + 1
     # Sums of steps may miss the end by a rounding error, and then lie outside the range.
     return tuple(min(domain.low + number * step, domain.high) for number in range(count))

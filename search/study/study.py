@@ -6,7 +6,7 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES, STANDARD
-from search.errors import InputError, unknown_name
+from search.errors import StudyError, unknown_name
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training
 from search.study.fields import Sampler, refuse_others
@@ -69,14 +69,14 @@ def check_point(study: Study, point: dict[str, Any]) -> Configuration:
     """Configuration of a flat point; keys that it leaves out take their defaults, or a value of their domain.
 
     Raises:
-        InputError: an unknown key, or a value outside the study's space.
+        StudyError: an unknown key, or a value outside the study's space.
     """
     model = point.get("model", next(iter(study.models)))
     if model not in list(study.models):
-        raise InputError(unknown_name("model", str(model), study.models))
+        raise StudyError(unknown_name("model", str(model), study.models))
     objective = point.get("objective", study.pairs()[model][0])
     if objective not in study.pairs()[model]:
-        raise InputError(
+        raise StudyError(
             f"objective: {unknown_name('objective', str(objective), study.pairs()[model])} for model {model}"
         )
     groups: dict[str, tuple[Any, Domains]] = {
@@ -97,10 +97,10 @@ def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[s
         value = argument.checked(point[key]) if key in point else argument.default
         if domain is not None and value not in domain:
             if key in point:
-                raise InputError(f"{key} = {value!r} lies outside the study's values for it")
+                raise StudyError(f"{key} = {value!r} lies outside the study's values for it")
             value = domain.corners()[0]
         if domain is None and key in point and value != argument.default:
-            raise InputError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
+            raise StudyError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
         chosen[key] = value
     return chosen
 

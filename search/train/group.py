@@ -15,8 +15,8 @@ from torch import Tensor
 
 from models import Model
 from models.noise import hashed_seed
+from search.checkpoints import CheckpointStorage
 from search.events.events import Report
-from search.storage import Storage
 from search.train.context import draw_samples
 from search.train.pack import Pack
 from search.train.trial import Judged, Trial
@@ -174,7 +174,7 @@ class Checkpoint:
         trial.restore(self.reports, self.best)
         return Group([trial], pack)
 
-    def save(self, place: Storage) -> None:
+    def save(self, place: CheckpointStorage) -> None:
         """Write it as one file, so that no reader meets half of it."""
         groups = ((STATE, self.state), (BEST, self.best))
         tensors = {prefix + name: tensor for prefix, group in groups for name, tensor in group.items()}
@@ -182,7 +182,7 @@ class Checkpoint:
         place.write(save(tensors, {TOLD: json.dumps(told)}))
 
     @classmethod
-    def load(cls, place: Storage) -> "Checkpoint | None":
+    def load(cls, place: CheckpointStorage) -> "Checkpoint | None":
         """Checkpoint of a file, if there is one."""
         content = place.read()
         if content is None:
@@ -196,7 +196,7 @@ class Checkpoint:
         return cls(state, best, [Report(**report) for report in told["reports"]], told["facts"])
 
 
-def save_best(trial: Trial, place: Storage) -> None:
+def save_best(trial: Trial, place: CheckpointStorage) -> None:
     """Write the generator of a trial's best checkpoint: tensors, what makes it of them, and the code of a plug-in."""
     place.at(WEIGHTS).write(save(trial.best()))
     place.at(DESCRIPTION).write(json.dumps(trial.described(), indent=2).encode())

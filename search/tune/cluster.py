@@ -16,9 +16,10 @@ import ray
 import torch
 from ray.exceptions import AuthenticationError, RayError
 
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.environment import RAY, set_defaults
+from search.errors import ClusterError
 from search.log import hush, verbose
-from search.storage import Storage
 from search.study.budget import Budget, cores
 from search.tune.preflight import nodes, preflight, with_marks
 
@@ -35,12 +36,13 @@ OUTSIDE = ("ray://", "http://", "https://")  # addresses for programs that aren'
 
 
 @contextmanager
-def cluster(budget: Budget, storage: Storage | None = None) -> Iterator[list[str]]:
+def cluster(budget: Budget, storage: CheckpointStorage | None = None) -> Iterator[list[str]]:
     """Join the cluster or start one, unless this process is in one; gives what a user should know of it, a line each.
 
     Raises:
-        InputError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
+        ClusterError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
     """
+    set_defaults(RAY)
     hush("ray.tune")  # a failing trial is told in one line at the end
     with redirect_stdout(cast(TextIO, _Sieve(sys.stdout))):
         if ray.is_initialized():
@@ -80,11 +82,11 @@ class _Sieve:
         return len(text) if silent else self._output.write(text)
 
 
-def room(budget: Budget, storage: Storage) -> tuple[dict[str, int], list[str]]:
+def room(budget: Budget, storage: CheckpointStorage) -> tuple[dict[str, int], list[str]]:
     """Trainers that a search would have, by device, and what a user should know; joins a cluster to ask it.
 
     Raises:
-        InputError: as `cluster`.
+        ClusterError: as `cluster`.
     """
     if not os.environ.get("RAY_ADDRESS"):
         return _held(budget, cores(), torch.cuda.device_count()), []
@@ -96,7 +98,7 @@ def check_places() -> None:
     """Refuse folders in which a Ray of this machine alone can't live, before it dies of them.
 
     Raises:
-        InputError: the home folder can't be written, or the paths of sockets would be too long.
+        ClusterError: the home folder can't be written, or the paths of sockets would be too long.
     """
     if os.environ.get("RAY_ADDRESS") or ray.is_initialized():
         return
@@ -108,7 +110,7 @@ def check_places() -> None:
     longest = len(os.fsencode(f"{place}{SOCKET}{os.getpid()}"))
     if longest > LONGEST:
         cure = "export RAY_TMPDIR=/tmp"
-        raise InputError(
+        raise ClusterError(
             f"{variable} {place}: Ray's sockets would have paths of {longest} bytes, and {LONGEST} are the most; {cure}"
         )
     if os.environ.get("RAY_AUTH_MODE", "token") != "token" or "RAY_AUTH_TOKEN" in os.environ:
@@ -118,7 +120,7 @@ def check_places() -> None:
     except RuntimeError:  # of a user that the system doesn't know
         home = "not set"
     if not os.access(home, os.W_OK | os.X_OK):
-        raise InputError(
+        raise ClusterError(
             f"HOME {home}: no folder that can be written, and Ray keeps its token there; export HOME=$(mktemp -d)"
         )
     os.environ.setdefault("HOME", home)
@@ -128,8 +130,9 @@ def joined(address: str) -> int:
     """Nodes of the cluster at an address, which this process joins to count them.
 
     Raises:
-        InputError: it can't be joined.
+        ClusterError: it can't be joined.
     """
+    set_defaults(RAY)
     try:
         _start(address)
         return len(nodes())
@@ -152,7 +155,7 @@ def _held(budget: Budget, cpus: float, gpus: float) -> dict[str, int]:
 
 def _start(address: str) -> None:
     if address.startswith(OUTSIDE):
-        raise InputError(
+        raise ClusterError(
             f"--address {address}: a search can't be led from outside its cluster; submit it, genseek submit "
             f"--address http://HEAD:8265, or run it on one of the nodes with --address auto"
         )
@@ -163,7 +166,6 @@ def _start(address: str) -> None:
         "object_store_memory": OBJECTS,
         "num_cpus": cores(),
     }
-    local["object_store_memory"] = OBJECTS
     host, _, port = address.rpartition(":")
     with _muted(), _undisturbed():
         try:
@@ -175,10 +177,10 @@ def _start(address: str) -> None:
             ray.init(log_to_driver=verbose(), logging_level=level, **({} if address else local))
         except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
             if not address:
-                raise InputError(f"Ray can't be started on this machine: {_line(error)}") from error
+                raise ClusterError(f"Ray can't be started on this machine: {_line(error)}") from error
             refused = isinstance(error, AuthenticationError) or REFUSED in str(error.__cause__)
             cure = TOKEN if refused else SAME if "ersion" in str(error) else JOINING
-            raise InputError(f"--address {address}: can't join the cluster ({_line(error)}); {cure}") from error
+            raise ClusterError(f"--address {address}: can't join the cluster ({_line(error)}); {cure}") from error
 
 
 @contextmanager
@@ -217,8 +219,8 @@ def _check_room(budget: Budget) -> None:
         if share > most:
             key = f"{name.lower()}s"
             grows = "" if most else "; where nodes come when they are asked for, say how many trainers: --trainers N"
-            raise InputError(f"{key} = {share:g}: one trainer wants more than any node has ({most:g} {name}){grows}")
-    raise InputError(f"no node has both {budget.cpus:g} CPUs and {budget.gpus:g} GPUs, which one trainer wants")
+            raise ClusterError(f"{key} = {share:g}: one trainer wants more than any node has ({most:g} {name}){grows}")
+    raise ClusterError(f"no node has both {budget.cpus:g} CPUs and {budget.gpus:g} GPUs, which one trainer wants")
 
 
 def _line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
 
-from search.errors import InputError, unknown_name
+from search.errors import ClusterError, GenseekError, StudyError, unknown_name
 from search.log import verbose
 from search.study.study import Study
 from search.text import command
@@ -58,7 +58,7 @@ class Jobs:
         address: of its Jobs API, such as http://10.0.0.5:8265.
 
     Raises:
-        InputError: it doesn't answer there, the token is wrong, or this installation has no Jobs API.
+        ClusterError: it doesn't answer there, the token is wrong, or this installation has no Jobs API.
     """
 
     def __init__(self, address: str) -> None:
@@ -82,7 +82,7 @@ class Jobs:
         """Start `genseek` with these arguments in the cluster, in a copy of `folder` that is kept in the store."""
         if any(job.status not in ENDED for job in self.of(name)):
             attach = command("attach", name, "--address", self._address)
-            raise InputError(f"search {name!r} runs in the cluster already: {attach}")
+            raise ClusterError(f"search {name!r} runs in the cluster already: {attach}")
         where, id = shlex.quote(store) if store else DEFAULT, f"{name}-{uuid.uuid4().hex[:8]}"
         there = f"{where}/submitted/{shlex.quote(id)}"
         recorded = ["--tracking-uri", tracking_uri] if tracking_uri else []
@@ -131,12 +131,12 @@ class Jobs:
         """The newest job of a search.
 
         Raises:
-            InputError: there is none.
+            ClusterError: there is none.
         """
         found = self.of(name)
         if not found:
             names = sorted({job.search for job in self.all()})
-            raise InputError(f"{unknown_name('search', name, names)} (submitted to {self._address})")
+            raise ClusterError(f"{unknown_name('search', name, names)} (submitted to {self._address})")
         return found[0]
 
     def follow(self, job: Job, show: Callable[[str], Any]) -> int:
@@ -156,17 +156,17 @@ class Jobs:
         """A job as it stands when it has ended.
 
         Raises:
-            InputError: the cluster doesn't know of it any more, or it doesn't end.
+            ClusterError: the cluster doesn't know of it any more, or it doesn't end.
         """
         latest = time.monotonic() + GONE
         while True:
             now = next((each for each in self.all() if each.id == job.id), None)
             if now is None:
-                raise InputError(f"search {job.search!r}: the cluster doesn't know of its job {job.id} any more")
+                raise ClusterError(f"search {job.search!r}: the cluster doesn't know of its job {job.id} any more")
             if now.status in ENDED:
                 return now
             if time.monotonic() > latest:
-                raise InputError(
+                raise ClusterError(
                     f"search {job.search!r}: its job {job.id} has not ended within {GONE:.0f} seconds; "
                     f"look at it with: genseek attach {job.search} --address {self._address}"
                 )
@@ -181,12 +181,12 @@ class Jobs:
         """Tell in one line what a cluster doesn't do."""
         try:
             yield
-        except (InputError, BrokenPipeError):  # a mistake that is told already, or nobody reads what is shown
+        except (GenseekError, BrokenPipeError):  # a mistake that is told already, or nobody reads what is shown
             raise
         except Exception as error:
             said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             cure = next((cure for words, cure in CURES.items() if words in str(error)), "")
-            raise InputError(f"--address {self._address}: {said.rstrip('.')}{cure}") from error
+            raise ClusterError(f"--address {self._address}: {said.rstrip('.')}{cure}") from error
 
 
 DATA = "data"
@@ -202,7 +202,7 @@ def bundle(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
         study: what was read of it, with the table that the command line names.
 
     Raises:
-        InputError: a plug-in is named by a whole path, which another machine may not have.
+        ClusterError: a plug-in is named by a whole path, which another machine may not have.
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / FILES
@@ -228,7 +228,7 @@ def _with_plugins(path: Path, folder: Path) -> str:
     files = [path]
     for plugin in _plugins(path):
         if Path(plugin).is_absolute():
-            raise InputError(f"{path.name}: plug-in {plugin}: name it by its path from the study, to send it along")
+            raise StudyError(f"{path.name}: plug-in {plugin}: name it by its path from the study, to send it along")
         files.append((path.parent / plugin).resolve())
     top = Path(os.path.commonpath([file.parent for file in files]))
     for file in files:

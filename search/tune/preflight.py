@@ -13,8 +13,8 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.errors import InputError
-from search.storage import Storage
+from search.checkpoints import CheckpointStorage
+from search.errors import ClusterError, StoreError
 
 PACKAGES = ("genseek", "torch", "numpy")  # whose versions change what a trial finds
 PATIENCE = 60.0  # seconds that a node may take to answer
@@ -36,11 +36,11 @@ def nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def preflight(storage: Storage | None) -> list[str]:
+def preflight(storage: CheckpointStorage | None) -> list[str]:
     """Ask every node with cores; what a user should know though all can run trainers, a line each.
 
     Raises:
-        InputError: some can't: a line for each reason, with its cure.
+        ClusterError: some can't: a line for each reason, with its cure.
     """
     asked = [node for node in nodes() if node["Resources"].get("CPU", 0) > 0]
     troubles: dict[str, list[str]] = {}
@@ -61,16 +61,16 @@ def preflight(storage: Storage | None) -> list[str]:
                 line = "GPUs, but a torch without CUDA, so trials train on cores there; install a CUDA build"
                 warnings.setdefault(line, []).append(address)
     if troubles:
-        raise InputError("\n".join(_lines(troubles)))
+        raise ClusterError("\n".join(_lines(troubles)))
     return _lines(warnings)
 
 
-def _ask(place: Storage | None, node: str) -> Any:
+def _ask(place: CheckpointStorage | None, node: str) -> Any:
     there = NodeAffinitySchedulingStrategy(node, soft=False)
     return ray.remote(_answer).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(place, node)
 
 
-def _answer(place: Storage | None, node: str) -> Answer:
+def _answer(place: CheckpointStorage | None, node: str) -> Answer:
     """What runs on a node."""
     trouble = ""
     if place is not None:
@@ -90,11 +90,11 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def with_marks(storage: Storage | None) -> Iterator[Storage | None]:
+def with_marks(storage: CheckpointStorage | None) -> Iterator[CheckpointStorage | None]:
     """A place in the storage where the driver has left a file, for as long as the context lasts.
 
     Raises:
-        InputError: it can't be written.
+        ClusterError: it can't be written.
     """
     if storage is None:
         yield None
@@ -104,7 +104,7 @@ def with_marks(storage: Storage | None) -> Iterator[Storage | None]:
         place.at("driver").write(b"")
         place.at("missing").read()  # which takes a right of its own in some object stores
     except Exception as error:  # whatever file systems of others raise
-        raise InputError(f"storage {storage.uri}: the driver can't use it ({error}); {SHARED}") from error
+        raise StoreError(f"checkpoints {storage.uri}: the driver can't use it ({error}); {SHARED}") from error
     try:
         yield place
     finally:
@@ -121,7 +121,7 @@ def _silence(error: Exception) -> str:
     return f"no task can run there ({str(error).strip().splitlines()[-1][:200]})"
 
 
-def _compared(answer: Answer, place: Storage | None, node: str) -> Iterator[str]:
+def _compared(answer: Answer, place: CheckpointStorage | None, node: str) -> Iterator[str]:
     """What is wrong with a node that answered."""
     for name, here in _versions().items():
         here, there = here.partition("+")[0], answer.versions[name].partition("+")[0]
@@ -131,9 +131,9 @@ def _compared(answer: Answer, place: Storage | None, node: str) -> Iterator[str]
         return
     where = place.uri.rpartition("/")[0]
     if answer.storage:
-        yield f"storage {where}: {answer.storage}; {SHARED}"
+        yield f"checkpoints {where}: {answer.storage}; {SHARED}"
     elif place.at(node).read() is None:
-        yield f"storage {where}: what is written there isn't seen by the driver; {SHARED}"
+        yield f"checkpoints {where}: what is written there isn't seen by the driver; {SHARED}"
 
 
 def _lines(found: Mapping[str, Sequence[str]]) -> list[str]:

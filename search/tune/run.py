@@ -19,13 +19,13 @@ from ray.exceptions import RayError
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.checkpoints import CheckpointStorage
 from search.errors import TrainingError
 from search.events.events import Event, Listener
 from search.events.messages import Commands, Death, death_of, read_words
 from search.schedule.asha import Halving
 from search.schedule.director import Director
 from search.schedule.suggest import Suggester
-from search.storage import Storage
 from search.study.budget import Budget
 from search.train.context import TrialContext
 from search.tune.cluster import cluster, slots
@@ -185,7 +185,7 @@ def tune_trials(
     most: int | None = None,
     ahead: int | None = None,
     past: Sequence[Event] = (),
-    storage: Storage | None = None,
+    storage: CheckpointStorage | None = None,
 ) -> bool:
     """Run the trials of a search; False if it was interrupted.
 
@@ -202,10 +202,11 @@ def tune_trials(
         storage: for the trials' checkpoints, the folder if None; every node must see it.
 
     Raises:
-        InputError: the cluster can't give what one trainer takes, or the study has changed.
+        ClusterError: the cluster can't give what one trainer takes.
+        StudyError: the study has changed.
         TrainingError: trainers die whatever they train, or before they can.
     """
-    storage, halving = storage or Storage(str(folder.resolve())), Halving(budget, len(task.goals.rank))
+    storage, halving = storage or CheckpointStorage(str(folder.resolve())), Halving(budget, len(task.goals.rank))
     director = Director(proposer, budget, seeds, storage, ahead or budget.trials, listeners, halving, task.goals)
     director.recall(past)
     if director.done:

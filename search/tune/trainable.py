@@ -17,9 +17,9 @@ import torch
 from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.checkpoints import CheckpointStorage
 from search.events.events import Report
 from search.events.messages import Commands, TrainerStatus, TrialUpdate, leave_words, words_of
-from search.storage import Storage
 from search.study.configuration import StackKey, stack_key
 from search.train.context import TrialContext
 from search.train.group import Checkpoint, save_best
@@ -48,7 +48,7 @@ class TuneTrainer(tune.Trainable):
         mailbox: Any = None,
         most: int | None = None,
         cpus: float = 1,
-        storage: Storage | None = None,
+        storage: CheckpointStorage | None = None,
         every: float = 20.0,
     ) -> None:
         """Begin to listen for orders and to train."""
@@ -221,7 +221,7 @@ class TuneTrainer(tune.Trainable):
                 return None
         return None
 
-    def _state(self, number: int) -> Storage:
+    def _state(self, number: int) -> CheckpointStorage:
         return self._place.at(STATES).at(f"{number:05d}")
 
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import MODELS as REGISTERED
-from models import Noise
+from models import MODELS as REGISTERED, Noise
 from models.adapter import pushforward_of
 from models.pack import join, keep
 from objectives.losses import OBJECTIVES

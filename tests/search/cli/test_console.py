@@ -23,8 +23,7 @@ from search.cli.console import Printer, call, json_alone, mannered, print_json
 from search.cli.listings import LISTINGS
 from search.export.export import write_program
 from search.log import choose
-from search.run.prepare import check as check_study
-from search.run.prepare import task_of
+from search.run.prepare import check as check_study, task_of
 from search.study.parse import load_study, problem_of
 
 QUESTION = r"\1\0\0\1\0\0\0\0\0\0"  # to a name server, as strace writes it

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError
 from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat
 from search.events.journal import Journal, begun, without_interruptions
-from search.storage import Storage
 from search.study.configuration import Configuration, Training
 
 CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.1 + 0.2}, Training(learning_rate=1 / 3))
 EVENTS: list[Event] = [
     Started(0, CONFIGURATION, 2**60 + 1, 1e9 + 0.125),
     Reported(0, Report(3, 0.5, math.inf, 1 / 7, {"ad": 1e-9}, spread={"misfit": 0.1}), {"parameters": 7.0}, 1.5),
-    Ended(0, "finished", 2.5, Storage("/kept/00000")),
+    Ended(0, "finished", 2.5, CheckpointStorage("/kept/00000")),
     Started(1, CONFIGURATION, 5, 3.0),
     Ended(1, "failed", 3.5, error='ValueError: "no"\nand more \u2028 of it'),
 ]
@@ -91,7 +91,7 @@ def test_a_damaged_line_among_whole_ones_is_told_with_a_cure(tail: bytes, tmp_pa
     path.write_bytes(b"".join([*lines[:3], tail, *lines[3:]]))
     if not tail.endswith(b"\n"):
         lines = [*lines[:3], *lines[4:]]  # it has swallowed the line behind it
-    with pytest.raises(InputError) as told_of:
+    with pytest.raises(GenseekError) as told_of:
         Journal(path)
     said, _, cure = str(told_of.value).partition("; to go on from the lines before it: ")
     assert said == f"{path}: line 4 is damaged"
@@ -142,14 +142,14 @@ def test_a_heartbeat_is_no_news(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "first" / "journal.jsonl"
-    with Journal(path), pytest.raises(InputError, match=r"^search 'first' is running in another process$"):
+    with Journal(path), pytest.raises(GenseekError, match=r"^search 'first' is running in another process$"):
         Journal(path)
     Journal(path).__exit__()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file/journal\.jsonl: can't write there"):
+    with pytest.raises(GenseekError, match=r"file/journal\.jsonl: can't write there"):
         Journal(tmp_path / "file" / "journal.jsonl")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.export.registry import Registered, identity, register, registered
 from search.run.plan import Plan
 
@@ -130,7 +130,7 @@ def test_a_model_that_another_search_registers_at_the_same_time(
 def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
     registered_winner(searched.plan)
     monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *_: [])
-    with pytest.raises(InputError, match=r"^registry of .*name=gaussian_2d.*already exists"):
+    with pytest.raises(GenseekError, match=r"^registry of .*name=gaussian_2d.*already exists"):
         registered_winner(searched.plan)
 
 
@@ -193,7 +193,7 @@ def test_a_store_without_a_registry_is_one_line(searched: Searched, monkeypatch:
         raise MlflowException("no registry here\nat all")
 
     monkeypatch.setattr(MlflowClient, "search_registered_models", absent)
-    with pytest.raises(InputError, match=r"^registry of .*: no registry here$"):
+    with pytest.raises(GenseekError, match=r"^registry of .*: no registry here$"):
         registered_winner(searched.plan)
 
 

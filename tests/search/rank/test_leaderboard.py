@@ -12,7 +12,7 @@ from rich.console import Console
 
 from objectives import Floor
 from search.cli.tables import _ranking, fitting, put, show, show_finalists
-from search.errors import InputError
+from search.errors import GenseekError
 from search.events.events import Ended, Report, Reported, Started
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Entries, Entry, Leaderboard, floors_from, floors_json, with_floors
@@ -74,17 +74,17 @@ def test_those_that_were_not_finished_are_ranked_by_how_far_they_came() -> None:
 
 def test_errors() -> None:
     found = board(entry(0, 1.0, "stopped"), entry(1, WORST))
-    with pytest.raises(InputError, match=r"search 'first': no trial was trained at full budget"):
+    with pytest.raises(GenseekError, match=r"search 'first': no trial was trained at full budget"):
         found.winner()
-    with pytest.raises(InputError, match=r"--by: unknown score 'kendal'; did you mean 'kendall'\?"):
+    with pytest.raises(GenseekError, match=r"--by: unknown score 'kendal'; did you mean 'kendall'\?"):
         found.winner("kendal")
-    with pytest.raises(InputError, match=r"--by: unknown score 'mmd'; known: misfit, ad, kendall"):
+    with pytest.raises(GenseekError, match=r"--by: unknown score 'mmd'; known: misfit, ad, kendall"):
         found.winner("mmd")  # no floor: this search wasn't judged by it
-    with pytest.raises(InputError, match="--by: unknown score 'overfit'"):
+    with pytest.raises(GenseekError, match="--by: unknown score 'overfit'"):
         found.winner("overfit")
-    with pytest.raises(InputError, match="trial 0 of 'first' was stopped, not trained at full budget"):
+    with pytest.raises(GenseekError, match="trial 0 of 'first' was stopped, not trained at full budget"):
         found.entry(0)
-    with pytest.raises(InputError, match="search 'first' has no trial 7"):
+    with pytest.raises(GenseekError, match="search 'first' has no trial 7"):
         found.entry(7)
 
 
@@ -155,7 +155,7 @@ def test_what_breaks_a_bound_neither_wins_nor_stands_before_what_keeps_it() -> N
     assert found.winner() == found.winner("ad") == worse
     assert found.eligible() == [worse]
     assert found.described(copy)["violation"] == pytest.approx(0.5)
-    with pytest.raises(InputError, match=r"no trial at full budget keeps the constraints; the nearest, trial 2, exc"):
+    with pytest.raises(GenseekError, match=r"no trial at full budget keeps the constraints; the nearest, trial 2, exc"):
         board(copy, slightly, goals=goals).winner()
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from objectives import SCORES
-from search import InputError, score_tables
+from search import GenseekError, score_tables
 
 RANDOM = np.random.default_rng(0)
 
@@ -84,9 +84,9 @@ def test_the_seed_decides_the_floors_alone(tmp_path: Path) -> None:
 def test_columns_that_differ(columns: str, said: str, tmp_path: Path) -> None:
     real = table(tmp_path / "real.csv", RANDOM.normal(size=(60, 2)))
     made = table(tmp_path / "made.csv", RANDOM.normal(size=(60, len(columns))), columns)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(GenseekError, match=said):
         score_tables(real, made)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(GenseekError, match=said):
         score_tables(real, real, made)
 
 
@@ -102,7 +102,7 @@ def test_tables_that_cannot_be_scored(tmp_path: Path) -> None:
         (tmp_path / "rows.txt", "unknown ending '.txt', expected .csv or .parquet"),
     ):
         for pair in ((real, str(path)), (str(path), real)):
-            with pytest.raises(InputError) as error:
+            with pytest.raises(GenseekError) as error:
                 score_tables(*pair)
             assert said in str(error.value)
             assert "\n" not in str(error.value)

@@ -12,13 +12,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from search import Store
+from search.checkpoints import CheckpointStorage
 from search.events.events import Ended, Report, Reported, Started, TrainerHeartbeat
 from search.rank.leaderboard import Entries
 from search.record import recorder
 from search.record.columns import Axes
 from search.record.dataset import DataSet
 from search.record.recorder import Recorder
-from search.storage import Storage
 from search.study.configuration import Configuration, Training
 
 CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.5}, Training(learning_rate=0.01))
@@ -76,7 +76,7 @@ def report(epoch: int, misfit: float) -> Report:
     )
 
 
-def told(listener: Any, trials: int, checkpoint: Storage) -> None:
+def told(listener: Any, trials: int, checkpoint: CheckpointStorage) -> None:
     """All events of some trials; the second is stopped, the third diverges, the fourth fails."""
     outcomes = ["finished", "stopped", "diverged", "failed"]
     for trial in range(trials):
@@ -98,13 +98,13 @@ def told(listener: Any, trials: int, checkpoint: Storage) -> None:
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Storage:
-    place = Storage(str(tmp_path / "checkpoint"))
+def checkpoint(tmp_path: Path) -> CheckpointStorage:
+    place = CheckpointStorage(str(tmp_path / "checkpoint"))
     place.at("model.json").write(b"{}")
     return place
 
 
-def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Storage) -> None:
+def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store, entries = Store(store_folder), Entries()
     parent = store.begin("first", {}, {})
     writer = Recorder(store, parent)
@@ -128,7 +128,7 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Stora
         assert read.facts == FACTS | {"zeros": 0.25, "deviation": 0.5}
 
 
-def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> None:
+def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     data = DataSet("prices", "abc", {"uri": "prices.csv"}, ("a", "b"), {"train_rows": 5})
@@ -177,7 +177,7 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: Storage) -> Non
     assert client.list_artifacts(writer.run_ids[1]) == []
 
 
-def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpoint: Storage) -> None:
+def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store = Watched(Store(store_folder))
     writer: Any = Recorder(store, store.begin("first", {}, {}))  # type: ignore[arg-type]
     store.calls.clear()
@@ -214,7 +214,7 @@ def test_listening_does_not_wait_for_a_slow_store(store_folder: Path) -> None:
 
 @pytest.mark.parametrize("failing", [{1}, {2}, {3}, {4}, {5}, {6}, {2, 3, 5, 7}])
 def test_nothing_is_lost_or_doubled_when_a_write_fails(
-    failing: set[int], store_folder: Path, checkpoint: Storage, monkeypatch: pytest.MonkeyPatch
+    failing: set[int], store_folder: Path, checkpoint: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # MLflow's own client fails, so that what a store does in two calls may break between them.
     store = Store(store_folder)
@@ -246,7 +246,7 @@ def test_nothing_is_lost_or_doubled_when_a_write_fails(
         assert run.info.status in ("FINISHED", "FAILED")
 
 
-def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: Storage) -> None:
+def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     writer: Any = Recorder(Watched(store, lambda call: call > 4), parent)  # type: ignore[arg-type]
@@ -261,7 +261,7 @@ def test_closing_says_what_could_not_be_written(store_folder: Path, checkpoint: 
 
 @pytest.mark.parametrize("heard", range(0, 16, 2))
 def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
-    heard: int, store_folder: Path, checkpoint: Storage
+    heard: int, store_folder: Path, checkpoint: CheckpointStorage
 ) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
@@ -294,7 +294,7 @@ def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
         assert run.info.end_time == int(own[-1].time * 1000)
 
 
-def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint: Storage) -> None:
+def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
     begun = Started(0, CONFIGURATION, 1, 1e9)
@@ -347,7 +347,7 @@ def with_score(name: str) -> Report:
 
 @pytest.mark.parametrize("trouble", ["score", "checkpoint", "bug", "error of the server's"])
 def test_what_the_record_never_takes_is_set_aside_and_the_rest_is_there(
-    trouble: str, store_folder: Path, checkpoint: Storage, monkeypatch: pytest.MonkeyPatch
+    trouble: str, store_folder: Path, checkpoint: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
@@ -405,7 +405,7 @@ def test_what_the_record_never_takes_is_set_aside_and_the_rest_is_there(
 
 
 def test_a_line_names_three_things_and_counts_the_others(
-    store_folder: Path, checkpoint: Storage, monkeypatch: pytest.MonkeyPatch
+    store_folder: Path, checkpoint: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(store_folder)
     writer = Recorder(store, store.begin("first", {}, {}))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from search import InputError, Store
+from search import GenseekError, Store
 from search.events.events import Started
 from search.study.configuration import Configuration
 
@@ -47,14 +47,14 @@ def test_searches_are_found_newest_first(store_folder: Path) -> None:
 
 
 def test_what_is_only_read_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no store in .*/none yet"):
+    with pytest.raises(GenseekError, match=r"no store in .*/none yet"):
         Store(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()
 
 
 def test_a_name_is_taken_once(store_folder: Path) -> None:
     Store(store_folder).begin("first", {}, {})
-    with pytest.raises(InputError, match="a search named 'first' exists already in"):
+    with pytest.raises(GenseekError, match="a search named 'first' exists already in"):
         Store(store_folder).begin("first", {}, {})
     assert len(Store(store_folder).searches()) == 1
 
@@ -68,7 +68,7 @@ def test_a_study_that_another_search_begins_at_the_same_time(
     second = Store(store_folder).begin("second", {}, {}, "a study")
     client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
     assert client.get_run(first).info.experiment_id == client.get_run(second).info.experiment_id
-    with pytest.raises(InputError, match="name"):
+    with pytest.raises(GenseekError, match="name"):
         Store(store_folder).begin("third", {}, {}, "x" * 600)  # longer than a database takes
 
 
@@ -92,41 +92,41 @@ def test_files_come_back(store_folder: Path, tmp_path: Path) -> None:
     for name, path in (("a", "search.json"), ("b", "pair/one.txt")):
         (tmp_path / name).mkdir()
         assert store.fetch(run_id, path, tmp_path / name).read_text() in ('{\n  "a": [\n    1,\n    2\n  ]\n}', "one")
-    with pytest.raises(InputError, match="store sqlite"):
+    with pytest.raises(GenseekError, match="store sqlite"):
         store.fetch(run_id, "nothing.txt", tmp_path / "a")
 
 
 def test_a_search_that_has_not_ended_or_does_not_exist(store_folder: Path) -> None:
     store = Store(store_folder)
-    with pytest.raises(InputError, match="unknown search 'first'; known: none"):
+    with pytest.raises(GenseekError, match="unknown search 'first'; known: none"):
         store.leaderboard("first")
     store.begin("first", {}, {})
-    with pytest.raises(InputError, match="search 'first' has not ended: it has no summary yet"):
+    with pytest.raises(GenseekError, match="search 'first' has not ended: it has no summary yet"):
         store.leaderboard("first")
-    with pytest.raises(InputError, match="unknown search 'frist'; did you mean 'first'"):
+    with pytest.raises(GenseekError, match="unknown search 'frist'; did you mean 'first'"):
         store.leaderboard("frist")
 
 
 @pytest.mark.parametrize("below", ["file/store", "file"])
 def test_a_folder_that_cannot_be_written(below: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"store .*: can't write there \(.+\)"):
+    with pytest.raises(GenseekError, match=r"store .*: can't write there \(.+\)"):
         Store(tmp_path / below)
 
 
 def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database" * 100)
-    with pytest.raises(InputError, match=r"store .*mlflow\.db: file is not a database"):
+    with pytest.raises(GenseekError, match=r"store .*mlflow\.db: file is not a database"):
         Store(tmp_path)
 
 
 def test_a_server_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError) as error:
+    with pytest.raises(GenseekError) as error:
         Store(tmp_path, "http://127.0.0.1:9")
     assert str(error.value).startswith("store http://127.0.0.1:9: ")
     assert "\n" not in str(error.value)
-    with pytest.raises(InputError, match="store nonsense://x: "):
+    with pytest.raises(GenseekError, match="store nonsense://x: "):
         Store(tmp_path, "nonsense://x")
 
 
@@ -235,12 +235,12 @@ def test_several_searches_write_at_once(store_folder: Path) -> None:
 
 def test_a_server_that_is_not_there_is_told_in_few_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match=r"^store http://127.0.0.1:9: Connection refused; is it an MLflow server, "):
+    with pytest.raises(GenseekError, match=r"^store http://127.0.0.1:9: Connection refused; is it an MLflow server, "):
         Store(tmp_path, "http://127.0.0.1:9").searches()
 
 
 def test_a_password_is_not_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(GenseekError) as raised:
         Store(tmp_path, "postgresql://me:hunter2@127.0.0.1:1/runs")
     assert "hunter2" not in str(raised.value)
     assert "postgresql://me:***@127.0.0.1:1/runs" in str(raised.value)
@@ -295,5 +295,5 @@ def test_registered_models_of_any_name_are_found(name: str, store_folder: Path) 
 def test_a_name_that_no_filter_can_hold_is_told() -> None:
     from search.record.client import quoted
 
-    with pytest.raises(InputError, match="expected a name with one kind of quotes at most"):
+    with pytest.raises(GenseekError, match="expected a name with one kind of quotes at most"):
         quoted('it\'s "so"')

@@ -12,8 +12,7 @@ import pytest
 
 from search import Store
 from search.report.build import report
-from search.report.page import Drawing, Page, Section, Table, rendered
-from search.report.page import Row as TableRow
+from search.report.page import Drawing, Page, Row as TableRow, Section, Table, rendered
 from search.study.parse import load_study, parse_study, shipped
 from search.study.serialize import study_toml
 

@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 
 from models import MODELS
 from search import Store, load_generator, plan_resume
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Entry, Leaderboard
 from search.run import confirm as confirming
 from search.run.confirm import _Trained, candidates, confirm
-from search.storage import Storage
 from search.study.configuration import Configuration
 from search.study.goals import Goals
 
@@ -50,7 +50,7 @@ def test_the_best_and_the_published_take_part() -> None:
     assert [each.trial for each in candidates(plan, found, 2)] == [2, 1]
     plan = Named(points=1)
     assert [each.trial for each in candidates(plan, board(entry(0, 1.0), entry(1, 2.0)), 1)] == [0]
-    with pytest.raises(InputError, match="no trial was trained at full budget"):
+    with pytest.raises(GenseekError, match="no trial was trained at full budget"):
         candidates(plan, board(entry(0, 1.0, "stopped")), 3)
 
 
@@ -60,11 +60,13 @@ def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, param
     problem, rows = plan.problem, len(plan.task.rows.test)
     chosen = [entry(trial, 1.0, parameters=size) for trial, size in enumerate(parameters)]
     made = [
-        _Trained(each, [Storage(f"/{each.trial}/{number}") for number in range(3)], [3.0, 1.0, 2.0], [5, 6, 7])
+        _Trained(
+            each, [CheckpointStorage(f"/{each.trial}/{number}") for number in range(3)], [3.0, 1.0, 2.0], [5, 6, 7]
+        )
         for each in chosen
     ]
 
-    def drawn(plan: Any, checkpoint: Storage, validated: float, seed: int) -> Any:
+    def drawn(plan: Any, checkpoint: CheckpointStorage, validated: float, seed: int) -> Any:
         trial, number = map(int, checkpoint.uri.split("/")[1:])
         moved = noises[trial]
         if moved is None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search import InputError, score_tables
+from search import GenseekError, score_tables
 
 ROWS = np.random.default_rng(0).normal(size=(70, 2)).round(4)
 
@@ -108,7 +108,7 @@ def test_score_names_the_columns_that_both_have(genseek: Any, tmp_path: Path) ->
     real, made = str(tmp_path / "real.csv"), str(tmp_path / "made.csv")
     pd.DataFrame(np.column_stack([ROWS, ROWS]), columns=["a", "b, c", "d", "e"]).to_csv(real, index=False)
     pd.DataFrame(ROWS, columns=["a", "b, c"]).to_csv(made, index=False)
-    with pytest.raises(InputError, match="only one of them has: d, e; score those of both with ") as error:
+    with pytest.raises(GenseekError, match="only one of them has: d, e; score those of both with ") as error:
         score_tables(real, made)
     assert str(error.value).endswith("""--columns 'a,"b, c"'""")
     told: list[str] = []

@@ -17,7 +17,7 @@ from models import MODELS
 from models.generator import Generator, build
 from models.noise import hashed_seed
 from objectives import REFERENCES
-from search import InputError, score_tables
+from search import GenseekError, score_tables
 from search.rank.finalist import advantage, interval, resampled
 from search.report import png as plots
 from search.run.prepare import check, corners, judge_of, task_of
@@ -98,7 +98,7 @@ def whole_way(seed: int, folder: Path) -> str:
         problem = problem_of(study)
         task = task_of(study, problem)
         check(study, task)
-    except InputError as refused:
+    except GenseekError as refused:
         return str(refused)
     trainer, trials = Trainer(Stacking(Machine(1e-3, 1e-9), 8)), []
     for number, configuration in zip(range(2), corners(study), strict=False):
@@ -159,6 +159,6 @@ def _refusal(seed: int, folder: Path) -> str:
     text = STUDY.replace("DATA", str(data)).replace("MODEL", "gaussian").replace("OBJECTIVE", "likelihood")
     try:
         problem_of(parse_study(text, "fuzz", str(folder / "fuzz.toml")))
-    except InputError as refused:
+    except GenseekError as refused:
         return str(refused)
     return ""

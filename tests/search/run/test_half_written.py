@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from search import InputError, Store
+from search import GenseekError, Store
 from search.export.export import export_generator
 from search.study.goals import WORST
 
@@ -219,5 +219,5 @@ def test_an_export_into_the_folder_where_one_is(
 
 
 def test_a_trial_that_the_board_does_not_have(place: Path) -> None:
-    with pytest.raises(InputError, match="has no trial 99"):
+    with pytest.raises(GenseekError, match="has no trial 99"):
         Store(place).leaderboard("first").entry(99)

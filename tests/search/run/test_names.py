@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from search import InputError, Store, load_study, plan_search, run_search
+from search import GenseekError, Store, load_study, plan_search, run_search
 from search.run.plan import stem
 
 PLANS = """
@@ -77,7 +77,7 @@ def test_a_name_is_held_by_the_process_that_plans(tiny_study: Path, store_folder
 def test_a_plan_that_is_dropped_leaves_nothing(tiny_study: Path, store_folder: Path) -> None:
     study, store = load_study(str(tiny_study)), Store(store_folder)
     plan = plan_search(study, store, "mine")
-    with pytest.raises(InputError, match="--name mine: another process begins a search of that name"):
+    with pytest.raises(GenseekError, match="--name mine: another process begins a search of that name"):
         plan_search(study, store, "mine")
     del plan
     gc.collect()
@@ -88,7 +88,7 @@ def test_a_plan_that_is_dropped_leaves_nothing(tiny_study: Path, store_folder: P
 def test_what_cannot_be_planned_holds_no_name(tiny_study: Path, store_folder: Path) -> None:
     study, store = load_study(str(tiny_study)), Store(store_folder)
     for _ in range(2):
-        with pytest.raises(InputError, match="cpus = 10000"):
+        with pytest.raises(GenseekError, match="cpus = 10000"):
             plan_search(replace(study, budget=replace(study.budget, cpus=10000)), store, "mine")
     assert plan_search(study, store, "mine").name == "mine"
 
@@ -106,7 +106,7 @@ def test_a_search_never_takes_the_run_of_another_machine(
     store = Store(store_folder)
     plan = plan_search(load_study(str(tiny_study)), store, "mine")
     other = Store(store_folder).begin("mine", {}, {})  # as a machine whose folder is another does, on a server
-    with pytest.raises(InputError, match="a search named 'mine' exists already in"):
+    with pytest.raises(GenseekError, match="a search named 'mine' exists already in"):
         run_search(plan)
     assert [found.run_id for found in store.searches()] == [other]
     assert not (store_folder / "ray" / "mine" / "journal.jsonl").exists()
@@ -123,7 +123,7 @@ def test_of_two_that_begin_at_once_the_later_withdraws(store_folder: Path, monke
         return [] if len(seen) == 1 else look(self, name)  # the other's run isn't there yet
 
     monkeypatch.setattr(Store, "_searches", late)
-    with pytest.raises(InputError, match="a search named 'mine' exists already in"):
+    with pytest.raises(GenseekError, match="a search named 'mine' exists already in"):
         store.begin("mine", {}, {})
     monkeypatch.undo()
     assert [found.run_id for found in store.searches()] == [first]

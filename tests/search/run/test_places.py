@@ -23,10 +23,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from search import InputError, Store
+from search import GenseekError, Store
+from search.checkpoints import CheckpointStorage, leaving_nothing
 from search.export.registry import register
 from search.record.sqlite import relocate
-from search.storage import Storage, leaving_nothing
 
 NAMES = (" plain ", "50%41", "what?x=1#2", 'it\'s "so"', "数据 €")
 MORE = (
@@ -294,7 +294,7 @@ def test_what_a_check_of_nodes_writes_goes(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     for place in ("there", "new/store"):
         with leaving_nothing(str(tmp_path / place)):
-            Storage(str(tmp_path / place / "survey")).write(b"")
+            CheckpointStorage(str(tmp_path / place / "survey")).write(b"")
             (tmp_path / place / "survey").unlink()
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
@@ -322,7 +322,7 @@ def test_a_database_that_is_read_while_it_is_written(finished: Any, tmp_path: Pa
 def test_what_a_copy_lacks_is_not_taken_from_the_original(finished: Any, tmp_path: Path) -> None:
     place = tmp_path / "store"
     shutil.copytree(finished.folder, place, ignore=shutil.ignore_patterns("artifacts"))
-    with pytest.raises(InputError, match="has not ended: it has no summary yet"):
+    with pytest.raises(GenseekError, match="has not ended: it has no summary yet"):
         Store(place).leaderboard("first")
 
 

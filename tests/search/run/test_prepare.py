@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.run.prepare import check, judge_of, task_of
 from search.study.parse import parse_study, problem_of, with_overrides
 from search.study.study import Study
@@ -39,7 +39,7 @@ def checked(made: Study) -> int:
 
 
 def refusal(made: Study) -> str:
-    with pytest.raises(InputError) as error:
+    with pytest.raises(GenseekError) as error:
         checked(made)
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -99,13 +99,13 @@ def test_a_problem_that_cannot_be(written: str, said: str) -> None:
 def test_a_table_needs_data(tmp_path: Path) -> None:
     text = '[problem]\nname = "table"\n[models.vae]\n[objectives.elbo]\n'
     table = parse_study(text, "table", "table.toml")
-    with pytest.raises(InputError, match="problem table: no data; name a CSV or Parquet file with --data FILE"):
+    with pytest.raises(GenseekError, match="problem table: no data; name a CSV or Parquet file with --data FILE"):
         problem_of(table)
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 3)), columns=list("abc"))
     frame.iloc[3, 1] = np.nan
     frame.to_csv(tmp_path / "rows.csv", index=False)
     data = str(tmp_path / "rows.csv")
-    with pytest.raises(InputError, match=r"problem table: .*rows\.csv: 1 of 80 rows miss a value in column b"):
+    with pytest.raises(GenseekError, match=r"problem table: .*rows\.csv: 1 of 80 rows miss a value in column b"):
         problem_of(with_overrides(table, data=data))
     assert problem_of(with_overrides(table, data=data, columns="c,a")).columns == ("c", "a")
     dropped: Any = problem_of(with_overrides(table, data=data, drop_missing=True))
@@ -160,7 +160,7 @@ def test_another_problem_comes_with_its_own_arguments() -> None:
     ],
 )
 def test_overrides_that_are_refused(wanted: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError) as error:
+    with pytest.raises(GenseekError) as error:
         with_overrides(study(), **wanted)
     assert str(error.value).startswith(said)
 

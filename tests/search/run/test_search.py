@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 
 from models.noise import hashed_seed
 from objectives import Judge, Rows
-from search import InputError, Store, plan_search, run_search
+from search import GenseekError, Store, plan_search, run_search
+from search.checkpoints import CheckpointStorage
 from search.events.events import Ended, Started, TrainerHeartbeat
 from search.rank.leaderboard import Leaderboard
-from search.storage import Storage
 from search.study.parse import load_study, parse_study
 from search.study.study import short_name
 from search.train.group import Group
@@ -190,7 +190,7 @@ def test_checkpoints_are_kept_of_trials_at_full_budget_only(finished: Any, tmp_p
             kept = store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id)
             assert sorted(path.name for path in kept.iterdir()) == ["model.json", "weights.safetensors"]
         else:
-            with pytest.raises(InputError):
+            with pytest.raises(GenseekError):
                 store.fetch(entry.run_id, "checkpoint", tmp_path / entry.run_id)
 
 
@@ -202,16 +202,16 @@ def test_tunes_own_files_are_gone(finished: Any) -> None:
 
 def test_a_name_is_taken_once(finished: Any, tiny_study: Path) -> None:
     store, study = Store(finished.folder), load_study(str(tiny_study))
-    with pytest.raises(InputError, match="--name first: a search of that name exists already"):
+    with pytest.raises(GenseekError, match="--name first: a search of that name exists already"):
         plan_search(study, store, "first")
-    with pytest.raises(InputError, match="'first' exists already"):
+    with pytest.raises(GenseekError, match="'first' exists already"):
         store.begin("first", {}, {})
     assert plan_search(study, store).name == "tiny-1"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "-a", "a'b", "a b", "x" * 101])
 def test_a_name_is_of_plain_letters(name: str, finished: Any) -> None:
-    with pytest.raises(InputError, match=r"--name .*: expected letters, digits"):
+    with pytest.raises(GenseekError, match=r"--name .*: expected letters, digits"):
         plan_search(finished.plan.study, Store(finished.folder), name)
 
 
@@ -219,14 +219,14 @@ def test_a_name_is_of_plain_letters(name: str, finished: Any) -> None:
 def test_a_disk_that_fills_up_loses_the_record_and_not_the_result(
     ray_cluster: None, store_folder: Path, tiny_study: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Storage.write
+    write = CheckpointStorage.write
 
-    def full(self: Storage, content: bytes) -> None:
+    def full(self: CheckpointStorage, content: bytes) -> None:
         if Path(self.uri).name == "search.json":  # which the store keeps at the end
             raise OSError(28, "No space left on device")
         write(self, content)
 
-    monkeypatch.setattr(Storage, "write", full)
+    monkeypatch.setattr(CheckpointStorage, "write", full)
     options = ("--trials", 2, "--epochs", 2, "--name", "full", "--store", store_folder)
     code, out, err = genseek("run", tiny_study, *options, "--json")
     assert code == 2
@@ -322,4 +322,4 @@ def recorded_as_failed(store: Store, failed: list[int], said: str) -> None:
 def test_a_stores_own_storage_goes_where_the_store_goes(finished: Any, tmp_path: Path) -> None:
     store = finished.plan.store
     journal = store.fetch(store.search_run("first"), "journal.jsonl", tmp_path)
-    assert json.loads(journal.read_text().split("\n")[0])["search"]["storage"] is None
+    assert json.loads(journal.read_text().split("\n")[0])["search"]["checkpoints"] is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.rank.leaderboard import Entry, Leaderboard
 from search.run.plan import MOST, warm_start
 from search.study.configuration import Configuration
@@ -63,11 +63,11 @@ def test_no_more_than_a_sampler_can_stand() -> None:
 
 @pytest.mark.parametrize("entries", [(), ((1.0, "finished", chosen(0.5)),), ((1.0, "finished", chosen(0.002)),)])
 def test_nothing_to_begin_with_is_told(entries: Any) -> None:
-    with pytest.raises(InputError, match="--warm-start other: none of its configurations"):
+    with pytest.raises(GenseekError, match="--warm-start other: none of its configurations"):
         warm_start(study(), board(*entries))
 
 
 def test_a_list_is_not_warmed() -> None:
     listed = replace(study(), sampler="grid")
-    with pytest.raises(InputError, match="sampler 'grid' tries the points of a list and nothing else"):
+    with pytest.raises(GenseekError, match="sampler 'grid' tries the points of a list and nothing else"):
         warm_start(listed, board((1.0, "finished", chosen(0.001))))

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.errors import InputError
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError
 from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat, Troubled
 from search.events.messages import Assignment, Commands, Death, TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
 from search.schedule.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
-from search.storage import Storage
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training, stack_key
 from search.study.goals import WORST, Goals
@@ -68,7 +68,7 @@ class Stage:
             self.proposer,
             self.budget,
             seeds,
-            Storage("/kept"),
+            CheckpointStorage("/kept"),
             ahead,
             [self.events.append],
             Halving(self.budget),
@@ -219,7 +219,7 @@ def test_how_a_trial_ends(said: TrialUpdate, outcome: str, misfit: float) -> Non
     assert stage.ended() == {0: outcome}
     assert stage.proposer.told == {0: (outcome, misfit)}
     (ended,) = [event for event in stage.events if isinstance(event, Ended)]
-    assert ended.checkpoint == (Storage("/kept/00000") if outcome == "finished" else None)
+    assert ended.checkpoint == (CheckpointStorage("/kept/00000") if outcome == "finished" else None)
     assert ended.error == said.error
     assert not stage.director.done
     assert stage.hear("x", 0, [], [said, news(1, 9)]) == Commands([], [])
@@ -605,7 +605,7 @@ def test_what_was_decided_and_not_told_is_told_after_all(said: Report, outcome: 
     (ended,) = stage.events
     assert isinstance(ended, Ended)
     assert (ended.trial, ended.outcome) == (2, outcome)
-    assert ended.checkpoint == (Storage("/kept/00002") if outcome == "finished" else None)
+    assert ended.checkpoint == (CheckpointStorage("/kept/00002") if outcome == "finished" else None)
     assert stage.begins("x", 5) == [0]
 
 
@@ -621,7 +621,7 @@ def test_reports_from_before_are_not_news() -> None:
 def test_a_study_that_proposes_something_else_is_refused() -> None:
     stage = Stage([A])
     stage.proposer.ask_again = lambda configuration: (0, B)
-    with pytest.raises(InputError, match="trial 0 is not in this study's space any more"):
+    with pytest.raises(GenseekError, match="trial 0 is not in this study's space any more"):
         stage.director.recall([Started(0, A, 100, 0.0)])
 
 

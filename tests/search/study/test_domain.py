@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.study.space import Argument, Choice, Fixed, Range, domain_of
 
 WHOLE = Argument("count", int, (), 3)
@@ -58,7 +58,7 @@ def test_what_may_be_written(argument: Argument, written: Any, domain: Any) -> N
     ],
 )
 def test_what_may_not(argument: Argument, written: Any, said: str) -> None:
-    with pytest.raises(InputError) as error:
+    with pytest.raises(GenseekError) as error:
         domain_of(argument, written)
     assert str(error.value) == said
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.schedule.suggest import Suggester
 from search.study.parse import parse_study, with_overrides
 from search.study.space import Choice, Fixed, Range, grid
@@ -58,7 +58,7 @@ def test_every_combination_in_order() -> None:
 
 @pytest.mark.parametrize("domain", [Range(0.1, 1.0), Range(1, 8, log=True), Range(0.1, 1.0, log=True)])
 def test_a_range_needs_steps(domain: Range) -> None:
-    with pytest.raises(InputError, match="rate: a grid needs a list of values"):
+    with pytest.raises(GenseekError, match="rate: a grid needs a list of values"):
         list(grid({"rate": domain}))
 
 
@@ -89,7 +89,7 @@ def test_points_alone() -> None:
     text = GRID.replace('"grid"', '"points"')
     study = parsed(text + '[[points]]\nl1 = 0.01\n[[points]]\nmodel = "vae"\nsigma = 0.2\n')
     assert [(p["model"], p["l1"]) for p in proposed(study)] == [("pushforward", 0.01), ("vae", 0.0)]
-    with pytest.raises(InputError, match=r"expected at least one table headed \[\[points\]\]"):
+    with pytest.raises(GenseekError, match=r"expected at least one table headed \[\[points\]\]"):
         parsed(text)
 
 
@@ -112,7 +112,7 @@ def test_a_random_sampler_repeats_itself_by_seed() -> None:
     ],
 )
 def test_mistakes_are_told_in_one_line(old: str, new: str, message: str) -> None:
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(GenseekError, match=message) as caught:
         parsed(GRID.replace(old, new))
     assert str(caught.value).startswith("grid.toml: ")
     assert "\n" not in str(caught.value)

@@ -18,7 +18,7 @@ from markdown_pages import page
 import models
 import objectives
 from models import MODELS
-from search import InputError, Store, export_generator, load_generator, load_study, plan_search, run_search
+from search import GenseekError, Store, export_generator, load_generator, load_study, plan_search, run_search
 from search.study import plugins
 from search.study.parse import parse_study
 from search.study.plugins import merge_installed, merge_module, source_of
@@ -172,7 +172,7 @@ def test_a_class_without_a_source_is_searched_and_not_exported(
     MODELS["narrow"] = Narrow
     assert source_of("narrow") == ""
     message = "the code of its model 'narrow', defined in a program, isn't known; define it in a module of its own"
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(GenseekError, match=message):
         searched(study(tmp_path, "narrow"), store_folder, tmp_path / "winner")
     assert not (tmp_path / "winner").exists()
 
@@ -207,7 +207,7 @@ def test_a_package_that_lacks_what_it_announces_is_told(monkeypatch: pytest.Monk
     announce(tmp_path, "[genseek.scores]\nmine = nothing_of_that_name:Mine")
     monkeypatch.syspath_prepend(str(tmp_path))
     merge_installed.cache_clear()
-    with pytest.raises(InputError, match="entry point mine = nothing_of_that_name:Mine: can't be imported"):
+    with pytest.raises(GenseekError, match="entry point mine = nothing_of_that_name:Mine: can't be imported"):
         load_study("gaussian_2d")
 
 
@@ -328,7 +328,7 @@ def test_keys_of_a_plug_in_are_checked_like_any_others(shown: Path) -> None:
     text = (shown / "mine.toml").read_text()
     wrong = text.replace("frequency = {", "frequencies = {")
     where = str(shown / "other.toml")
-    with pytest.raises(InputError, match=r"\[models.sines\] unknown key 'frequencies'; did you mean 'frequency'"):
+    with pytest.raises(GenseekError, match=r"\[models.sines\] unknown key 'frequencies'; did you mean 'frequency'"):
         parse_study(wrong, "mine", where)
     study = parse_study(text, "mine", where)
     assert study.plugins == tuple(str(shown / name) for name in ("my_models.py", "my_network.py", "my_losses.py"))
@@ -338,11 +338,11 @@ def test_keys_of_a_plug_in_are_checked_like_any_others(shown: Path) -> None:
 def test_plug_ins_lie_beside_the_study(shown: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (shown / "mine.toml").read_text()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"mine\.toml: plug-in my_models\.py: can't read the file"):
+    with pytest.raises(GenseekError, match=r"mine\.toml: plug-in my_models\.py: can't read the file"):
         parse_study(text, "mine", "mine.toml")
     monkeypatch.chdir(shown)
     parse_study(text, "mine", "mine.toml")
-    with pytest.raises(InputError, match=r"plugins = 'my_models\.py': expected a list of modules"):
+    with pytest.raises(GenseekError, match=r"plugins = 'my_models\.py': expected a list of modules"):
         parse_study("plugins = 'my_models.py'\n" + text.split("\n", 1)[1], "mine", "mine.toml")
 
 
@@ -371,7 +371,7 @@ def test_a_changed_file_replaces_what_it_gave(shown: Path, tmp_path: Path) -> No
     assert MODELS["sines"] is not first
     (tmp_path / "other.py").write_text(BLOCKS["my_models.py"])
     with pytest.raises(
-        InputError, match=r"plug-in other\.py: model 'sines': the name is taken by plug-in my_models\.py"
+        GenseekError, match=r"plug-in other\.py: model 'sines': the name is taken by plug-in my_models\.py"
     ):
         merge_module("other.py", tmp_path)
 
@@ -420,7 +420,7 @@ MINE = "MODELS = {'mine': Mine}"
 def test_what_cannot_be_merged_is_told_in_one_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(text)
     before = [dict(registry) for registry, _ in plugins.REGISTRIES.values()]
-    with pytest.raises(InputError, match=f"plug-in bad.py: .*{message}") as caught:
+    with pytest.raises(GenseekError, match=f"plug-in bad.py: .*{message}") as caught:
         merge_module("bad.py", tmp_path)
     assert "\n" not in str(caught.value)
     assert [registry for registry, _ in plugins.REGISTRIES.values()] == before
@@ -443,7 +443,7 @@ def test_what_cannot_be_sent_is_told_before_anything_starts(store_folder: Path, 
         + MINE
     )
     path = study(tmp_path, "mine", 'plugins = ["held.py"]\n')
-    with pytest.raises(InputError, match=r"a plug-in can't be sent to the workers \(TypeError: cannot pickle .*lock"):
+    with pytest.raises(GenseekError, match=r"a plug-in can't be sent to the workers \(TypeError: cannot pickle .*lock"):
         plan_search(load_study(str(path)), Store(store_folder))
 
 
@@ -456,7 +456,7 @@ def test_keys_that_a_pair_shares_are_refused(tmp_path: Path) -> None:
         + MINE
     )
     path = study(tmp_path, "mine", 'plugins = ["shared.py"]\n')
-    with pytest.raises(InputError, match=r"\[models.mine\] and \[objectives.mmd\] both have a key bandwidth"):
+    with pytest.raises(GenseekError, match=r"\[models.mine\] and \[objectives.mmd\] both have a key bandwidth"):
         load_study(str(path))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES, SCORES
-from search import InputError, Store, load_study, plan_search, run_search
+from search import GenseekError, Store, load_study, plan_search, run_search
 from search.study.goals import RESERVED
 from search.study.plugins import merge_module
 from search.study.serialize import study_from, study_json
@@ -215,7 +215,7 @@ THINGS = {"SCORES": "Mine", "OBJECTIVES": "Loss", "PROBLEMS": "Drawn", "MODELS":
 def test_no_score_can_be_called_what_genseek_records(name: str, tmp_path: Path) -> None:
     text = NAMED.replace("KIND", "SCORES").replace("NAME", repr(name)).replace("THING", "Mine")
     (tmp_path / "own.py").write_text(text)
-    with pytest.raises(InputError, match=f"plug-in own.py: score '{name}': genseek records something else as {name}"):
+    with pytest.raises(GenseekError, match=f"plug-in own.py: score '{name}': genseek records something else as {name}"):
         merge_module("own.py", tmp_path)
     assert name not in SCORES
 
@@ -235,7 +235,7 @@ def test_names_that_mlflow_cannot_keep_are_refused(name: object, kind: str, tmp_
 def test_a_program_may_not_call_its_score_so_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCORES, "seconds", SCORES["mmd"])
     (tmp_path / "own.toml").write_text(STUDY.replace('"spread"', '"seconds"').replace('plugins = ["own.py"]', ""))
-    with pytest.raises(InputError, match="score 'seconds': genseek records something else as seconds"):
+    with pytest.raises(GenseekError, match="score 'seconds': genseek records something else as seconds"):
         load_study(str(tmp_path / "own.toml"))
 
 
@@ -269,6 +269,6 @@ def test_a_study_whose_plug_in_has_changed(change: Callable[[str], str], message
     if message is None:
         assert study_from(written).models["net"]
         return
-    with pytest.raises(InputError, match=message) as raised:
+    with pytest.raises(GenseekError, match=message) as raised:
         study_from(written)
     assert f"have they changed: {tmp_path / 'own.py'}?" in str(raised.value)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from search.errors import InputError, unknown_name
+from search.errors import GenseekError, unknown_name
 from search.study.space import arguments_of, checked_arguments
 
 
@@ -57,7 +57,7 @@ def test_a_whole_number_may_stand_for_a_number() -> None:
     ],
 )
 def test_wrong_values(key: str, value: Any, said: str) -> None:
-    with pytest.raises(InputError) as error:
+    with pytest.raises(GenseekError) as error:
         checked_arguments(Thing, {key: value})
     assert str(error.value).startswith(said)
 

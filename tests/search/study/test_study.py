@@ -7,7 +7,7 @@ import pytest
 
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS
-from search.errors import InputError
+from search.errors import GenseekError
 from search.study.configuration import Configuration, Training
 from search.study.parse import load_study, parse_study, shipped
 from search.study.space import Choice, Fixed, Range, arguments_of
@@ -48,7 +48,7 @@ width = 16
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(InputError) as error:
+    with pytest.raises(GenseekError) as error:
         parse_study(text, "mine", "mine.toml")
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -228,12 +228,12 @@ def test_a_study_without_models_or_objectives(kind: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.toml: can't read the study file"):
+    with pytest.raises(GenseekError, match=r"nowhere\.toml: can't read the study file"):
         load_study(str(tmp_path / "nowhere.toml"))
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
-    with pytest.raises(InputError, match=r"latin\.toml: can't read the study file"):
+    with pytest.raises(GenseekError, match=r"latin\.toml: can't read the study file"):
         load_study(str(tmp_path / "latin.toml"))
-    with pytest.raises(InputError, match=r"can't read the study file"):
+    with pytest.raises(GenseekError, match=r"can't read the study file"):
         load_study(f"{tmp_path}/.toml")
 
 
@@ -241,7 +241,7 @@ def test_a_file_and_a_shipped_name(tmp_path: Path) -> None:
     path = tmp_path / "own study.toml"
     path.write_text(STUDY)
     assert load_study(str(path)).name == "own study"
-    with pytest.raises(InputError, match="unknown study or problem 'gausian_2d'; did you mean 'gaussian_2d'"):
+    with pytest.raises(GenseekError, match="unknown study or problem 'gausian_2d'; did you mean 'gaussian_2d'"):
         load_study("gausian_2d")
 
 

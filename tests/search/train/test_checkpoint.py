@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from search.checkpoints import CheckpointStorage
 from search.export.export import load_generator
-from search.storage import Storage
 from search.study.configuration import Configuration, Training
 from search.train.group import Checkpoint, Group, save_best
 from search.train.trial import Trial, rebuilt
@@ -26,8 +26,8 @@ PAIRS = {
 }
 
 
-def place(folder: Path) -> Storage:
-    return Storage(str(folder / "00000"))
+def place(folder: Path) -> CheckpointStorage:
+    return CheckpointStorage(str(folder / "00000"))
 
 
 def advanced(group: Group, epochs: int) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from objectives import PROBLEMS
-from search.errors import InputError
+from search.errors import GenseekError
 from search.study.parse import load_study
 from search.tune.jobs import FILES, bundle
 
@@ -71,5 +71,5 @@ def test_a_table_that_is_only_there_keeps_its_path(home: Path) -> None:
 def test_a_plug_in_by_its_whole_path_is_refused(home: Path) -> None:
     (home / "whole.toml").write_text(STUDY.format(plugins=f'["{home}/studies/near.py"]', data="rows.csv"))
     said = r"^whole.toml: plug-in .*near.py: name it by its path from the study"
-    with pytest.raises(InputError, match=said), bundle("whole.toml", load_study("whole.toml")):
+    with pytest.raises(GenseekError, match=said), bundle("whole.toml", load_study("whole.toml")):
         pass

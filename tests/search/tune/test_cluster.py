@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from search.errors import InputError
-from search.storage import Storage
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError
 from search.study.budget import Budget, cores
 from search.tune import cluster as clusters
 from search.tune.cluster import check_places, cluster, room, slots
@@ -57,7 +57,7 @@ def test_trainers_are_counted_node_by_node(budget: Any, expected: dict[str, int]
 )
 def test_what_no_node_has(budget: Any, said: str, with_nodes: Any) -> None:
     with_nodes({"CPU": 3.0}, {"CPU": 1.0, "GPU": 1.0})
-    with pytest.raises(InputError, match=said), cluster(Budget(**budget)):
+    with pytest.raises(GenseekError, match=said), cluster(Budget(**budget)):
         pass
     with cluster(Budget(trainers=4, **budget)):
         pass  # such nodes may come
@@ -65,21 +65,21 @@ def test_what_no_node_has(budget: Any, said: str, with_nodes: Any) -> None:
 
 def test_a_head_without_cores_says_how_a_cluster_grows(with_nodes: Any) -> None:
     with_nodes({})
-    with pytest.raises(InputError, match=r"--trainers N$"), cluster(Budget()):
+    with pytest.raises(GenseekError, match=r"--trainers N$"), cluster(Budget()):
         pass
 
 
 def test_room_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("search.tune.cluster.cores", lambda: 6)
     monkeypatch.setattr("search.tune.cluster.torch.cuda.device_count", lambda: 0)
-    assert room(Budget(cpus=2), Storage(str(tmp_path))) == ({"gpu": 0, "cpu": 3}, [])
+    assert room(Budget(cpus=2), CheckpointStorage(str(tmp_path))) == ({"gpu": 0, "cpu": 3}, [])
 
 
 @pytest.mark.parametrize("address", ["ray://10.0.0.5:10001", "http://10.0.0.5:8265"])
 def test_a_search_is_led_from_a_node(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(InputError, match=r"genseek submit --address http://.*--address auto"), cluster(Budget()):
+    with pytest.raises(GenseekError, match=r"genseek submit --address http://.*--address auto"), cluster(Budget()):
         pass
 
 
@@ -91,7 +91,7 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("Could not find any\nrunning Ray instance")
 
     monkeypatch.setattr(clusters.ray, "init", refused)
-    with pytest.raises(InputError) as raised, cluster(Budget()):
+    with pytest.raises(GenseekError) as raised, cluster(Budget()):
         pass
     said = "--address auto: can't join the cluster (Could not find any running Ray instance); is this machine one"
     assert str(raised.value).startswith(said)
@@ -107,7 +107,7 @@ def test_a_wrong_token_is_called_that(monkeypatch: pytest.MonkeyPatch, capfd: py
         raise ConnectionError("Failed to connect") from RuntimeError("InvalidAuthToken: it is missing or incorrect")
 
     monkeypatch.setattr(clusters.ray, "init", refused)
-    with pytest.raises(InputError, match="the token is not the head's: set RAY_AUTH_MODE=token"), cluster(Budget()):
+    with pytest.raises(GenseekError, match="the token is not the head's: set RAY_AUTH_MODE=token"), cluster(Budget()):
         pass
     os.write(2, b"all is told again\n")
     assert capfd.readouterr().err == "all is told again\n"
@@ -116,7 +116,7 @@ def test_a_wrong_token_is_called_that(monkeypatch: pytest.MonkeyPatch, capfd: py
 def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(InputError, match=r"^--address 127.0.0.1:1: can't join .*refused"), cluster(Budget()):
+    with pytest.raises(GenseekError, match=r"^--address 127.0.0.1:1: can't join .*refused"), cluster(Budget()):
         pass
 
 
@@ -131,11 +131,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_home_that_ray_can_not_write(alone: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for home in ("/nonexistent", "/proc/none", str(tmp_path / "none")):
         monkeypatch.setenv("HOME", home)
-        with pytest.raises(InputError, match=rf"^HOME {home}: .*; export HOME=\$\(mktemp -d\)$"):
+        with pytest.raises(GenseekError, match=rf"^HOME {home}: .*; export HOME=\$\(mktemp -d\)$"):
             check_places()
     monkeypatch.setattr(Path, "home", _unknown)
     monkeypatch.delenv("HOME")
-    with pytest.raises(InputError, match=r"^HOME not set: no folder"):
+    with pytest.raises(GenseekError, match=r"^HOME not set: no folder"):
         check_places()
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     check_places()
@@ -151,7 +151,9 @@ def test_a_folder_whose_sockets_have_long_paths(alone: None, monkeypatch: pytest
     check_places()
     for name in ("TMPDIR", "RAY_TMPDIR"):
         monkeypatch.setenv(name, "/" + "é" * (longest // 2 + 1))
-        with pytest.raises(InputError, match=rf"^{name} /é+: Ray's sockets .* 1\d\d bytes.*; export RAY_TMPDIR=/tmp$"):
+        with pytest.raises(
+            GenseekError, match=rf"^{name} /é+: Ray's sockets .* 1\d\d bytes.*; export RAY_TMPDIR=/tmp$"
+        ):
             check_places()
         monkeypatch.setenv(name, "")
         check_places()
@@ -174,7 +176,7 @@ def test_cores_are_those_that_a_container_has(
 def test_rays_advice_does_not_come_through_unasked(
     ray_cluster: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with cluster(Budget(), Storage(str(tmp_path))):
+    with cluster(Budget(), CheckpointStorage(str(tmp_path))):
         for name in ("ray_listen_error_messages", "own"):
             thread = threading.Thread(target=print, args=(f"said by {name}",), name=name)
             thread.start()

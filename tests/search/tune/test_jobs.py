@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import InputError
+from search.errors import GenseekError
 from search.tune import jobs
 from search.tune.jobs import FILES, Jobs
 
@@ -115,7 +115,7 @@ def test_a_search_runs_once_at_a_time(client: Client, tmp_path: Path) -> None:
     jobs = Jobs("http://head:8265")
     jobs.submit("first", ["run", "gaussian_2d"], tmp_path)
     with pytest.raises(
-        InputError, match=r"^search 'first' runs in the cluster already: genseek attach first --address .*"
+        GenseekError, match=r"^search 'first' runs in the cluster already: genseek attach first --address .*"
     ):
         jobs.submit("first", ["resume", "first"])
     assert jobs.stop(jobs.latest("first")).status == "STOPPED"
@@ -128,7 +128,7 @@ def test_jobs_of_others_are_none_of_ours(client: Client) -> None:
     client.jobs = [details("x"), details("y", metadata={"team": "b"}), details("z", metadata={"genseek": "first"})]
     jobs = Jobs("http://head:8265")
     assert [job.search for job in jobs.all()] == ["first"]
-    with pytest.raises(InputError, match="unknown search 'frist'; did you mean 'first'"):
+    with pytest.raises(GenseekError, match="unknown search 'frist'; did you mean 'first'"):
         jobs.latest("frist")
 
 
@@ -149,7 +149,9 @@ def test_what_goes_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "")
     monkeypatch.setattr("ray.job_submission.JobSubmissionClient", refuse)
-    with pytest.raises(InputError, match=r"^--address http://head:8265: Authentication failed: no; set RAY_AUTH_MODE"):
+    with pytest.raises(
+        GenseekError, match=r"^--address http://head:8265: Authentication failed: no; set RAY_AUTH_MODE"
+    ):
         Jobs("http://head:8265")
 
 
@@ -212,7 +214,7 @@ def test_a_search_in_the_cluster_goes_on_where_its_store_is(
 def test_the_address_that_is_named_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    with pytest.raises(InputError, match=r"^--address http://127.0.0.1:2: Failed to connect to Ray.*127.0.0.1:2"):
+    with pytest.raises(GenseekError, match=r"^--address http://127.0.0.1:2: Failed to connect to Ray.*127.0.0.1:2"):
         Jobs("http://127.0.0.1:2")
 
 

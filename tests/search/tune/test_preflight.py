@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ray.exceptions import GetTimeoutError, RaySystemError
 
-from search.errors import InputError
-from search.storage import Storage
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError
 from search.tune import preflight as surveying
 from search.tune.preflight import Answer, preflight
 
@@ -27,7 +27,7 @@ def nodes(count: int, **resources: float) -> list[dict[str, Any]]:
     ]
 
 
-def surveyed(storage: Storage | None, alive: list[dict[str, Any]]) -> list[str]:
+def surveyed(storage: CheckpointStorage | None, alive: list[dict[str, Any]]) -> list[str]:
     """What a survey of these nodes says."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surveying.ray, "nodes", lambda: alive)
@@ -39,7 +39,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets nodes say what a test wants; by default what is so here, and they see the storage as we do."""
     said: dict[str, Any] = {}
 
-    def ask(place: Storage | None, node: str) -> Any:
+    def ask(place: CheckpointStorage | None, node: str) -> Any:
         def answer() -> Answer:
             own = said.get(node, {})
             if isinstance(own, Exception):
@@ -59,7 +59,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_nodes_that_can_run_trainers(says: Any, tmp_path: Path) -> None:
     says["n1"] = {"versions": {"torch": "2.13.0"}}  # the same torch, for another device
-    assert surveyed(Storage(str(tmp_path / "kept")), nodes(3)) == []
+    assert surveyed(CheckpointStorage(str(tmp_path / "kept")), nodes(3)) == []
     assert not list((tmp_path / "kept").iterdir())  # nothing is left of the survey
     assert surveyed(None, nodes(2)) == []
 
@@ -80,8 +80,8 @@ def test_a_node_without_cores_is_not_asked(says: Any) -> None:
             {"versions": {"genseek": "0.0.9"}},
             "genseek 0.0.9, where the driver has 0.1.0; install the same",
         ),
-        ({"storage": "it is full"}, "storage .*: it is full; name a folder .* s3://bucket/folder"),
-        ({"blind": True}, "storage .*: what is written there isn't seen by the driver; .* --checkpoints"),
+        ({"storage": "it is full"}, "checkpoints .*: it is full; name a folder .* s3://bucket/folder"),
+        ({"blind": True}, "checkpoints .*: what is written there isn't seen by the driver; .* --checkpoints"),
         (GetTimeoutError(), "no answer within 60 seconds; look at Ray's logs"),
         (
             RaySystemError("x\nModuleNotFoundError: No module named 'search'"),
@@ -92,8 +92,8 @@ def test_a_node_without_cores_is_not_asked(says: Any) -> None:
 )
 def test_a_node_that_cannot(answer: Any, said: str, says: Any, tmp_path: Path) -> None:
     says["n2"] = answer
-    with pytest.raises(InputError, match=f"^node 10.0.0.2: {said}") as raised:
-        surveyed(Storage(str(tmp_path)), nodes(3))
+    with pytest.raises(GenseekError, match=f"^node 10.0.0.2: {said}") as raised:
+        surveyed(CheckpointStorage(str(tmp_path)), nodes(3))
     assert "\n" not in str(raised.value)
     assert "10.0.0.1" not in str(raised.value)
 
@@ -101,7 +101,7 @@ def test_a_node_that_cannot(answer: Any, said: str, says: Any, tmp_path: Path) -
 def test_every_reason_has_a_line_and_many_nodes_share_it(says: Any) -> None:
     says |= {f"n{number}": {"versions": {"torch": "2.12.1"}} for number in range(1, 6)}
     says["n6"] = GetTimeoutError()
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(GenseekError) as raised:
         surveyed(None, nodes(7))
     first, second = str(raised.value).split("\n")
     assert first.startswith("nodes 10.0.0.1, 10.0.0.2, 10.0.0.3 and 2 others: torch 2.12.1")
@@ -131,9 +131,9 @@ def test_a_gpu_that_no_torch_can_use_is_told(says: Any) -> None:
 
 def test_a_storage_that_the_driver_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="the driver can't use it"):
-        surveyed(Storage(str(tmp_path / "file" / "below")), nodes(1))
+    with pytest.raises(GenseekError, match="the driver can't use it"):
+        surveyed(CheckpointStorage(str(tmp_path / "file" / "below")), nodes(1))
 
 
 def test_a_real_node_answers(ray_cluster: None, tmp_path: Path) -> None:
-    assert preflight(Storage(str(tmp_path / "kept"))) == []
+    assert preflight(CheckpointStorage(str(tmp_path / "kept"))) == []

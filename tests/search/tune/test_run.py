@@ -15,7 +15,7 @@ import ray
 
 from objectives import OBJECTIVES
 from objectives.losses import ELBO, Energy
-from search.errors import InputError, TrainingError
+from search.errors import GenseekError, TrainingError
 from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat
 from search.events.messages import Commands, TrainerStatus
 from search.export.export import load_generator
@@ -98,7 +98,7 @@ def test_what_a_search_finds_is_what_each_trial_finds_alone(
 def test_what_a_cluster_cannot_give(
     wanted: dict[str, Any], said: str, ray_cluster: None, make_task: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(GenseekError, match=said):
         searched(make_task(), tmp_path, 1, **wanted)
 
 

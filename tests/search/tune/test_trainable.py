@@ -17,11 +17,11 @@ import pytest
 
 from objectives import OBJECTIVES, SCORES
 from search import load_study, with_overrides
+from search.checkpoints import CheckpointStorage
 from search.events.events import Report
 from search.events.messages import Assignment, Commands, TrainerStatus, TrialUpdate
 from search.export.export import load_generator
 from search.run.prepare import task_of
-from search.storage import Storage
 from search.study.configuration import Configuration, Training, stack_key
 from search.study.parse import problem_of
 from search.train.group import Checkpoint, Group
@@ -80,7 +80,7 @@ def started(soon: None, tmp_path: Path) -> Iterator[Started]:
     ) -> tuple[Any, Desk, TrainerStatus]:
         desk: Any = Desk()
         trainer = TuneTrainer.__new__(TuneTrainer)  # what Tune's own constructor does needs a cluster
-        trainer.setup({"device": device}, task, desk, most, 1, Storage(str(tmp_path)), every)
+        trainer.setup({"device": device}, task, desk, most, 1, CheckpointStorage(str(tmp_path)), every)
         first: TrainerStatus = trainer.step()["message"]
         names.append((desk, first.trainer))
         return trainer, desk, first
@@ -219,7 +219,7 @@ def test_another_trainer_goes_on_from_the_checkpoint(started: Started, make_task
     for thread in threading.enumerate():
         if thread.name == "saving":
             thread.join()
-    saved = Checkpoint.load(Storage(str(state)))
+    saved = Checkpoint.load(CheckpointStorage(str(state)))
     assert saved is not None
     assert len(saved.reports) >= 1
 
@@ -247,9 +247,9 @@ def test_a_torn_checkpoint_is_none(started: Started, make_task: Any, tmp_path: P
 def test_a_write_that_fails_once_is_tried_again(
     started: Started, make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[Storage] = []
+    tried: list[CheckpointStorage] = []
 
-    def once(trial: Trial, place: Storage) -> None:
+    def once(trial: Trial, place: CheckpointStorage) -> None:
         tried.append(place)
         if len(tried) == 1:
             raise OSError("the link is down")
@@ -258,13 +258,13 @@ def test_a_write_that_fails_once_is_tried_again(
     trainer, desk, first = started(make_task())
     desk.put(first.trainer, assignments(4))
     assert {each.error for each in all_news(heard(trainer, over(0)))} == {""}
-    assert tried == [Storage(f"{tmp_path}/00000")] * 2
+    assert tried == [CheckpointStorage(f"{tmp_path}/00000")] * 2
 
 
 def test_a_full_disk_fails_the_trial_and_not_the_trainer(
     started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(trial: Trial, place: Storage) -> None:
+    def full(trial: Trial, place: CheckpointStorage) -> None:
         if place.uri.endswith("00000"):
             raise OSError(28, "No space left on device")
 
@@ -279,7 +279,7 @@ def test_a_full_disk_fails_the_trial_and_not_the_trainer(
 def test_a_plugin_whose_tensors_cannot_be_written_fails_alone(
     started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def shared(trial: Trial, place: Storage) -> None:
+    def shared(trial: Trial, place: CheckpointStorage) -> None:
         if place.uri.endswith("00000"):
             raise RuntimeError("Some tensors share\nmemory")
 
@@ -294,7 +294,7 @@ def test_a_plugin_whose_tensors_cannot_be_written_fails_alone(
 def test_checkpoints_that_cannot_be_written_are_told(
     started: Started, make_task: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def full(checkpoint: Checkpoint, place: Storage) -> None:
+    def full(checkpoint: Checkpoint, place: CheckpointStorage) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Checkpoint, "save", full)
@@ -355,7 +355,7 @@ def test_a_lost_desk_ends_its_trainer(make_task: Any, tmp_path: Path) -> None:
 
     desk = SimpleNamespace(take=SimpleNamespace(remote=lambda name: take))
     trainer: Any = TuneTrainer.__new__(TuneTrainer)
-    trainer.setup({"device": "cpu"}, make_task(), desk, 8, 1, Storage(str(tmp_path)))
+    trainer.setup({"device": "cpu"}, make_task(), desk, 8, 1, CheckpointStorage(str(tmp_path)))
     trainer.step()
     lost.set()
     with pytest.raises(RuntimeError, match="ConnectionError: the driver is gone"):

@@ -16,14 +16,14 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import fsspec
 from pyarrow import ArrowInvalid, fs
 
-from search.errors import InputError
+from search.errors import StoreError, StudyError
 
 SECRETS = ("secret", "password", "token", "account_key")  # no keys of a URI that is recorded
 
 
 @final
 @dataclass(frozen=True)
-class Storage:
+class CheckpointStorage:
     """A folder or a file: the same for every node that names it, and opened where it is used.
 
     Args:
@@ -33,20 +33,20 @@ class Storage:
     uri: str
 
     @classmethod
-    def named(cls, text: str) -> "Storage":
-        """Storage of a user's words, a path of their own or a URI.
+    def named(cls, text: str) -> "CheckpointStorage":
+        """CheckpointStorage of a user's words, a path of their own or a URI.
 
         Raises:
-            InputError: no file system is known for the URI, or there are credentials in it.
+            StoreError: no file system is known for the URI, or there are credentials in it.
         """
         parts = _split(text)
         if "@" in parts.netloc:
-            raise InputError(
+            raise StudyError(
                 "--checkpoints: credentials in a URI would be recorded with the search; give them to each node "
                 "instead, as a role or in its environment"
             )
         if parts.fragment or any(word in parts.query.lower() for word in SECRETS):
-            raise InputError(
+            raise StudyError(
                 "--checkpoints: expected a URI without '#' or secrets, which belong in each node's environment"
             )
         if not parts.scheme:
@@ -54,14 +54,14 @@ class Storage:
         try:
             _opened(parts.scheme, parts.netloc, parts.query)
         except (ValueError, ImportError, OSError) as error:
-            raise InputError(f"--checkpoints {text}: {str(error).splitlines()[0]}") from error
+            raise StoreError(f"--checkpoints {text}: {str(error).splitlines()[0]}") from error
         return cls(text.rstrip("/"))
 
-    def at(self, name: str) -> "Storage":
+    def at(self, name: str) -> "CheckpointStorage":
         """What is there under a name."""
         parts = _split(self.uri)
         path = f"{parts.path.rstrip('/')}/{name}"
-        return Storage(urlunsplit(parts._replace(path=path)) if parts.scheme else path)
+        return CheckpointStorage(urlunsplit(parts._replace(path=path)) if parts.scheme else path)
 
     def write(self, content: bytes) -> None:
         """Make this a file of `content`, whole or not at all, whoever else may write it.
@@ -156,21 +156,21 @@ def writable(folder: Path) -> None:
     """Make the folder, and see that it can be written.
 
     Raises:
-        InputError: it can't be.
+        StoreError: it can't be.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(b"\0" * 2**20)
     except OSError as error:
-        raise InputError(f"store {folder}: can't write there ({error.strerror})") from error
+        raise StoreError(f"store {folder}: can't write there ({error.strerror})") from error
 
 
 def could_write(folder: Path) -> None:
     """See that the folder can be written, or made; without writing anything.
 
     Raises:
-        InputError: it can't be.
+        StoreError: it can't be.
     """
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     why = "" if there.is_dir() else "Not a directory"
@@ -178,7 +178,7 @@ def could_write(folder: Path) -> None:
         why = "Read-only file system" if os.statvfs(there).f_flag & os.ST_RDONLY else "Permission denied"
     if why:
         said = "" if there == folder else f": {there}"
-        raise InputError(f"store {folder}: can't write there ({why}{said})")
+        raise StoreError(f"store {folder}: can't write there ({why}{said})")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Storage: the same on a disk, in an object store that speaks S3, and in a file system of fsspec's."""
+"""CheckpointStorage: the same on a disk, in an object store that speaks S3, and in a file system of fsspec's."""
 
 import logging
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import InputError
-from search.storage import Storage
+from search.checkpoints import CheckpointStorage
+from search.errors import GenseekError
 from search.train.group import Checkpoint, Group
 from search.train.trial import Trial
 
@@ -37,17 +37,17 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture(params=["disk", "s3", "fsspec"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointStorage:
     """A storage of each kind that nothing else uses."""
     if request.param == "disk":
-        return Storage.named(str(tmp_path / "kept"))
+        return CheckpointStorage.named(str(tmp_path / "kept"))
     if request.param == "s3":
         bucket = request.getfixturevalue("s3")
-        return Storage.named(f"{bucket}/{tmp_path.name}/kept?region=us-east-1")
-    return Storage.named(f"memory://{tmp_path.name}/kept")
+        return CheckpointStorage.named(f"{bucket}/{tmp_path.name}/kept?region=us-east-1")
+    return CheckpointStorage.named(f"memory://{tmp_path.name}/kept")
 
 
-def test_what_is_written_is_there(storage: Storage) -> None:
+def test_what_is_written_is_there(storage: CheckpointStorage) -> None:
     file = storage.at("00001").at("weights")
     assert file.read() is None
     assert storage.names() == []
@@ -55,13 +55,13 @@ def test_what_is_written_is_there(storage: Storage) -> None:
     file.write(b"second")
     storage.at("00002").at("weights").write(b"")
     assert file.read() == b"second"
-    assert Storage(file.uri).read() == b"second"  # whoever names it
+    assert CheckpointStorage(file.uri).read() == b"second"  # whoever names it
     assert storage.at("00002").at("weights").read() == b""
     assert storage.names() == ["00001", "00002"]
     assert storage.at("00001").names() == ["weights"]
 
 
-def test_a_folder_is_fetched_whole(storage: Storage) -> None:
+def test_a_folder_is_fetched_whole(storage: CheckpointStorage) -> None:
     contents = {"weights": b"1" * 100_000, "model.json": b"{}"}
     for name, content in contents.items():
         storage.at("00003").at(name).write(content)
@@ -70,7 +70,7 @@ def test_a_folder_is_fetched_whole(storage: Storage) -> None:
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == contents
 
 
-def test_what_is_removed_is_gone(storage: Storage) -> None:
+def test_what_is_removed_is_gone(storage: CheckpointStorage) -> None:
     for name in ("00001", "00002"):
         storage.at(name).at("weights").write(b"1")
     storage.at("00001").remove()
@@ -79,7 +79,7 @@ def test_what_is_removed_is_gone(storage: Storage) -> None:
     assert storage.at("00001").at("weights").read() is None
 
 
-def test_a_checkpoint_comes_back_as_it_was(storage: Storage, make_task) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_comes_back_as_it_was(storage: CheckpointStorage, make_task) -> None:  # type: ignore[no-untyped-def]
     from search.study.configuration import Configuration, Training
 
     task = make_task()
@@ -100,7 +100,7 @@ def test_a_checkpoint_comes_back_as_it_was(storage: Storage, make_task) -> None:
 
 def test_paths_are_whole_and_hold_any_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    odd = Storage.named("what? is 100% #1 here")
+    odd = CheckpointStorage.named("what? is 100% #1 here")
     assert odd.uri == f"{tmp_path}/what? is 100% #1 here"
     odd.at("file").write(b"1")
     assert (tmp_path / "what? is 100% #1 here" / "file").read_bytes() == b"1"
@@ -114,8 +114,8 @@ def test_paths_are_whole_and_hold_any_letter(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_what_is_no_storage(named: str, said: str) -> None:
-    with pytest.raises(InputError, match=said) as raised:
-        Storage.named(named)
+    with pytest.raises(GenseekError, match=said) as raised:
+        CheckpointStorage.named(named)
     assert "secret" not in str(raised.value)
 
 
@@ -123,9 +123,9 @@ def test_what_is_no_storage(named: str, said: str) -> None:
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OSError, match="Permission"):
-        Storage.named(str(tmp_path / "kept")).at("file").write(b"1")
+        CheckpointStorage.named(str(tmp_path / "kept")).at("file").write(b"1")
 
 
 def test_a_bucket_that_is_not_there(s3: str) -> None:
     with pytest.raises(OSError, match="NO_SUCH_BUCKET"):
-        Storage.named("s3://nobody?region=us-east-1").at("file").write(b"1")
+        CheckpointStorage.named("s3://nobody?region=us-east-1").at("file").write(b"1")
