@@ -49,16 +49,18 @@ def trained(study: Study) -> pd.DataFrame:
             return
         report, (seed, place) = event.report, divmod(event.trial, count)
         scores = {name: report.scores.get(name) for name in GOALS}
-        facts = {"parameters": event.facts["parameters"]}
+        architecture = {"parameters": event.architecture["parameters"]}
         rows.append(
             {"configuration": place, "seed": seed, "epoch": report.epoch, "misfit": report.misfit}
-            | {"epoch_misfit": report.epoch_misfit, **scores, **facts}
+            | {"epoch_misfit": report.epoch_misfit, **scores, **architecture}
         )
         if len(rows) % 1000 == 0:
             print(f"{len(rows)} of {count * SEEDS * len(REPORTED)} evaluations", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        tune_trials(Suggester(listed, 0), task, budget, range(count * SEEDS), Path(folder) / "curves", [listen])
+        tune_trials(
+            Suggester(listed, 0), task, budget, range(count * SEEDS), folder=Path(folder) / "curves", listeners=[listen]
+        )
     return pd.DataFrame(rows).sort_values(["configuration", "seed", "epoch"], ignore_index=True)
 
 

@@ -49,13 +49,21 @@ class ScriptedTrainer:
         """What it says next."""
         news = [self._news(number) for number in list(self.held)]
         numbers, kinds = frozenset(self.held), frozenset(stack_key(own.configuration) for own in self.held.values())
-        return TrainerStatus(self.name, news, numbers, kinds, PLACES - len(numbers), len(numbers), 1.0)
+        return TrainerStatus(
+            trainer=self.name,
+            news=news,
+            trials=numbers,
+            kinds=kinds,
+            room=PLACES - len(numbers),
+            networks=len(numbers),
+            busy=1.0,
+        )
 
     def obey(self, begin: Sequence[Assignment], stop: Sequence[int]) -> None:
         """Begin and stop trials."""
         for number in stop:
             self.held.pop(number, None)
-        self.held |= {each.number: each for each in begin}
+        self.held |= {each.trial: each for each in begin}
 
     def _news(self, number: int) -> TrialUpdate:
         place = self.reached.get(number, 0)
@@ -69,7 +77,18 @@ class ScriptedTrainer:
             best.mkdir(parents=True)
             (best / "model.json").write_text(json.dumps({"number": number}))
         return TrialUpdate(
-            number, Report(epoch, misfit, misfit, misfit, scores, misfit, scores, epoch), {"parameters": 1.0}
+            trial=number,
+            report=Report(
+                epoch=epoch,
+                loss=misfit,
+                validation_loss=misfit,
+                misfit=misfit,
+                scores=scores,
+                epoch_misfit=misfit,
+                epoch_scores=scores,
+                best_epoch=epoch,
+            ),
+            architecture={"parameters": 1.0},
         )
 
 
@@ -84,16 +103,16 @@ def driver_costs(trials: int, folder: Path, trainers: int = 2) -> dict[str, floa
     store = Store(folder / "store")
     recorder = Recorder(store, store.begin("driver", {}, {}))
     listeners: list[Listener] = [recorder]
-    ahead = max(1, trials // 2)
+    max_open_trials = max(1, trials // 2)
     director = Director(
         Suggester(study, 0),
         budget,
         list(range(trials)),
         CheckpointStorage(str(folder / "best")),
-        ahead,
-        listeners,
-        Halving(budget),
-        study.goals,
+        max_open_trials=max_open_trials,
+        listeners=listeners,
+        stopper=Halving(budget),
+        goals=study.goals,
     )
     fleet = [ScriptedTrainer(f"{number}", budget.evaluation_epochs(), folder / "best") for number in range(trainers)]
     every, heard, messages = time.process_time(), 0.0, 0

@@ -63,8 +63,17 @@ def _run(study: Study, most: int | None, nodes: int) -> dict[str, float]:
             moments.append((event.time, time.process_time()))
 
     with _started(nodes), tempfile.TemporaryDirectory() as folder:
-        proposer, ahead = Suggester(study, 0), budget.trials // 2
-        tune_trials(proposer, shared, budget, range(budget.trials), Path(folder) / "ray", [listen], most, ahead)
+        proposer, max_open_trials = Suggester(study, 0), budget.trials // 2
+        tune_trials(
+            proposer,
+            shared,
+            budget,
+            range(budget.trials),
+            folder=Path(folder) / "ray",
+            listeners=[listen],
+            pack_size=most,
+            max_open_trials=max_open_trials,
+        )
     (first, unused), (last, used) = moments[0], moments[-1]
     intervals = len(moments) - 1
     return {"seconds": last - first, "messages": len(moments), "driver": 1e3 * (used - unused) / intervals}

@@ -52,7 +52,7 @@ class Learning:
         curve: value at each of these of a configuration in a seed's trial.
         true: value of a configuration at full budget.
         best: the least true value.
-        facts: for a configuration in a seed's trial, all that is known at each epoch, by name; None of the shapes.
+        architecture: all that is known at each epoch of a configuration in a seed's trial, by name; None of the shapes.
     """
 
     study: Study
@@ -61,7 +61,7 @@ class Learning:
     curve: Callable[[Configuration, int], Sequence[float]]
     true: Callable[[Configuration], float]
     best: float
-    facts: Callable[[Configuration, int], list[dict[str, float]]] | None = None
+    architecture: Callable[[Configuration, int], list[dict[str, float]]] | None = None
 
     def start(self, seed: int) -> list[dict[str, Any]]:
         """Suggestions by chance, the same for every searcher: luck at the start would hide all else."""
@@ -133,7 +133,7 @@ def tabled() -> Learning:
     def place(configuration: Configuration) -> int:
         return places[_key(configuration)]
 
-    def facts(configuration: Configuration, seed: int) -> list[dict[str, float]]:
+    def architecture(configuration: Configuration, seed: int) -> list[dict[str, float]]:
         return [dict(zip(names, row, strict=True)) for row in values[place(configuration), seed % SEEDS].tolist()]
 
     def suggest(trial: optuna.Trial) -> dict[str, Any]:
@@ -143,8 +143,8 @@ def tabled() -> Learning:
         groups = {f"{model}.": study.models[model], f"{objective}.": study.objectives[objective], "": study.training}
         for prefix, domains in groups.items():
             for key, domain in domains.items():
-                if len(domain.corners()) > 1:
-                    trial.suggest_categorical(prefix + key, list(domain.corners()))
+                if len(domain.extremes()) > 1:
+                    trial.suggest_categorical(prefix + key, list(domain.extremes()))
         return {}
 
     return Learning(
@@ -154,7 +154,7 @@ def tabled() -> Learning:
         lambda each, seed: values[place(each), seed % SEEDS, :, 0].tolist(),
         lambda each: float(means[place(each)]),
         float(means.min()),
-        facts,
+        architecture,
     )
 
 

@@ -8,7 +8,7 @@ from page import table
 from steps import least
 
 from models import Shape
-from objectives import Rows, Verdict
+from objectives import Evaluation, Rows
 from search.study.parse import parse_study
 from search.study.study import check_point
 from search.train.context import TrialContext
@@ -44,9 +44,9 @@ CASES = (
 class Indifferent:
     """Stands for a judge where only training is measured."""
 
-    def each(self, generated: "np.ndarray[Any, Any]") -> list[Verdict]:
-        """The same verdict on all."""
-        return [Verdict({}, 1.0, {})] * len(generated)
+    def each(self, generated: "np.ndarray[Any, Any]") -> list[Evaluation]:
+        """The same evaluation on all."""
+        return [Evaluation({}, 1.0, {})] * len(generated)
 
 
 def losing_table(trials: int, rounds: int) -> str:
@@ -77,8 +77,8 @@ def drained(trials: list[Trial], stacking: Stacking) -> int:
         most = max(most, trainer.training)
         if any(each.error for each in ended):
             raise RuntimeError(ended[0].error)
-        waiting = [each for each in waiting if each[0] not in [told.number for told in ended]]
-        trainer.remove([each.number for each in ended])
+        waiting = [each for each in waiting if each[0] not in [told.trial for told in ended]]
+        trainer.remove([each.trial for each in ended])
     return most
 
 
@@ -91,5 +91,13 @@ def made(case: Case, trials: int) -> list[Trial]:
     noise = np.random.default_rng(0).standard_normal((case.rows, case.columns))
     columns, shape = tuple(map(str, range(case.columns))), Shape(case.columns, "normal", case.columns)
     judge: Any = Indifferent()
-    task = TrialContext(Rows(noise, noise[:2], noise[:2]), columns, shape, judge, case.epochs, (case.epochs,), 1)
+    task = TrialContext(
+        rows=Rows(noise, noise[:2], noise[:2]),
+        columns=columns,
+        shape=shape,
+        judge=judge,
+        epochs=case.epochs,
+        evaluations=(case.epochs,),
+        eval_samples=1,
+    )
     return [Trial(configuration, task, seed) for seed in range(trials)]

@@ -126,7 +126,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
     store = Store(folder / "store") if mlflow else None
     recorder = Recorder(store, store.begin("ceiling", {}, {})) if store else None
     listeners = [note, *([recorder] if recorder else [])]
-    tune_trials(Suggester(study, 0), task, study.budget, range(trials), folder / "ray", listeners)
+    tune_trials(Suggester(study, 0), task, study.budget, range(trials), folder=folder / "ray", listeners=listeners)
     if recorder and recorder.close():
         raise SystemExit("the record is not whole")
     if len(times) != trials * EPOCHS:

@@ -32,9 +32,9 @@ class PlainTrial(tune.Trainable):
         for _ in range(until - self.epoch):
             self.training.epoch()
         self.epoch = until
-        verdict = self._judged(self.task.judge, len(self.task.rows.validation))
-        if verdict < self.misfit:
-            self.misfit, self.best = verdict, self.training.weights()
+        evaluation = self._judged(self.task.judge, len(self.task.rows.validation))
+        if evaluation < self.misfit:
+            self.misfit, self.best = evaluation, self.training.weights()
         report = {"epoch": until, "misfit": min(self.misfit, 1e6), "moment": time.time()}
         done = until >= self.task.epochs
         if done and self.test_judge is not None:

@@ -60,7 +60,7 @@ def volumes(job: tuple[tuple[str, str], str, int]) -> float:
     """
     goals, system, seed = job
     learning = with_goals(tabled(), *goals)
-    assert learning.facts is not None
+    assert learning.architecture is not None
     searcher = (
         Genseek(learning, seed, halving=HALVINGS[system])
         if system in HALVINGS
@@ -69,7 +69,7 @@ def volumes(job: tuple[tuple[str, str], str, int]) -> float:
     budget = float(FULL * learning.epochs[-1])
     trials = simulate(searcher, learning, budget, seed, furthest).trials
     finished = [told for told in trials.values() if told.evaluations == len(learning.epochs)]
-    reported = [learning.facts(told.configuration, told.seed)[-1] for told in finished]
+    reported = [learning.architecture(told.configuration, told.seed)[-1] for told in finished]
     chosen = front([[known[goal] for goal in goals] for known in reported])
     true = [_true(learning, finished[place].configuration, goals) for place in chosen]
     every = [_true(learning, learning.configuration(point), goals) for point in learning.study.points]
@@ -98,8 +98,8 @@ def volume(points: Array, worst: Array) -> float:
 
 
 def _true(learning: Learning, configuration: Any, goals: Sequence[str]) -> list[float]:
-    assert learning.facts is not None
-    ends = [learning.facts(configuration, seed)[-1] for seed in range(3)]
+    assert learning.architecture is not None
+    ends = [learning.architecture(configuration, seed)[-1] for seed in range(3)]
     return [float(np.mean([end[goal] for end in ends])) for goal in goals]
 
 

@@ -13,7 +13,7 @@ import torch
 from models import MODELS
 from models.generator import Generator
 from models.noise import hashed_seed
-from objectives import OBJECTIVES, Judge, Verdict
+from objectives import OBJECTIVES, Evaluation, Judge
 from search.events.events import Report
 from search.run.prepare import judge_of, task_of
 from search.study.configuration import Configuration, stack_key
@@ -31,12 +31,12 @@ _PREPARED: dict[tuple[Any, ...], tuple[TrialContext, Judge]] = {}
 class Replica:
     """How one seed of a configuration ended.
 
-    `verdict` is on test rows; `curve` is what each evaluation reported, and `test_losses` the loss on test rows then.
+    `evaluation` is on test rows; `curve` is what each evaluation reported, `test_losses` the loss on test rows then.
     """
 
     configuration: Configuration
     seed: int
-    verdict: Verdict
+    evaluation: Evaluation
     described: dict[str, Any]
     tensors: dict[str, torch.Tensor]
     curve: list[Report]
@@ -89,7 +89,7 @@ def replicated(
             tensors = trial.best() if keep_best else _last(group, trial).tensors()
             generator = rebuilt(trial.described(), tensors)
             drawn = draw_samples(
-                generator.model, [generator.features], task.eval_samples, len(task.rows.test), [trial.seed]
+                generator.model, [generator.features], task.eval_samples, len(task.rows.test), seeds=[trial.seed]
             )
             curve, loss = curves[trial], losses[trial]
             replicas.append(Replica(configuration, seed, judge(drawn[0]), trial.described(), tensors, curve, loss))
@@ -99,7 +99,7 @@ def replicated(
 def _alone(group: Group, trial: Trial) -> Pack:
     """A trial's own network as it is now, ready to be judged."""
     pack = group.keep([trial]).pack
-    pack.conclude()
+    pack.finalize()
     return pack
 
 

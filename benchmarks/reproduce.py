@@ -155,7 +155,7 @@ def draw(replicas: dict[str, list[Replica]], folder: Path) -> None:
     grid: dict[tuple[float, float], list[float]] = {}
     for replica in replicas["l1_l2_grid"]:
         training = replica.configuration.training
-        grid.setdefault((training.l1, training.l2), []).append(replica.verdict.values["mmd"])
+        grid.setdefault((training.l1, training.l2), []).append(replica.evaluation.values["mmd"])
     means = {pair: float(np.mean(values)) for pair, values in grid.items()}
     figures.strength_grid(means, "B f1: mmd on test rows, mean over seeds", folder / "l1_l2_grid.png")
     latent(replicas["families of mixture_3d"], folder / "codes.png")

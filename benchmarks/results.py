@@ -101,7 +101,7 @@ def _comparison(published: Mapping[str, list[Replica]], ours: Mapping[str, list[
         as_published = _of_point(published[claim.study], claim.point)
         searched = ours[claim.problem]
         for score in claim.scores:
-            floor = searched[0].verdict.floors[score]
+            floor = searched[0].evaluation.floors[score]
             form = FORMATS.get(score, ".2f")
             rows.append(
                 [
@@ -127,8 +127,8 @@ def _of_point(replicas: Sequence[Replica], point: int) -> list[Replica]:
 
 def _cell(replicas: Sequence[Replica], score: str) -> str:
     """Mean ± deviation over the seeds, and how many of them lie inside."""
-    values = [replica.verdict.values[score] for replica in replicas]
-    inside = sum(replica.verdict.inside[score] for replica in replicas)
+    values = [replica.evaluation.values[score] for replica in replicas]
+    inside = sum(replica.evaluation.inside[score] for replica in replicas)
     return f"{spread(values, FORMATS.get(score, '.3f'))} ({inside} of {len(replicas)})"
 
 
@@ -148,17 +148,17 @@ def _families(replicas: Sequence[Replica], study: Study) -> str:
     rows = []
     for point in range(len(replicas) // seeds):
         own = _of_point(replicas, point)
-        names = [name for name in ("ad", "kendall", "mmd", "tail", "overfit") if name in own[0].verdict.values]
+        names = [name for name in ("ad", "kendall", "mmd", "tail", "overfit") if name in own[0].evaluation.values]
         cells = [_cell(own, name) for name in names]
         if study.problem == "mixture_3d":
             cells += _structure(own, study)
         else:
-            at_once = sum(all(replica.verdict.inside[name] for name in names) for replica in own)
+            at_once = sum(all(replica.evaluation.inside[name] for name in names) for replica in own)
             cells.append(f"{at_once} of {seeds}")
         configuration = own[0].configuration
         rows.append([", ".join(dict.fromkeys([configuration.model, configuration.objective])), *cells])
     last = ["4 clusters", "modes equal", "centre, deviations"] if study.problem == "mixture_3d" else ["all at once"]
-    floors = [f"{replicas[0].verdict.floors[name].upper:{FORMATS.get(name, '.3f')}}" for name in names]
+    floors = [f"{replicas[0].evaluation.floors[name].upper:{FORMATS.get(name, '.3f')}}" for name in names]
     rows.append(["*real, 95 %*", *floors, *["" for _ in last]])
     return table(["family", *names, *last], rows)
 
@@ -171,7 +171,7 @@ def _structure(replicas: Sequence[Replica], study: Study) -> list[str]:
         made = replica.generator().sample(len(rows.test)).numpy()
         matches.append(match_clusters(rows.test, made, rows.train))
     equal = sum(match.real == match.generated == 4 for match in matches)
-    modes = sum(replica.verdict.values["modes"] == 0 for replica in replicas)
+    modes = sum(replica.evaluation.values["modes"] == 0 for replica in replicas)
     farthest = max(max(match.distances) for match in matches)
     return [f"{equal} of {len(replicas)}", f"{modes} of {len(replicas)}", f"at most {farthest:.2f}"]
 
@@ -183,7 +183,7 @@ def _strengths(ours: Mapping[str, list[Replica]]) -> str:
             f"{getattr(replica.configuration.training, penalty):g}",
             f"{replica.curve[-1].zeros:.1%}",
             f"{replica.curve[-1].deviation:.4f}",
-            f"{replica.verdict.values['mmd']:.4f}",
+            f"{replica.evaluation.values['mmd']:.4f}",
         ]
         for penalty in ("l1", "l2")
         for replica in ours[penalty]

@@ -115,7 +115,9 @@ class Genseek:
         stopper: Stopper = halving(budget)
         seeds = range(MOST)
         proposer, nowhere = Suggester(study, seed), CheckpointStorage("/nowhere")
-        self._director = Director(proposer, budget, seeds, nowhere, WORKERS, [], stopper, study.goals)
+        self._director = Director(
+            proposer, budget, seeds, nowhere, max_open_trials=WORKERS, listeners=[], stopper=stopper, goals=study.goals
+        )
         self._learning, self._seed = learning, seed
         self._held: dict[int, Any] = {}
 
@@ -124,23 +126,35 @@ class Genseek:
         if place not in self._held:
             self._say(place, [], None)
         each = self._held[place]
-        return each.number, each.configuration
+        return each.trial, each.configuration
 
     def report(self, place: int, number: int, at: int, value: float) -> bool:
         """Tell the director; a trial goes on unless it says to stop it."""
         each, known = self._held[place], {"misfit": value}
-        if self._learning.facts is not None:
-            known = self._learning.facts(each.configuration, self._seed * MOST + number)[at]
-        facts = {"parameters": known.pop("parameters", 0.0)}
-        report = Report(self._learning.epochs[at], misfit=known["misfit"], scores=known)
+        if self._learning.architecture is not None:
+            known = self._learning.architecture(each.configuration, self._seed * MOST + number)[at]
+        architecture = {"parameters": known.pop("parameters", 0.0)}
+        report = Report(epoch=self._learning.epochs[at], misfit=known["misfit"], scores=known)
         over = at == len(self._learning.epochs) - 1
-        self._say(place, [TrialUpdate(number, report, facts)], None if over else number)
-        return place in self._held and self._held[place].number == number
+        self._say(
+            place, [TrialUpdate(trial=number, report=report, architecture=architecture)], None if over else number
+        )
+        return place in self._held and self._held[place].trial == number
 
     def _say(self, place: int, news: list[TrialUpdate], number: int | None) -> None:
         held = frozenset(() if number is None else {number})
         kinds = frozenset(() if number is None else {stack_key(self._held[place].configuration)})
-        orders = self._director.hear(TrainerStatus(str(place), news, held, kinds, 1 - len(held), len(held), 1.0))
+        orders = self._director.hear(
+            TrainerStatus(
+                trainer=str(place),
+                news=news,
+                trials=held,
+                kinds=kinds,
+                room=1 - len(held),
+                networks=len(held),
+                busy=1.0,
+            )
+        )
         if number is None or number in orders.stop:
             self._held.pop(place, None)
         for each in orders.begin:

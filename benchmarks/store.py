@@ -47,23 +47,40 @@ def fill(store: Store, trials: int) -> float:
     study = replace(study, sampler="random", budget=replace(study.budget, trials=trials))
     proposer, generator = Suggester(study, 0), np.random.default_rng(0)
     axes = Axes.of(study)
-    parent = store.begin("many", {"problem": study.problem, "trials": trials}, {}, study.name, axes)
+    parent = store.begin("many", {"problem": study.problem, "trials": trials}, {}, study.name, axes=axes)
     columns = ("r1", "r2", "r3", "r4")
-    data = DataSet("returns_4d", "0" * 16, {"problem": "returns_4d"}, columns, {"train_rows": 720})
+    data = DataSet(
+        name="returns_4d",
+        digest="0" * 16,
+        source={"problem": "returns_4d"},
+        columns=columns,
+        profile={"train_rows": 720},
+    )
     recorder, began = Recorder(store, parent, axes=axes, data=data), time.perf_counter()
     for number in range(trials):
         _, configuration = proposer.ask()
-        recorder(Started(number, configuration, number, time.time()))
+        recorder(Started(trial=number, configuration=configuration, seed=number, time=time.time()))
         last = int(generator.integers(1, len(JUDGED) + 1))
         level = float(generator.lognormal(1.0, 0.7))
         for epoch in JUDGED[:last]:
             misfit = level * (1 + 30 / epoch)
             scores = {name: misfit * (1 + place) for place, name in enumerate(SCORES)}
-            report = Report(epoch, 1 / epoch, 1.2 / epoch, misfit, scores, misfit, scores, epoch)
-            facts = {"parameters": float(generator.integers(100, 40000))}
-            recorder(Reported(number, report, facts, time.time(), "10.0.0.1"))
+            report = Report(
+                epoch=epoch,
+                loss=1 / epoch,
+                validation_loss=1.2 / epoch,
+                misfit=misfit,
+                scores=scores,
+                epoch_misfit=misfit,
+                epoch_scores=scores,
+                best_epoch=epoch,
+            )
+            architecture = {"parameters": float(generator.integers(100, 40000))}
+            recorder(
+                Reported(trial=number, report=report, architecture=architecture, time=time.time(), node="10.0.0.1")
+            )
         outcome = "finished" if last == len(JUDGED) else "stopped"
-        recorder(Ended(number, outcome, time.time()))  # type: ignore[arg-type]
+        recorder(Ended(trial=number, outcome=outcome, time=time.time()))  # type: ignore[arg-type]
         proposer.tell(number, outcome, [level], {})
     if recorder.close():
         raise SystemExit("the record is not whole")

@@ -84,7 +84,9 @@ def with_genseek(study: Study, shared: TrialContext, folder: Path) -> list[float
         if type(event).__name__ == "Reported":
             misfits[event.trial] = event.report.misfit
 
-    tune_trials(Suggester(study, 0), shared, study.budget, range(study.budget.trials), folder / "ray", [listen])
+    tune_trials(
+        Suggester(study, 0), shared, study.budget, range(study.budget.trials), folder=folder / "ray", listeners=[listen]
+    )
     ray.shutdown()
     return list(misfits.values())
 
@@ -159,7 +161,9 @@ def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: T
     def objective(trial: optuna.Trial) -> float:
         number = trial.suggest_int("number", 0, len(chosen) - 1)
         featured = shared.featured(chosen[number]["features"], "cpu")
-        training = Training(chosen[number], featured.train, shared.epochs, number)
+        training = Training(
+            features=chosen[number], optimizer=featured.train, learning_rate=shared.epochs, schedule=number
+        )
         for _ in range(shared.epochs):
             training.epoch()
         return shared.judge(training.draws(featured.features, shared.eval_samples, len(shared.rows.validation))).misfit

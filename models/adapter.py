@@ -72,7 +72,7 @@ class Stack(Ragged):
             rows |= zip(trials, self._group(trials, x, seeds, train), strict=True)
         return torch.stack([rows[trial] for trial in range(len(seeds))])
 
-    def settle(self) -> None:
+    def repad(self) -> None:
         """Crop or pad every trial's numbers to the longest in the pack."""
         for place, name in enumerate(("weight", "bias", "state")):
             own = [_named_tensors(plain)[place].values() for plain in self.plain]
@@ -163,7 +163,7 @@ def pushforward_of(network: type[nn.Module]) -> type[Model]:
             rows: Tensor = self.network(inputs, _seeds(noise, len(inputs)), False)
             return rows
 
-        def facts(self) -> list[dict[str, float]]:
+        def architecture(self) -> list[dict[str, float]]:
             """`parameters` of each trial."""
             return [{"parameters": count} for count in self.network.parameter_counts()]
 

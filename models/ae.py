@@ -46,7 +46,7 @@ class LatentGaussian(Ragged):
         """Rows `[pack, noise.rows, latent]`, zero beyond each trial's own width."""
         return torch.baddbmm(self.mean, noise.normal("latent", self.latent), self.factor.mT)
 
-    def settle(self) -> None:
+    def repad(self) -> None:
         """Give all trials the latent space of the pack's largest."""
         pack, widest = len(self.latent), max(self.latent)
         resize(self, "mean", (pack, 1, widest))
@@ -140,6 +140,6 @@ class AE(Model):
         """Rows `[pack, noise.rows, features]`: decode(z) + sigma eps, z from the fitted Gaussian."""
         return self.decoder.draw(self.codes.draw(noise), noise)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters`, those of encoder and decoder, and log2 of encoder over decoder, of each trial."""
         return compared(self.encoder, self.decoder)

@@ -81,7 +81,7 @@ class Chained(Model):
         """Rows `[pack, noise.rows, features]` pushed from fresh inputs."""
         return self.push(self.draw(noise))
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters` of each trial."""
         counts = [cast(MLP, network).parameter_counts() for network in self.networks]
         return [{"parameters": sum(own)} for own in zip(*counts, strict=True)]

@@ -50,7 +50,7 @@ class Gaussian(Model):
         """Rows `[pack, noise.rows, features]`."""
         return self.density.draw(noise)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters`: free numbers of mean and covariance, of each trial."""
         pack, _, features = self.density.means.shape
         return [{"parameters": features + features * (features + 1) // 2} for _ in range(pack)]
@@ -96,7 +96,7 @@ class KDE(Model):
         """Rows `[pack, noise.rows, features]`: a centre and noise."""
         return self.density.draw(noise)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters`: the numbers of all centres, of each trial."""
         features = self.density.means.shape[2]
         return [{"parameters": count * features} for count in self.density.counts()]
@@ -182,12 +182,12 @@ class GMM(Model):
         """Rows `[pack, noise.rows, features]`."""
         return self.density.draw(noise)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`components` in use, and `parameters`: free numbers of weights, means and covariances, of each trial."""
         features = self.density.means.shape[2]
         full = features * (features + 1) // 2
-        facts: list[dict[str, float]] = []
+        architecture: list[dict[str, float]] = []
         for count, kind in zip(self.density.counts(), self.covariance, strict=True):
             spread = {"full": count * full, "tied": full, "diag": count * features, "spherical": count}[kind]
-            facts.append({"parameters": count - 1 + count * features + spread, "components": count})
-        return facts
+            architecture.append({"parameters": count - 1 + count * features + spread, "components": count})
+        return architecture

@@ -85,7 +85,7 @@ class NoiseSchedule(Ragged):
         columns = [step, *(factor.float() for factor in factors)]
         yield from zip(*(column.T.view(-1, len(last), 1, 1) for column in columns), strict=True)
 
-    def settle(self) -> None:
+    def repad(self) -> None:
         """Crop or pad every trial's levels to the longest in the pack."""
         resize(self, "alpha_bar", (len(self.steps), max(self.steps)))
 
@@ -145,7 +145,7 @@ class Diffusion(Model):
             x = shrunk * x - predicted * self._predicted(x, step) + fresh * noise.normal("path", widths)
         return x
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters` of each trial."""
         return [{"parameters": count} for count in self.network.parameter_counts()]
 

@@ -70,7 +70,7 @@ class FlowMatching(Model):
             x = x + (step < steps) / steps * self._slope(x, (step / steps).clamp_max(1), 1 / steps)
         return x
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters` of each trial."""
         return [{"parameters": count} for count in self.network.parameter_counts()]
 

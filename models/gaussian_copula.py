@@ -49,7 +49,7 @@ class Margins(Ragged):
         scores: Tensor = torch.special.ndtri((below.mT * half).clamp(half, 1 - half))
         return scores.to(rows.dtype)
 
-    def settle(self) -> None:
+    def repad(self) -> None:
         """Crop or pad to the trial of most quantiles."""
         resize(self, "table", (len(self.quantiles), max(self.quantiles), self.table.shape[2]))
 
@@ -97,7 +97,7 @@ class GaussianCopula(Model):
         """Rows `[pack, noise.rows, features]`, within the range of the training rows."""
         return self.margins.values(self.dependence.draw(noise))
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters`: correlations and quantiles, of each trial."""
         features = self.dependence.means.shape[2]
         pairs = features * (features - 1) // 2

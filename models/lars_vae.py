@@ -138,11 +138,13 @@ class LarsVAE(Model):
         """Rows `[pack, noise.rows, features]`: decode(z) + sigma eps, z from the resampled prior."""
         return self.autoencoder.decoder.draw(self.prior(noise), noise)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """What a VAE records, with `acceptance_parameters`, which `parameters` includes."""
         return [
-            {**facts, "parameters": facts["parameters"] + count, "acceptance_parameters": count}
-            for facts, count in zip(self.autoencoder.facts(), self.acceptor.parameter_counts(), strict=True)
+            {**architecture, "parameters": architecture["parameters"] + count, "acceptance_parameters": count}
+            for architecture, count in zip(
+                self.autoencoder.architecture(), self.acceptor.parameter_counts(), strict=True
+            )
         ]
 
     def _rejected(self, latent: Tensor, noise: Noise) -> Tensor:

@@ -127,7 +127,7 @@ class MLP(Ragged):
             for inputs, widths, outputs in zip(self.inputs, self.widths, self.outputs, strict=True)
         ]
 
-    def settle(self) -> None:
+    def repad(self) -> None:
         """Give every layer the width of the pack's widest, and the pack the depth of its deepest."""
         pack, before = len(self.widths), max(self.inputs)
         del self.hidden[max(map(len, self.widths)) :]

@@ -70,7 +70,7 @@ class Mixture(Ragged):
         """Components of weight above 0, of each trial."""
         return [int(count) for count in (self.weights > 0).sum(1)]
 
-    def settle(self) -> None:
+    def repad(self) -> None:
         """Crop or pad to the trial of most components."""
         pack, widest, features = len(self.components), max(self.components), self.means.shape[2]
         resize(self, "weights", (pack, widest))

@@ -37,5 +37,5 @@ class Model(nn.Module, ABC):
         """Rows drawn from every trial's model, `[pack, noise.rows, features]`, in feature units."""
 
     @abstractmethod
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """What is worth recording of each trial's architecture (such as `parameters`), `pack` of them."""

@@ -15,45 +15,47 @@ import torch
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
-CONSTANTS = "_constants"  # attribute of a module that was selected or merged: names of its tuples that aren't by trial
+CONSTANTS = (
+    "_constants"  # attribute of a module that was selected or merged: names of its tuples that aren't by network
+)
 
 
 class Ragged(nn.Module, ABC):
-    """A module whose trials may differ in shape; tensors are padded with zeros to the widest trial in the pack."""
+    """A module whose networks may differ in shape; tensors are padded with zeros to the widest network in the pack."""
 
     @abstractmethod
-    def settle(self) -> None:
-        """Pad or crop all tensors to the widest trial that is now in the pack."""
+    def repad(self) -> None:
+        """Pad or crop all tensors to the widest network that is now in the pack."""
 
 
-def keep(module: Module, trials: Sequence[int]) -> Module:
-    """New module with the chosen trials only, cropped to the widest of them, in the order given."""
+def keep(module: Module, indices: Sequence[int]) -> Module:
+    """New module with the chosen networks only, cropped to the widest of them, in the order given."""
     kept = _skeleton(module)
-    chosen = list(trials)
+    chosen = list(indices)
     for part in kept.modules():
         for name, tensor in _tensors(part):
             _replace(part, name, tensor.detach()[chosen])
         setattr(part, CONSTANTS, _constants(part))
         for name, values in _tuples(part):
-            setattr(part, name, tuple(values[trial] for trial in chosen))
-    _settle(kept)
+            setattr(part, name, tuple(values[index] for index in chosen))
+    _repad(kept)
     return kept
 
 
 def join(modules: Sequence[Module]) -> Module:
-    """New module with the trials of all `modules`, which must be of one class, padded to the widest of them.
+    """New module with the networks of all `modules`, which must be of one class, padded to the widest of them.
 
     Raises:
         ValueError: they don't share a constant.
     """
     sizes = [pack_size(module) for module in modules]
     joined: Module = _join(modules, sizes)
-    _settle(joined)
+    _repad(joined)
     return joined
 
 
 def pack_size(module: nn.Module) -> int:
-    """Number of trials in the pack (0 for a module without tensors)."""
+    """Number of networks in the pack (0 for a module without tensors)."""
     for part in module.modules():
         for _, tensor in _tensors(part):
             return tensor.shape[0]
@@ -106,10 +108,10 @@ def _skeleton(module: Module) -> Module:
     return copy.deepcopy(module, {id(tensor): tensor for part in module.modules() for _, tensor in _tensors(part)})
 
 
-def _settle(module: nn.Module) -> None:
+def _repad(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, Ragged):
-            part.settle()
+            part.repad()
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -118,7 +120,7 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _tuples(module: nn.Module) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Tuples with one entry a trial."""
+    """Tuples with one entry a network."""
     constants = _constants(module)
     yield from [
         (name, value) for name, value in vars(module).items() if isinstance(value, tuple) and name not in constants

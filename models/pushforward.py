@@ -74,6 +74,6 @@ class Pushforward(Model):
         """Rows `[pack, noise.rows, features]` pushed from fresh inputs."""
         return self.push(self.draw(noise))
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters` of each trial."""
         return [{"parameters": count} for count in self.network.parameter_counts()]

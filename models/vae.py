@@ -103,6 +103,6 @@ class VAE(Model):
         """Rows `[pack, noise.rows, features]`: decode(z) + sigma eps."""
         return self.decoder.draw(self.latent_noise(noise), noise)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         """`parameters`, those of encoder and decoder, and log2 of encoder over decoder, of each trial."""
         return compared(self.encoder, self.decoder)

@@ -3,7 +3,7 @@
 from objectives.losses import OBJECTIVES
 from objectives.problems import PROBLEMS, Problem, Rows
 from objectives.scores import SCORES, STANDARD
-from objectives.scores.judge import Floor, Judge, Verdict, judge_for
+from objectives.scores.judge import Evaluation, Floor, Judge, judge_for
 from objectives.scores.references import REFERENCES
 
 __all__ = [
@@ -12,10 +12,10 @@ __all__ = [
     "REFERENCES",
     "SCORES",
     "STANDARD",
+    "Evaluation",
     "Floor",
     "Judge",
     "Problem",
     "Rows",
-    "Verdict",
     "judge_for",
 ]

@@ -192,7 +192,7 @@ class Pairing:
     def prepared(self, trial: int) -> tuple[Model, Objective[Any]]:
         """A new network with its loss, before training."""
         single, loss = self.networks.network(trial), self.losses.loss(trial)
-        loss.prepare(single, training_rows(trial).unsqueeze(0))
+        loss.setup(single, training_rows(trial).unsqueeze(0))
         return single, loss
 
     def alone(self, trial: int, device: str = "cpu", **changes: Any) -> Pack:
@@ -201,8 +201,8 @@ class Pairing:
             *self.prepared(trial),
             training_rows(trial).unsqueeze(0).to(device),
             [replace(TRAININGS[trial % len(TRAININGS)], **changes)],
-            [1000 + trial],
-            BUDGET,
+            seeds=[1000 + trial],
+            budget=BUDGET,
         )
 
     def together(self, trials: Sequence[int] | None = None, device: str = "cpu") -> Pack:
@@ -258,7 +258,10 @@ def keep_gives_back_what_join_was_given(networks: Networks) -> None:
     for trial, original in enumerate(originals):
         alike = keep(pack, [trial])
         _same(alike, original, f"network {trial}")
-        _hold(alike.facts() == original.facts() == [pack.facts()[trial]], f"facts of network {trial} change")
+        _hold(
+            alike.architecture() == original.architecture() == [pack.architecture()[trial]],
+            f"architecture of network {trial} change",
+        )
         drawn, expected = (module.sample(Noise([trial], 9)) for module in (alike, original))
         _close(drawn, expected, f"samples of network {trial}")
 
@@ -272,10 +275,10 @@ def packs_of_different_sizes_join(networks: Networks) -> None:
 
 def parameters_are_counted_without_padding(networks: Networks) -> None:
     """The fact `parameters` is that of the network itself, however wide its company."""
-    facts = join(networks.all()).facts()
+    architecture = join(networks.all()).architecture()
     for trial, original in enumerate(networks.all()):
         own = [p.numel() for name, p in original.named_parameters() if name.endswith(("weight", "bias"))]
-        told = facts[trial]["parameters"]
+        told = architecture[trial]["parameters"]
         if own:  # a closed form counts its own
             _hold(told == sum(own), f"network {trial} tells {told} parameters and has {sum(own)}")
         _hold(told > 0, f"network {trial} tells {told} parameters")
@@ -332,17 +335,17 @@ def loss_on_other_rows_equals_in_company(pairing: Pairing) -> None:
         _close(single[0], losses[trial], f"loss of network {trial}")
 
 
-def concluded_in_company_equals_concluded_alone(pairing: Pairing) -> None:
+def finalized_in_company_equals_finalized_alone(pairing: Pairing) -> None:
     """What is made ready for judging is what is made ready alone."""
     company = pairing.together()
     history(company, 1)
-    company.conclude()
+    company.finalize()
     with torch.no_grad():
         rows = company.averaged.sample(Noise([50 + trial for trial in pairing.trials], 20))
     for trial in pairing.trials:
         single = pairing.alone(trial)
         history(single, 1)
-        single.conclude()
+        single.finalize()
         for name, value in _tensors(keep(company.averaged, [trial])).items():
             own, said = _tensors(single.averaged)[name], f"{name} of network {trial}"
             _close(_unpadded(value, own, said), own, said)
@@ -638,7 +641,7 @@ NETWORKS = (
 PAIRINGS = (
     alone_equals_in_company,
     loss_on_other_rows_equals_in_company,
-    concluded_in_company_equals_concluded_alone,
+    finalized_in_company_equals_finalized_alone,
     noise_in_company_is_the_same_bit_for_bit,
     padded_equals_unpadded_in_value_and_gradient,
     padding_stays_zero_in_training,

@@ -67,6 +67,6 @@ class Critic(nn.Module):
             before = [tensor[list(resting)] for tensor in state]
             self.steps += 1
             for parameter, gradient, pair in zip(parameters, gradients, moments, strict=True):
-                adam(parameter, gradient, pair, self.steps, self.rate, self.betas[0])
+                adam(parameter, gradient, pair, self.steps, rate=self.rate, betas=self.betas[0])
             for tensor, old in zip(state, before, strict=True):
                 tensor[list(resting)] = old

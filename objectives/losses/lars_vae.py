@@ -62,7 +62,7 @@ class LARS(Objective[ResampledAutoencoder]):
         nats = negative_log_likelihood(model, rows, z, dropout).mean(1)
         return nats + self.lam.weigh(penalty.mean(1), train)
 
-    def conclude(self, model: ResampledAutoencoder, rows: Tensor, noise: Noise) -> None:
+    def finalize(self, model: ResampledAutoencoder, rows: Tensor, noise: Noise) -> None:
         """Freeze Z as the mean over many proposals."""
         rounds = -(-SAMPLES // noise.rows)
         means = [model.acceptance(model.latent_noise(noise)).mean(1, keepdim=True) for _ in range(rounds)]

@@ -27,7 +27,7 @@ class Likelihood(Objective[Density]):
         super().__init__()
         self.seed = (seed,)
 
-    def prepare(self, model: Density, rows: Tensor) -> None:
+    def setup(self, model: Density, rows: Tensor) -> None:
         """Fit the density to all training rows."""
         model.fit(rows, self.seed[0])
 

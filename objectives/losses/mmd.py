@@ -49,15 +49,15 @@ class MMD(Objective[Pushforward]):
             raise ValueError(f"kernel must be fixed or mixture, got {kernel!r}")
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:MOST_ROWS]
         pairs = torch.pdist(rows[chosen].float()).square()
-        ruler = bandwidth * pairs.median().clamp_min(1e-12)
-        widest, count = (4 * ruler, len(ORDERS)) if kernel == "mixture" else (ruler, 1)
+        squared_bandwidth = bandwidth * pairs.median().clamp_min(1e-12)
+        widest, count = (4 * squared_bandwidth, len(ORDERS)) if kernel == "mixture" else (squared_bandwidth, 1)
         real = torch.stack([(-order / widest * pairs).exp().mean() for order in ORDERS[:count]]).mean()
-        self.ruler: Tensor
+        self.squared_bandwidth: Tensor
         self.widest: Tensor
         self.count: Tensor
         self.real: Tensor
         self.kernels = (kernel,)
-        self.register_buffer("ruler", ruler.view(1, 1, 1))
+        self.register_buffer("squared_bandwidth", squared_bandwidth.view(1, 1, 1))
         self.register_buffer("widest", widest.view(1, 1, 1))
         self.register_buffer("count", torch.full((1, 1, 1), float(count)))
         self.register_buffer("real", real.view(1))

@@ -29,13 +29,13 @@ class Objective(nn.Module, ABC, Generic[Served]):
         false nothing is dropped and nothing changes.
         """
 
-    def prepare(self, model: Served, rows: Tensor) -> None:
+    def setup(self, model: Served, rows: Tensor) -> None:
         """Called once, before training and while the pack is of one, with all training rows `[1, n, features]`.
 
         Here a closed form is fitted, and networks are built whose shape depends on the model's.
         """
 
-    def conclude(self, model: Served, rows: Tensor, noise: Noise) -> None:
+    def finalize(self, model: Served, rows: Tensor, noise: Noise) -> None:
         """Called before the model is judged, with all training rows `[pack, n, features]`; `noise` draws n at a time.
 
         Here buffers of the model are filled that sampling needs and no gradient reaches.

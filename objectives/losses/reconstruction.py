@@ -32,6 +32,6 @@ class Reconstruction(Objective[DeterministicAutoencoder]):
         dropout = noise if train else None
         return negative_log_likelihood(model, rows, model.code(rows, dropout), dropout).mean(1)
 
-    def conclude(self, model: DeterministicAutoencoder, rows: Tensor, noise: Noise) -> None:
+    def finalize(self, model: DeterministicAutoencoder, rows: Tensor, noise: Noise) -> None:
         """Fit the latent Gaussian to the codes of all training rows."""
         model.fit_latent(model.code(rows))

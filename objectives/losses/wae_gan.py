@@ -54,7 +54,7 @@ class WAEGAN(Objective[Autoencoder]):
         self._critic = partial(Critic, width=critic_width, depth=critic_depth, rate=critic_rate, betas=BETAS, seed=seed)
         self.critic: Critic
 
-    def prepare(self, model: Autoencoder, rows: Tensor) -> None:
+    def setup(self, model: Autoencoder, rows: Tensor) -> None:
         """Build the discriminator, as wide at its input as the latent space."""
         self.critic = self._critic(model.encode(rows[:, :1])[0].shape[2])
 

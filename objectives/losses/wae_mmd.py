@@ -43,7 +43,7 @@ class WAEMMD(Objective[Autoencoder]):
         self.latent: Tensor
         self.register_buffer("latent", torch.zeros(1, 1, 1))  # known to `prepare`
 
-    def prepare(self, model: Autoencoder, rows: Tensor) -> None:
+    def setup(self, model: Autoencoder, rows: Tensor) -> None:
         """Note the columns of the latent space, which padding hides later."""
         self.latent.fill_(model.encode(rows[:, :1])[0].shape[2])
 

@@ -25,7 +25,7 @@ CLUES = 10  # rows without which it isn't told whether a first line of numbers i
 RARE = 0.05  # rows that look like a series of names by chance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """How a text is laid out: its `body` of rows alone, which begins in `line`, their separator, and the names."""
 
@@ -36,7 +36,7 @@ class Layout:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """Fields, the lines from `line` to `last` that they stand in, and where in the text these begin and end."""
 
@@ -67,7 +67,7 @@ def layout(text: str) -> Layout:
     if not numeric and text.lstrip().startswith(("<", "[", "{")):
         raise ValueError("HTML or JSON, no CSV; expected a line of column names and rows of numbers")
     lines, first = _header(rows, width, numeric)
-    lines, first, names = _named(text, separator, records, rows, (lines, first), numeric, notes)
+    lines, first, names = _named(text, separator, records, rows, header=(lines, first), numeric=numeric, notes=notes)
     row = rows[first] if first < len(rows) else None
     begin, line = (row.begin, row.line) if row else (rows[-1].end, rows[-1].last + 1)
     top = lines[0] if lines else rows[first]
@@ -77,7 +77,7 @@ def layout(text: str) -> Layout:
     removed += sum(_comment(text, each) and top.end <= each.begin < begin for each in records)
     if removed:
         notes.append(f"{'a line that begins' if removed == 1 else f'{removed} lines that begin'} with # left out")
-    return Layout(rest, line, separator, tuple(map(clean, names)), tuple(notes))
+    return Layout(body=rest, line=line, separator=separator, names=tuple(map(clean, names)), notes=tuple(notes))
 
 
 def records_of(text: str, separator: str, line: int = 1) -> Iterator[Record]:
@@ -101,7 +101,7 @@ def records_of(text: str, separator: str, line: int = 1) -> Iterator[Record]:
         if separator == " " and len(fields) > 1 and not fields[-1]:
             fields.pop()
         if len(fields) > 1 or any(fields):
-            yield Record(fields, last + 1, after, begin, read)
+            yield Record(fields=fields, line=last + 1, last=after, begin=begin, end=read)
         last, begin = after, read
 
 
@@ -110,6 +110,7 @@ def _named(
     separator: str,
     records: Sequence[Record],
     rows: Sequence[Record],
+    *,
     header: tuple[list[Record], int],
     numeric: Sequence[int],
     notes: list[str],
@@ -172,7 +173,15 @@ def _sampled(text: str, start: int, separator: str) -> list[Record]:
     end = start + SAMPLE
     found: list[Record] = []
     for record in records_of(text[start:end], separator, 1 + text.count("\n", 0, start)):
-        found.append(Record(record.fields, record.line, record.last, record.begin + start, record.end + start))
+        found.append(
+            Record(
+                fields=record.fields,
+                line=record.line,
+                last=record.last,
+                begin=record.begin + start,
+                end=record.end + start,
+            )
+        )
         if len(found) == RECORDS:
             return found
     return found[:-1] if len(text) > end and len(found) > 1 else found

@@ -91,7 +91,13 @@ def plain(
         ("thousands in groups", ".", f"[,{BLANK}]"),
         ("thousands in groups", ",", f"[.{BLANK}]"),
     ):
-        _note(words, re.compile(sign), {place: columns[place] for place in found if marks[place] == mark}, found, notes)
+        _note(
+            words,
+            re.compile(sign),
+            {place: columns[place] for place in found if marks[place] == mark},
+            found,
+            notes=notes,
+        )
     return found
 
 
@@ -104,6 +110,7 @@ def _note(
     sign: re.Pattern[str],
     columns: Mapping[int, Sequence[str]],
     found: Mapping[int, Sequence[str]],
+    *,
     notes: list[str],
 ) -> None:
     """Note an example of a way of writing that was read, if there is one."""

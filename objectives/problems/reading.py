@@ -39,7 +39,7 @@ OTHERS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Content:
     """What a file of numbers holds: columns, rows `[n, columns]`, how many were dropped, and what was decided."""
 
@@ -49,7 +49,7 @@ class Content:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Sheet:
     """The columns of a file, their names, and the cells that one was read from where it was read from text."""
 
@@ -89,7 +89,7 @@ def read_table(
     dropped = len(values) - len(rows)
     if dropped:
         sheet.notes.append(f"{dropped} row{'s' if dropped > 1 else ''} with missing values dropped")
-    return Content(tuple(chosen), rows, dropped, tuple(sheet.notes))
+    return Content(columns=tuple(chosen), rows=rows, dropped=dropped, notes=tuple(sheet.notes))
 
 
 def _sheet(path: Path) -> _Sheet:
@@ -118,14 +118,16 @@ def _csv(path: Path) -> _Sheet:
     grouped = found.separator != ","
     if grouped or any(_numerals(column) for column in columns if _is_text(column)):
         written = _parsed(found, dtype=str, na_values=marks)
-        read = _converted(names, columns, {place: written[place] for place in range(len(names))}, notes, grouped)
+        read = _converted(
+            names, columns, {place: written[place] for place in range(len(names))}, notes, grouped=grouped
+        )
 
     def texts(place: int) -> Sequence[str] | None:
         cells = _parsed(found, dtype=str, na_values=marks, usecols=[place])[place]
         digits = iter(read.get(place, _stripped(cells)))
         return [next(digits) if there else "" for there in cells.notna()]
 
-    return _Sheet(names, columns, notes, texts)
+    return _Sheet(names=names, columns=columns, notes=notes, texts=texts)
 
 
 def _decoded(raw: bytes) -> tuple[str, list[str]]:
@@ -179,7 +181,7 @@ def _parquet(path: Path) -> _Sheet:
     read = _converted(names, columns, strings, notes)
     if read:
         notes.append(f"{listed([names[place] for place in read])}: text, read as numbers")
-    return _Sheet(names, columns, notes, lambda place: None)
+    return _Sheet(names=names, columns=columns, notes=notes, texts=lambda place: None)
 
 
 def _parsed(found: Layout, **options: Any) -> pd.DataFrame:
@@ -252,6 +254,7 @@ def _converted(
     columns: "list[pd.Series[Any]]",
     written: "dict[int, pd.Series[Any]]",
     notes: list[str],
+    *,
     grouped: bool = False,
 ) -> dict[int, list[str]]:
     """Put numbers in the place of columns that hold them as text; their cells as Python writes them."""

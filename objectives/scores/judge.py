@@ -22,7 +22,7 @@ RANKS = 0.99  # a score that more than this share of real samples keep above 0 m
 LEAST_RATIO = 0.01  # of a score to its floor: one that is 0 by luck must not decide all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Floor:
     """A score between real samples of `n` held and `m` generated rows: median and 95 % quantile, both of the value.
 
@@ -38,7 +38,7 @@ class Floor:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Evaluation:
     """Scores by name (`values`, medians over draws), `floors`, and `misfit`; 1 is as good as another real sample."""
 
     values: dict[str, float]
@@ -77,7 +77,7 @@ class Judge:
         self._scores = {name: score(reference) for name, score in serving.items()}
 
     def on(self, held: ArrayLike) -> "Judge":
-        """Judge of other held rows, as many, by the same scores, floors and ruler.
+        """Judge of other held rows, as many, by the same scores, floors and squared_bandwidth.
 
         Raises:
             ValueError: another number of rows, or rows that the scores don't serve.
@@ -89,16 +89,16 @@ class Judge:
         """Judge of the same rows by the scores that enter misfit alone, for where only misfit is asked."""
         return Judge(self._reference, self.floors, {name: type(self._scores[name]) for name in self.ranking})
 
-    def __call__(self, generated: ArrayLike) -> Verdict:
-        """Verdict on draws `[draws, m, d]`; rows that are not finite give nan values and infinite misfit, not an error.
+    def __call__(self, generated: ArrayLike) -> Evaluation:
+        """Judge draws `[draws, m, d]`; rows that are not finite give nan values and infinite misfit, not an error.
 
         Raises:
             ValueError: a shape that doesn't fit, or an m other than the floors'.
         """
         return self.each(np.asarray(generated)[np.newaxis])[0]
 
-    def each(self, generated: ArrayLike) -> list[Verdict]:
-        """Verdict on each member of a pack `[pack, draws, m, d]`: to the last bit what it would be alone.
+    def each(self, generated: ArrayLike) -> list[Evaluation]:
+        """Evaluation on each member of a pack `[pack, draws, m, d]`: to the last bit what it would be alone.
 
         Raises:
             ValueError: as for one.
@@ -119,13 +119,13 @@ class Judge:
                 middle = np.median(measure.positive.reshape(pack.shape[:2]), axis=1)
                 ratios[name] = np.maximum(middle / self.floors[name].positive, LEAST_RATIO)  # nan stays nan
         return [
-            self._verdict(*({name: float(one[member]) for name, one in of.items()} for of in (values, ratios)))
+            self._evaluation(*({name: float(one[member]) for name, one in of.items()} for of in (values, ratios)))
             for member in range(len(pack))
         ]
 
-    def _verdict(self, values: dict[str, float], ratios: dict[str, float]) -> Verdict:
+    def _evaluation(self, values: dict[str, float], ratios: dict[str, float]) -> Evaluation:
         misfit = prod(ratios.values()) ** (1.0 / len(ratios))
-        return Verdict(values, misfit if isfinite(misfit) else inf, self.floors)
+        return Evaluation(values, misfit if isfinite(misfit) else inf, self.floors)
 
 
 def floors(
@@ -133,14 +133,15 @@ def floors(
     n_held: int,
     m: int,
     scores: Mapping[str, type[Score]],
-    ruler: float,
+    *,
+    squared_bandwidth: float,
     seed: int,
     repeats: int = 200,
 ) -> dict[str, Floor]:
     """Floor of each serving score between `n_held` held and `m` generated rows, all of them real.
 
     Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`): as training, held and generated rows, so that
-    `overfit` gets its floor as the others do, with the noise of its training rows in it. The `ruler` is the
+    `overfit` gets its floor as the others do, with the noise of its training rows in it. The `squared_bandwidth` is the
     reference's. Above 4,000 rows the floors come from samples of 4,000, in the same ratio, by each score's law of
     decay. Repeats are cut to 400,000 rows in all (50 at 4,000), and to the `repeats` of each score, which bounds the
     time to some seconds. A score has no floor where it serves none of the draws.
@@ -156,7 +157,7 @@ def floors(
     seen: dict[str, list[tuple[float, float]]] = {}
     for repeat in range(min(repeats, max(1, ROWS_IN_ALL // (held + count)))):
         real, generated = pair(2 * held, count, generator)
-        reference = Reference(real[:held], real[held:], ruler)
+        reference = Reference(real[:held], real[held:], squared_bandwidth)
         for name, score in scores.items():
             if repeat < score.repeats and score.serves(reference.held):
                 measure = score(reference)(generated[np.newaxis])
@@ -171,7 +172,7 @@ def floors(
             float(limit + (figure - limit) * carried)
             for figure in (np.median(value), np.quantile(value, 0.95), np.median(positive))
         )
-        found[name] = Floor(median, upper, middle, n_held, m)
+        found[name] = Floor(median=median, upper=upper, positive=middle, n=n_held, m=m)
     return found
 
 
@@ -180,11 +181,12 @@ def judge_for(
     train: ArrayLike,
     held: ArrayLike,
     m: int,
+    *,
     seed: int = 0,
     scores: Mapping[str, type[Score]] = CUSTOMARY,
     repeats: int = 200,
 ) -> Judge:
-    """Judge of samples of `m` rows against held rows of a problem, with the ruler of its training rows.
+    """Judge of samples of `m` rows against held rows of a problem, with the squared_bandwidth of its training rows.
 
     Of the `scores` those count that serve the held rows and the draws that floors are made of.
 
@@ -192,5 +194,13 @@ def judge_for(
         ValueError: as `Reference.of`, `floors` and `Judge`.
     """
     reference = Reference.of(train, held, seed)
-    found = floors(problem.pair, len(reference.held), m, scores, reference.ruler, seed, repeats)
+    found = floors(
+        problem.pair,
+        len(reference.held),
+        m,
+        scores,
+        squared_bandwidth=reference.squared_bandwidth,
+        seed=seed,
+        repeats=repeats,
+    )
     return Judge(reference, found, {name: scores[name] for name in found})

@@ -23,7 +23,7 @@ UNDERFLOW = -700.0  # exp takes a hundred times as long where its result is not 
 REACH = sqrt(-UNDERFLOW)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Sample:
     """Rows as a kernel sees them: `near` and `far` `[rows, d]`, and what the sums over near ones take, `prepared`.
 
@@ -38,21 +38,21 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Gaussian kernel of squared width `ruler`, fast where rows are near the `centre` `[d]` and the same anywhere."""
+    """Gaussian kernel of `squared_bandwidth`, fast where rows are near the `centre` `[d]`, and the same anywhere."""
 
     centre: Array
-    ruler: float
+    squared_bandwidth: float
 
     @classmethod
-    def of(cls, real: Array, ruler: float) -> "Kernel":
+    def of(cls, real: Array, squared_bandwidth: float) -> "Kernel":
         """Kernel with its centre at the median of real rows `[n, d]`."""
-        return cls(np.median(real, axis=0), ruler)
+        return cls(np.median(real, axis=0), squared_bandwidth)
 
     @one_thread()
     def sample(self, rows: Array) -> Sample:
         """Prepare rows `[n, d]` for any number of sums."""
         with np.errstate(over="ignore"):
-            scaled = (rows - self.centre) / sqrt(self.ruler)
+            scaled = (rows - self.centre) / sqrt(self.squared_bandwidth)
             # Column by column: numpy's reductions over a short last axis take several times as long.
             if self._fourier:
                 distance, limit = reduce(np.maximum, np.abs(scaled.T)), BOX
@@ -60,7 +60,7 @@ class Kernel:
                 distance, limit = np.sqrt(sum(column**2 for column in scaled.T)), BALL
         near = distance <= limit
         reaching = ~near & (distance <= limit + REACH)
-        return Sample(rows[near], rows[~near], rows[reaching], self._prepared(scaled[near]))
+        return Sample(near=rows[near], far=rows[~near], reaching=rows[reaching], prepared=self._prepared(scaled[near]))
 
     @one_thread()
     def sum(self, first: Sample, second: Sample) -> float:
@@ -94,7 +94,7 @@ class Kernel:
     def _far_tile(self, first: Array, second: Array, room: Array) -> float:
         cdist(first, second, "sqeuclidean", out=room)
         exponents = torch.from_numpy(room)
-        return _exp_sum(exponents.div_(-self.ruler).clamp_(min=UNDERFLOW))
+        return _exp_sum(exponents.div_(-self.squared_bandwidth).clamp_(min=UNDERFLOW))
 
 
 def _expansion(near: Array) -> Array:

@@ -1,8 +1,8 @@
 """The maximum mean discrepancy with one Gaussian kernel: deviation of the joint law, margins and dependence together.
 
 Gretton, Borgwardt, Rasch, Schoelkopf and Smola (2012), A kernel two-sample test, eq. 3 (unbiased) and 5 (biased),
-with k(a, b) = exp(-|a - b|^2 / r). The ruler r belongs to the problem: one that moved with the generated rows, or with
-a batch, would measure every configuration on a scale of its own.
+with k(a, b) = exp(-|a - b|^2 / r). The squared bandwidth r belongs to the problem: one that moved with
+the generated rows, or with a batch, would measure every configuration on a scale of its own.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Mmd(Score):
     def __init__(self, reference: Reference) -> None:
         held = real_rows(reference.held)
         self._features = held.shape[1]
-        self._known = _Known.of(held, reference.ruler)
+        self._known = _Known.of(held, reference.squared_bandwidth)
 
     @classmethod
     def serves(cls, real: Array) -> bool:
@@ -40,23 +40,24 @@ class Mmd(Score):
         return Measure(*score_members(generated, self._features, partial(_both, self._known)))
 
 
-def mmd(real: ArrayLike, generated: ArrayLike, ruler: float) -> Array:
+def mmd(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Array:
     """Unbiased squared discrepancy `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`; may be negative.
 
     Needs O(n + m) time up to two columns, O(n^2 + n m + m^2) above, and little memory beside copies of its arguments.
 
     Raises:
-        ValueError: shapes don't match, fewer than two rows, real rows that are not finite, or a ruler not above 0.
+        ValueError: shapes don't match, fewer than two rows, real rows that are not finite, or a bandwidth not
+            above 0.
     """
-    return np.asarray(_discrepancies(real, generated, ruler)[0])
+    return np.asarray(_discrepancies(real, generated, squared_bandwidth)[0])
 
 
-def mmd_biased(real: ArrayLike, generated: ArrayLike, ruler: float) -> Array:
+def mmd_biased(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Array:
     """Biased squared discrepancy `[*pack]`, never negative; otherwise as `mmd`."""
-    return np.asarray(_discrepancies(real, generated, ruler)[1])
+    return np.asarray(_discrepancies(real, generated, squared_bandwidth)[1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Known:
     """What the real rows give, once for all generated ones."""
 
@@ -66,10 +67,10 @@ class _Known:
     size: int
 
     @classmethod
-    def of(cls, real: Array, ruler: float) -> "_Known":
-        kernel = Kernel.of(real, ruler)
+    def of(cls, real: Array, squared_bandwidth: float) -> "_Known":
+        kernel = Kernel.of(real, squared_bandwidth)
         sample = kernel.sample(real)
-        return cls(kernel, sample, kernel.sum_within(sample), len(real))
+        return cls(kernel=kernel, sample=sample, within=kernel.sum_within(sample), size=len(real))
 
 
 def _both(known: _Known, members: Array) -> Array:
@@ -86,8 +87,8 @@ def _both(known: _Known, members: Array) -> Array:
     return np.stack([unbiased, biased])
 
 
-def _discrepancies(real: ArrayLike, generated: ArrayLike, ruler: float) -> Array:
-    if not (np.isfinite(ruler) and ruler > 0.0):
-        raise ValueError(f"ruler = {ruler}: expected a finite number above 0")
+def _discrepancies(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Array:
+    if not (np.isfinite(squared_bandwidth) and squared_bandwidth > 0.0):
+        raise ValueError(f"squared_bandwidth = {squared_bandwidth}: expected a finite number above 0")
     rows = real_rows(real)
-    return score_members(generated, rows.shape[1], partial(_both, _Known.of(rows, ruler)))
+    return score_members(generated, rows.shape[1], partial(_both, _Known.of(rows, squared_bandwidth)))

@@ -72,7 +72,7 @@ def overfit(train: ArrayLike, held: ArrayLike, generated: ArrayLike) -> Array:
     known, unseen = real_rows(train), real_rows(held)
     if known.shape[1] != unseen.shape[1]:
         raise ValueError(f"train has {known.shape[1]} columns and held {unseen.shape[1]}: expected the same")
-    return Overfit(Reference(known, unseen, ruler=1.0))(np.asarray(generated)).value
+    return Overfit(Reference(known, unseen, squared_bandwidth=1.0))(np.asarray(generated)).value
 
 
 def _some(rows: Array, size: int) -> Array:

@@ -16,7 +16,7 @@ def pair_sum(first: Array, second: Array, tile_sum: TileSum) -> float:
     """Sum over all pairs of a row of `first` `[n, d]` and one of `second` `[m, d]`."""
     room = np.empty(TILE * TILE)
     return sum(
-        _tile(first, row, second, column, tile_sum, room)
+        _tile(first, row, second, column, tile_sum=tile_sum, room=room)
         for row in range(0, len(first), TILE)
         for column in range(0, len(second), TILE)
     )
@@ -26,12 +26,12 @@ def pair_sum_within(rows: Array, tile_sum: TileSum) -> float:
     """Sum over all ordered pairs of rows `[n, d]`, each row with itself included; a pair counts alike both ways."""
     room = np.empty(TILE * TILE)
     return sum(
-        (1.0 if row == column else 2.0) * _tile(rows, row, rows, column, tile_sum, room)
+        (1.0 if row == column else 2.0) * _tile(rows, row, rows, column, tile_sum=tile_sum, room=room)
         for row in range(0, len(rows), TILE)
         for column in range(row, len(rows), TILE)
     )
 
 
-def _tile(first: Array, row: int, second: Array, column: int, tile_sum: TileSum, room: Array) -> float:
+def _tile(first: Array, row: int, second: Array, column: int, *, tile_sum: TileSum, room: Array) -> float:
     a, b = first[row : row + TILE], second[column : column + TILE]
     return tile_sum(a, b, room[: len(a) * len(b)].reshape(len(a), len(b)))

@@ -20,15 +20,15 @@ GROUP_VALUES = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Real rows to measure against: `train` `[n, d]`, `held` `[m, d]` never trained on, and the MMD's `ruler`."""
+    """Rows to measure against: `train` `[n, d]`, `held` `[m, d]` never trained on, and MMD's `squared_bandwidth`."""
 
     train: Array
     held: Array
-    ruler: float
+    squared_bandwidth: float
 
     @classmethod
     def of(cls, train: ArrayLike, held: ArrayLike, seed: int = 0) -> "Reference":
-        """Reference with the ruler of these training rows.
+        """Reference with the squared_bandwidth of these training rows.
 
         Raises:
             ValueError: a split is not finite `[rows >= 2, d]`, widths differ, or all training rows are equal.
@@ -36,7 +36,7 @@ class Reference:
         known, unseen = real_rows(train), real_rows(held)
         if known.shape[1] != unseen.shape[1]:
             raise ValueError(f"train has {known.shape[1]} columns and held {unseen.shape[1]}: expected the same")
-        return cls(known, unseen, ruler(known, seed))
+        return cls(known, unseen, squared_bandwidth(known, seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def score_members(generated: ArrayLike, features: int, score: Callable[[Array], 
     return values.reshape((*values.shape[:-1], *pack))
 
 
-def ruler(train: Array, seed: int = 0) -> float:
+def squared_bandwidth(train: Array, seed: int = 0) -> float:
     """Median squared distance between the training rows (2,000 of them, chosen by seed, where there are more).
 
     Where more than half of the pairs coincide, the median of those that don't.

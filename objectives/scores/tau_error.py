@@ -83,10 +83,10 @@ def pair_tau(rows: Array, pairs: Pairs | None = None) -> Array:
     used = sorted({column for pair in pairs for column in pair})
     sets = {column: below_sets(columns[column]) for column in used}
     tied = {column: _tied_pairs(columns[column]) for column in used}
-    return np.array([_tau(columns[[k, j]], sets[k], sets[j], tied[k], tied[j]) for k, j in pairs])
+    return np.array([_tau(columns[[k, j]], sets[k], sets[j], tied[k], other_tied=tied[j]) for k, j in pairs])
 
 
-def _tau(columns: Array, below: Sets, other: Sets, tied: int, other_tied: int) -> float:
+def _tau(columns: Array, below: Sets, other: Sets, tied: int, *, other_tied: int) -> float:
     pairs = columns.shape[1] * (columns.shape[1] - 1) // 2
     apart, other_apart = pairs - tied, pairs - other_tied
     if not (apart and other_apart):

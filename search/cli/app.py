@@ -117,7 +117,7 @@ def check(
         "notes": list(made.notes),
         "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
         "pairs": pairs,
-        "corners": count,
+        "extreme_configurations": count,
         "trainers": trainers,
         "store": str(folder),
         "warnings": warnings,
@@ -132,7 +132,7 @@ def check(
     for note in made.notes:
         print_note(console, note)
     console.say(f"pairs: {', '.join(pairs)}")
-    console.say(f"space: {count} corners built, and trained for one step each")
+    console.say(f"space: {count} extreme configurations built, and trained for one step each")
     console.say(f"trainers: {trainers['gpu']} on GPUs, {trainers['cpu']} on cores")
     console.say(f"store: {folder} can be written")
     for line in warnings:

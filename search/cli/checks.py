@@ -36,7 +36,7 @@ TELEMETRY = ("RAY_USAGE_STATS_ENABLED", "MLFLOW_DISABLE_TELEMETRY")
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One line of a diagnosis: of what, ok or not, what was found, and what to do about it."""
 
@@ -67,37 +67,41 @@ def findings(store: Path | None = None, tracking_uri: str | None = None, patienc
 
 
 def _packages() -> Iterator[Finding]:
-    yield Finding("python", "ok", f"{sys.version.split()[0]}, {sys.executable}")
+    yield Finding(what="python", state="ok", found=f"{sys.version.split()[0]}, {sys.executable}")
     began = time.perf_counter()
     for name in PACKAGES:
         try:
             found = version(name)
             if name != "genseek":
                 importlib.import_module(name)
-            yield Finding(name, "ok", found)
+            yield Finding(what=name, state="ok", found=found)
         except PackageNotFoundError:
-            yield Finding(name, "error", "isn't installed", f"pip install {name}")
+            yield Finding(what=name, state="error", found="isn't installed", cure=f"pip install {name}")
         except Exception as error:  # whatever a broken installation raises
             show_traceback()
             said = f"{found} can't be imported: {type(error).__name__}: {error}"
-            yield Finding(name, "error", said, f"pip install --force-reinstall {name}")
+            yield Finding(what=name, state="error", found=said, cure=f"pip install --force-reinstall {name}")
     seconds = time.perf_counter() - began
     cure = "each command and each trainer takes as long to start; is the environment on a slow disk?"
     slow = seconds > SLOW
-    yield Finding("imports", "warning" if slow else "ok", f"{seconds:.1f} s", cure if slow else "")
+    yield Finding(
+        what="imports", state="warning" if slow else "ok", found=f"{seconds:.1f} s", cure=cure if slow else ""
+    )
 
 
 def _machine() -> Iterator[Finding]:
     usable = cores()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    yield Finding("cores", "ok", f"{usable} of {os.cpu_count()} may be used")
+    yield Finding(what="cores", state="ok", found=f"{usable} of {os.cpu_count()} may be used")
     small = memory < usable * TRAINER
     cure = "a trainer takes 0.4 GB, and each core gets one: raise cpus in the study's [budget]" if small else ""
-    yield Finding("memory", "warning" if small else "ok", _size(memory), cure)
+    yield Finding(what="memory", state="warning" if small else "ok", found=_size(memory), cure=cure)
     if (shared := Path("/dev/shm")).is_dir():
         free = shutil.disk_usage(shared).free
         cure = "Ray falls back on the disk, and is slow: docker run --shm-size 1g, or empty it" if free < SHARED else ""
-        yield Finding("shared memory", "warning" if cure else "ok", f"{_size(free)} free in /dev/shm", cure)
+        yield Finding(
+            what="shared memory", state="warning" if cure else "ok", found=f"{_size(free)} free in /dev/shm", cure=cure
+        )
 
 
 def _graphics() -> Iterator[Finding]:
@@ -111,9 +115,9 @@ def _graphics() -> Iterator[Finding]:
     found = f"{', '.join(names) or 'none'}; torch is built {'for ' if torch.version.cuda else ''}{built}"
     if len(cards) > len(names) and os.environ.get("CUDA_VISIBLE_DEVICES") is None:
         why = "install a CUDA build of torch" if not torch.version.cuda else "does the driver fit torch's CUDA?"
-        yield Finding("GPUs", "error", f"{found}; nvidia-smi sees {', '.join(cards)}", why)
+        yield Finding(what="GPUs", state="error", found=f"{found}; nvidia-smi sees {', '.join(cards)}", cure=why)
     else:
-        yield Finding("GPUs", "ok", found)
+        yield Finding(what="GPUs", state="ok", found=found)
 
 
 def _cards() -> list[str]:
@@ -130,9 +134,9 @@ def _store(folder: Path, patience: float) -> Iterator[Finding]:
     if not (folder / "mlflow.db").exists():
         try:
             could_write(folder)
-            yield Finding("store", "ok", f"none in {folder} yet; a search makes one")
+            yield Finding(what="store", state="ok", found=f"none in {folder} yet; a search makes one")
         except GenseekError as error:
-            yield Finding("store", "error", str(error), "name another folder: --store")
+            yield Finding(what="store", state="error", found=str(error), cure="name another folder: --store")
         return
     states: list[Finding] = []
 
@@ -144,11 +148,18 @@ def _store(folder: Path, patience: float) -> Iterator[Finding]:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         line = f"{folder.resolve()}, {len(searches)} searches, {_size(size)}"
         if store.read_only:
-            states.append(Finding("store", "warning", f"{line}; it can only be read", "searches need another: --store"))
+            states.append(
+                Finding(
+                    what="store",
+                    state="warning",
+                    found=f"{line}; it can only be read",
+                    cure="searches need another: --store",
+                )
+            )
         if there := store.elsewhere():
             said = f"MLflow looks for them in {', '.join(there)}, since the store was moved or copied; genseek doesn't"
             cure = "a search in the store, or genseek ui, says in its record where they are now"
-            states.append(Finding("store's files", "warning", said, cure))
+            states.append(Finding(what="store's files", state="warning", found=said, cure=cure))
         return line
 
     cure = "was another version of MLflow's, or was it cut off while it was copied?"
@@ -187,10 +198,15 @@ def _ray(address: str, patience: float) -> Iterator[Finding]:
 
         yield _tried("Ray cluster", counted, patience, "ray status, on the head, says how it is")
     else:
-        yield Finding("Ray cluster", "ok", "none is named; a search starts one of this machine")
+        yield Finding(what="Ray cluster", state="ok", found="none is named; a search starts one of this machine")
     if heads := _heads():
         line = f"processes {', '.join(heads)} lead Ray clusters on this machine"
-        yield Finding("Ray here", "warning", line, "if no search runs, they are left over: ray stop ends them all")
+        yield Finding(
+            what="Ray here",
+            state="warning",
+            found=line,
+            cure="if no search runs, they are left over: ray stop ends them all",
+        )
 
 
 def _heads() -> list[str]:
@@ -210,7 +226,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
     for what, place in (("disk of the store", there), ("disk of Ray", Path(os.environ.get("RAY_TMPDIR", "/tmp")))):
         free = shutil.disk_usage(place).free
         cure = "a search keeps its checkpoints and logs there" if free < FULL else ""
-        yield Finding(what, "warning" if cure else "ok", f"{_size(free)} free in {place}", cure)
+        yield Finding(what=what, state="warning" if cure else "ok", found=f"{_size(free)} free in {place}", cure=cure)
 
 
 def _environment() -> Iterator[Finding]:
@@ -220,9 +236,18 @@ def _environment() -> Iterator[Finding]:
         if value is None or value == default:
             continue
         if name in TELEMETRY:
-            yield Finding(name, "warning", f"{value}: reports of use are sent", f"unset {name}, to send none")
+            yield Finding(
+                what=name,
+                state="warning",
+                found=f"{value}: reports of use are sent",
+                cure=f"unset {name}, to send none",
+            )
         else:
-            yield Finding(name, "ok", redact_credentials(value) + (f" (genseek's own: {default})" if default else ""))
+            yield Finding(
+                what=name,
+                state="ok",
+                found=redact_credentials(value) + (f" (genseek's own: {default})" if default else ""),
+            )
 
 
 def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> Finding:
@@ -241,12 +266,12 @@ def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> 
     asking.start()
     asking.join(patience)
     if not said:
-        return Finding(what, "error", f"no answer within {patience:g} s", cure)
+        return Finding(what=what, state="error", found=f"no answer within {patience:g} s", cure=cure)
     if isinstance(said[0], GenseekError):
-        return Finding(what, "error", str(said[0]), cure)
+        return Finding(what=what, state="error", found=str(said[0]), cure=cure)
     if isinstance(said[0], Exception):
-        return Finding(what, "error", f"{type(said[0]).__name__}: {said[0]}", cure)
-    return Finding(what, "ok", said[0])
+        return Finding(what=what, state="error", found=f"{type(said[0]).__name__}: {said[0]}", cure=cure)
+    return Finding(what=what, state="ok", found=said[0])
 
 
 def _size(count: float) -> str:

@@ -53,7 +53,7 @@ def submit(
     jobs = Jobs(address)
     with bundle(study, loaded) as (folder, sent, data):
         rest = options | {"name": name, "data": data, "checkpoints": checkpoints}
-        job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store, tracking_uri)
+        job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store, tracking_uri=tracking_uri)
     _go_on(jobs, job, address, follow)
 
 
@@ -73,7 +73,7 @@ def resubmit(
         *(["--checkpoints", checkpoints] if checkpoints else []),
     ]
     store, tracking_uri = store or (before and before.store), tracking_uri or (before and before.tracking_uri)
-    _go_on(jobs, jobs.submit(name, arguments, None, store, tracking_uri), address)
+    _go_on(jobs, jobs.submit(name, arguments, None, store, tracking_uri=tracking_uri), address)
 
 
 def _check_places(store: str | None, checkpoints: str | None, tracking_uri: str | None) -> None:

@@ -170,7 +170,7 @@ class _Shown:
     """Shows a search on the terminal; where one can't go on, ends the command and says how it goes on."""
 
     def __init__(
-        self, console: Printer, plan: "Plan", where: Sequence[object], as_json: bool, confirm: Sequence[object] = ()
+        self, console: Printer, plan: "Plan", where: Sequence[object], as_json: bool, *, confirm: Sequence[object] = ()
     ) -> None:
         self._console, self._beside, self._plan, self._as_json = console, aside(console), plan, as_json
         finalists = confirm or ("--top", plan.study.budget.finalists, "--seeds", SEEDS)

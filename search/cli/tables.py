@@ -128,6 +128,7 @@ def grid(
     rows: Sequence[Line],
     width: int,
     title: str = "",
+    *,
     cropped: int | None = None,
     right: Sequence[int] = (),
 ) -> Table:

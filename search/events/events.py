@@ -12,7 +12,7 @@ from search.study.goals import WORST
 Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What a trial has reached at an evaluation.
 
@@ -36,7 +36,7 @@ class Report:
     spread: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Started:
     """A trial began; `time` in seconds since the epoch of the clock."""
 
@@ -46,18 +46,18 @@ class Started:
     time: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reported:
-    """A trial was judged at an evaluation; `facts` are those of its architecture, `node` the one that trained it."""
+    """A trial was judged at an evaluation; `architecture` holds figures of it, `node` is the one that trained it."""
 
     trial: int
     report: Report
-    facts: dict[str, float]
+    architecture: dict[str, float]
     time: float
     node: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ended:
     """A trial ended; `checkpoint` is where its best checkpoint is, if it was trained at full budget.
 
@@ -71,7 +71,7 @@ class Ended:
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainerHeartbeat:
     """A trainer spoke: networks that it trains now, and the share of its time that it was at work lately."""
 

@@ -1,4 +1,4 @@
-"""What the driver and its trainers tell each other, and what is known of how a trainer died."""
+"""Messages between the driver and its trainers, and what is known of how a trainer died."""
 
 import ctypes
 import faulthandler
@@ -16,11 +16,11 @@ from search.events.events import Report
 from search.study.configuration import Configuration, StackKey
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Assignment:
     """A trial to train: from its beginning or, if another trainer had it before, from its checkpoint."""
 
-    number: int
+    trial: int
     configuration: Configuration
     seed: int
     begun: bool = False
@@ -28,30 +28,30 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Commands:
-    """Trials that a trainer shall begin, and numbers of those that it shall stop."""
+    """Trials that a trainer must begin, and numbers of those that it must stop."""
 
     begin: list[Assignment] = field(default_factory=list)
     stop: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialUpdate:
-    """What is new of a trial: its report and the facts of its architecture, or the error that ended it."""
+    """Progress of a trial since the last message: a report and its architecture, or the error that ended it."""
 
-    number: int
+    trial: int
     report: Report
-    facts: dict[str, float]
+    architecture: dict[str, float]
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainerStatus:
-    """What a trainer says.
+    """Where a trainer stands: what became of its trials since its last message, and what it could take in.
 
     Args:
         trainer: a name of its own, which a trainer that replaces it doesn't have.
         news: of its trials, in order.
-        numbers: of the trials that it has, or has got orders to begin.
+        trials: numbers of those that it has, or is to begin.
         kinds: of these.
         room: trials that it could take in besides them.
         networks: in training now.
@@ -64,7 +64,7 @@ class TrainerStatus:
 
     trainer: str
     news: list[TrialUpdate]
-    numbers: frozenset[int]
+    trials: frozenset[int]
     kinds: frozenset[StackKey]
     room: int
     networks: int

@@ -32,7 +32,7 @@ VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
 def export_generator(
-    store: Store, board: Leaderboard, trial: int, out: Path, program: bool = True, sampling: str = SAMPLER
+    store: Store, board: Leaderboard, trial: int, out: Path, *, program: bool = True, sampling: str = SAMPLER
 ) -> str:
     """Write trial `trial` of a search into the new folder `out`; of a confirmed one, its best fresh network.
 
@@ -55,7 +55,7 @@ def export_generator(
         made = Path(folder) / "made"
         try:
             made.mkdir()
-            missing = _write(made, checkpoint, store, board, entry, program, sampling)
+            missing = _write(made, checkpoint, store, board, entry=entry, program=program, sampling=sampling)
             _place(made, out)
         except FileNotFoundError as error:
             gone = Path(str(error.filename)).name
@@ -68,7 +68,7 @@ def export_generator(
 
 
 def _write(
-    out: Path, checkpoint: Path, store: Store, board: Leaderboard, entry: Entry, program: bool, sampling: str
+    out: Path, checkpoint: Path, store: Store, board: Leaderboard, *, entry: Entry, program: bool, sampling: str
 ) -> str:
     """Write the export of an entry into a folder; why there is no program, as `export` returns it."""
     described, kept = board.described(entry), [WEIGHTS, DESCRIPTION]
@@ -180,7 +180,7 @@ def versions() -> dict[str, Any]:
 
 
 FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
-TRAINED = ("zeros", "deviation")  # facts of training, not of the architecture
+TRAINED = ("zeros", "deviation")  # architecture of training, not of the architecture
 COPULA = "gaussian copula"
 
 
@@ -194,7 +194,9 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str
         "## Trained on",
         _listed(_data(provenance, columns)),
         "## Architecture and training",
-        _listed([f"{markdown(name)}: {_number(value)}" for name, value in entry.facts.items() if name not in TRAINED]),
+        _listed(
+            [f"{markdown(name)}: {_number(value)}" for name, value in entry.architecture.items() if name not in TRAINED]
+        ),
         markdown_table(
             ["key", "value"],
             [[markdown(key), markdown(str(value))] for key, value in described["configuration"].items()],

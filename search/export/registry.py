@@ -47,7 +47,7 @@ SERVED = (
 READING = ("data", "columns", "drop_missing")  # arguments that say where a table's rows come from, not which they are
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Registered:
     """A version of a registered model: its alias, its confirmed misfit, and the champion that it met, if any."""
 
@@ -235,13 +235,13 @@ def _misfit(version: ModelVersion) -> float:
 def _registered(version: Any, alias: str = "", against: tuple[int, float] | None = None) -> Registered:
     tags = version.tags
     return Registered(
-        version.name,
-        int(version.version),
-        alias or (", ".join(sorted(version.aliases)) if version.aliases else f"was {tags[JUDGED]}"),
-        float(tags[MISFIT]) if MISFIT in tags else None,
-        tags.get("genseek.search", ""),
-        int(tags.get("genseek.trial", -1)),
-        against,
+        name=version.name,
+        version=int(version.version),
+        alias=alias or (", ".join(sorted(version.aliases)) if version.aliases else f"was {tags[JUDGED]}"),
+        misfit=float(tags[MISFIT]) if MISFIT in tags else None,
+        search=tags.get("genseek.search", ""),
+        trial=int(tags.get("genseek.trial", -1)),
+        against=against,
     )
 
 

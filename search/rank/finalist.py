@@ -16,7 +16,7 @@ from search.checkpoints import CheckpointStorage
 from search.study.configuration import Configuration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finalist:
     """A configuration as its fresh networks confirm it, on test rows.
 
@@ -80,7 +80,7 @@ KNOWN = 0.5  # share of bootstrap samples that must have been judged: an interva
 MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many random ones stand for all
 
 
-def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int = REPEATS) -> Array:
+def resampled(judge: Judge, rows: Array, samples: Array, seed: int, *, repeats: int = REPEATS) -> Array:
     """Misfits `[k, R, B]` of samples `[k, R, m, columns]` on bootstrap samples of the held-out rows `[m, columns]`.
 
     All are judged on the same rows each time, so that their differences aren't blurred by these. nan where drawn rows
@@ -93,7 +93,7 @@ def resampled(judge: Judge, rows: Array, samples: Array, seed: int, repeats: int
     for _ in range(repeats):
         drawn = rows[generator.integers(len(rows), size=len(rows))]
         try:
-            misfits.append([verdict.misfit for verdict in judge.on(drawn).each(pack)])
+            misfits.append([evaluation.misfit for evaluation in judge.on(drawn).each(pack)])
         except (ValueError, ArithmeticError):
             misfits.append([np.nan] * len(pack))
     return np.array(misfits).T.reshape(*samples.shape[:2], repeats)

@@ -30,7 +30,7 @@ def unranked() -> tuple[str, ...]:
     return tuple(name for name, score in SCORES.items() if score.limit != 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """How one trial ended; `scores` and `misfit` are those of its best checkpoint on validation rows.
 
@@ -48,7 +48,7 @@ class Entry:
     best_epoch: int
     misfit: float
     scores: dict[str, float]
-    facts: dict[str, float]
+    architecture: dict[str, float]
     test: dict[str, float] = field(default_factory=dict)
     run_id: str = ""
     spread: dict[str, float] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Entry:
         return "validation", self.scores | {"misfit": self.misfit}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Leaderboard:
     """All entries of a search, the reference generators' scores, and the floors, on validation and on test rows.
 
@@ -121,7 +121,7 @@ class Leaderboard:
 
     def standing(self, entry: Entry) -> ObjectiveValues:
         """Where a trial stands by the goals of the search."""
-        return self.goals.standing(entry.misfit, entry.scores, entry.facts)
+        return self.goals.standing(entry.misfit, entry.scores, entry.architecture)
 
     def ranked(self, by: str = "misfit") -> list[Entry]:
         """Trials trained at full budget, best first by misfit or a score; never mixed with others.
@@ -152,9 +152,11 @@ class Leaderboard:
         if not self.finished():
             raise StudyError(f"search {self.name!r}: no trial was trained at full budget, so there is no winner")
         best = self.ranked(by)[0]
-        excess = {name: over for name, over in self.goals.excess(best.scores, best.facts).items() if over > 0}
-        if excess:
-            said = ", ".join(f"{name} by {over:.0%}" for name, over in excess.items())
+        violations = {
+            name: over for name, over in self.goals.violations(best.scores, best.architecture).items() if over > 0
+        }
+        if violations:
+            said = ", ".join(f"{name} by {over:.0%}" for name, over in violations.items())
             raise StudyError(
                 f"search {self.name!r}: no trial at full budget keeps the constraints; "
                 f"the nearest, trial {best.trial}, exceeds {said}"
@@ -188,7 +190,7 @@ class Leaderboard:
             "spread": entry.spread,
             "confirmed": entry.confirmed or None,
             "verdict": entry.verdict or None,
-            "facts": entry.facts,
+            "architecture": entry.architecture,
             "violation": self.standing(entry).violation,
             "epoch": entry.epoch,
             "best_epoch": entry.best_epoch,
@@ -265,20 +267,31 @@ class Entries:
         configuration, outcome = self._started[trial].configuration, self._ended[trial].outcome
         reported = self._reported.get(trial)
         if reported is None:
-            return Entry(trial, configuration, outcome, 0, 0, WORST, {}, {}, test, run_id)
+            return Entry(
+                trial=trial,
+                configuration=configuration,
+                outcome=outcome,
+                epoch=0,
+                best_epoch=0,
+                misfit=WORST,
+                scores={},
+                architecture={},
+                test=test,
+                run_id=run_id,
+            )
         report = reported.report
         return Entry(
-            trial,
-            configuration,
-            outcome,
-            report.epoch,
-            report.best_epoch,
-            report.misfit,
-            report.scores,
-            reported.facts,
-            test,
-            run_id,
-            report.spread,
+            trial=trial,
+            configuration=configuration,
+            outcome=outcome,
+            epoch=report.epoch,
+            best_epoch=report.best_epoch,
+            misfit=report.misfit,
+            scores=report.scores,
+            architecture=reported.architecture,
+            test=test,
+            run_id=run_id,
+            spread=report.spread,
         )
 
 

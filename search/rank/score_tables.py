@@ -28,10 +28,10 @@ def score_tables(
 ) -> dict[str, Any]:
     """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "misfit": ..}`: all that serve the real rows.
 
-    Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The MMD's
-    ruler is that of the training rows, or of the real rows where there are none. `columns` (a line of CSV) are those to
-    score, all where empty; `drop_missing` leaves out real rows with a missing value. What was decided about how a file
-    is written is told, a line at a time.
+    Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The
+    MMD's bandwidth is that of the training rows, or of the real rows where there are none. `columns` (a line of
+    CSV) are those to score, all where empty; `drop_missing` leaves out real rows with a missing value. What was
+    decided about how a file is written is told, a line at a time.
 
     Raises:
         DataError: a table can't be read, or the tables' columns differ.
@@ -50,11 +50,13 @@ def score_tables(
 
     try:
         reference = Reference.of(training, held, seed)
-        found = floors(pair, len(held), len(generated), scores, reference.ruler, seed)
-        verdict = Judge(reference, found, {name: scores[name] for name in found})(generated[None])
+        found = floors(
+            pair, len(held), len(generated), scores, squared_bandwidth=reference.squared_bandwidth, seed=seed
+        )
+        evaluation = Judge(reference, found, {name: scores[name] for name in found})(generated[None])
     except ValueError as error:
         raise DataError(f"{real} and {samples}: {error}") from error
-    return with_floors(verdict.values | {"misfit": verdict.misfit}, found)
+    return with_floors(evaluation.values | {"misfit": evaluation.misfit}, found)
 
 
 def _read(path: str, columns: str, drop_missing: bool, tell: Callable[[str], object]) -> tuple[tuple[str, ...], Array]:

@@ -19,7 +19,7 @@ ALWAYS = ("latent", "sigma", "lambda")  # numbers that are worth sorting by, sea
 EQUAL = 0.1  # log2 of encoder over decoder parameters: 7 % more or fewer count as the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Axes:
     """Keys of a study that have several values.
 
@@ -50,7 +50,7 @@ class Axes:
             *_common([OBJECTIVES[name] for name in study.objectives]),
         }
         shared = tuple(key for key in searched if key in common)
-        return cls(searched, shared, tuple(logarithmic), tuple(study.budget.rungs()))
+        return cls(searched=searched, shared=shared, logarithmic=tuple(logarithmic), rungs=tuple(study.budget.rungs()))
 
     def named(self, key: str) -> str:
         """The parameter that shows a key: its logarithm, where it is searched on that scale."""
@@ -78,9 +78,9 @@ class Axes:
         return max((rung for rung in self.rungs if rung <= epoch), default=0)
 
 
-def asymmetry(facts: dict[str, float]) -> str | None:
+def asymmetry(architecture: dict[str, float]) -> str | None:
     """Which half of an autoencoder is the larger one, by parameters; None for other models."""
-    ratio = facts.get("log2_encoder_over_decoder")
+    ratio = architecture.get("log2_encoder_over_decoder")
     if ratio is None:
         return None
     return "equal" if abs(ratio) < EQUAL else "encoder larger" if ratio > 0 else "decoder larger"

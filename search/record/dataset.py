@@ -14,7 +14,7 @@ from search.study.study import Study
 LETTERS = 16  # of the hash, which MLflow shows; the tag `genseek.data_sha256` of the search has all of it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSet:
     """What trials are trained and judged on.
 
@@ -39,11 +39,11 @@ class DataSet:
         path = arguments.get("data")
         parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
         return cls(
-            Path(study.data_name).stem,
-            rows.digest()[:LETTERS],
-            {"uri": str(path)} if path else {"problem": study.problem, **arguments},
-            tuple(columns),
-            {f"{name}_rows": len(part) for name, part in parts.items()},
+            name=Path(study.data_name).stem,
+            digest=rows.digest()[:LETTERS],
+            source={"uri": str(path)} if path else {"problem": study.problem, **arguments},
+            columns=tuple(columns),
+            profile={f"{name}_rows": len(part) for name, part in parts.items()},
         )
 
 

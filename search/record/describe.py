@@ -73,7 +73,7 @@ def _finalist(entry: Entry, page: str) -> Sequence[str]:
     return (
         _linked(entry, page),
         markdown(short_name(entry.configuration)),
-        f"{entry.facts.get('parameters', 0):.0f}",
+        f"{entry.architecture.get('parameters', 0):.0f}",
         entry.confirmed_text("misfit"),
         entry.confirmed_text("low", "high"),
         entry.confirmed_text("optimism", form="+.0%"),

@@ -25,7 +25,7 @@ CONFIRMED_OF = "genseek.confirmed"  # tag: of how many trials the finalists were
 TRIALS = "genseek.trials"  # tag of a search that was extended
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchInfo:
     """A search in the store: its name, where it is recorded, problem, trials, state, whether it was confirmed.
 
@@ -51,7 +51,17 @@ def found(run: Run) -> SearchInfo:
     best, confirmed = metrics.get("best_misfit"), tags.get(CONFIRMED_OF) == str(trials)
     info = run.info
     name, winner = tags["mlflow.runName"], tags.get(WINNER, "")
-    return SearchInfo(name, info.experiment_id, info.run_id, problem, trials, info.status, best, confirmed, winner)
+    return SearchInfo(
+        name=name,
+        experiment=info.experiment_id,
+        run_id=info.run_id,
+        problem=problem,
+        trials=trials,
+        status=info.status,
+        best_misfit=best,
+        confirmed=confirmed,
+        winner=winner,
+    )
 
 
 def entry(run: Run) -> Entry:
@@ -62,19 +72,19 @@ def entry(run: Run) -> Entry:
         group, _, name = key.rpartition("/")
         grouped.setdefault(group, {})[name] = value
     return Entry(
-        int(tags["genseek.trial"]),
-        Configuration.from_nested(json.loads(tags["genseek.configuration"])),
-        "interrupted" if tags.get(OUTCOME, RUNNING) == RUNNING else tags[OUTCOME],
-        int(metrics.get("epoch", 0)),
-        int(metrics.get("best_epoch", 0)),
-        metrics.get("misfit", WORST),
-        {name: value for name, value in grouped[""].items() if name not in RESERVED},
-        grouped["network"],
-        grouped["test"] and {"misfit": math.inf} | grouped["test"],
-        run.info.run_id,
-        grouped["spread"],
-        grouped[CONFIRMED],
-        tags.get(VERDICT, ""),
+        trial=int(tags["genseek.trial"]),
+        configuration=Configuration.from_nested(json.loads(tags["genseek.configuration"])),
+        outcome="interrupted" if tags.get(OUTCOME, RUNNING) == RUNNING else tags[OUTCOME],
+        epoch=int(metrics.get("epoch", 0)),
+        best_epoch=int(metrics.get("best_epoch", 0)),
+        misfit=metrics.get("misfit", WORST),
+        scores={name: value for name, value in grouped[""].items() if name not in RESERVED},
+        architecture=grouped["network"],
+        test=grouped["test"] and {"misfit": math.inf} | grouped["test"],
+        run_id=run.info.run_id,
+        spread=grouped["spread"],
+        confirmed=grouped[CONFIRMED],
+        verdict=tags.get(VERDICT, ""),
     )
 
 
@@ -102,12 +112,12 @@ def board(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboar
     entries = [entry(run) for run in runs if trial_of(run) is not None]
     more = {"unranked": tuple(summary["unranked"])} if "unranked" in summary else {}
     return Leaderboard(
-        name,
-        sorted(entries, key=lambda each: each.trial),
-        references,
-        floors,
-        summary.get("provenance", {}),
-        goals_from(summary.get("goals", {})),
+        name=name,
+        entries=sorted(entries, key=lambda each: each.trial),
+        references=references,
+        floors=floors,
+        provenance=summary.get("provenance", {}),
+        goals=goals_from(summary.get("goals", {})),
         **more,
     )
 

@@ -57,6 +57,7 @@ class Recorder:
         parent: str,
         known: Mapping[int, tuple[str, bool]] | None = None,
         axes: Axes | None = None,
+        *,
         data: DataSet | None = None,
     ) -> None:
         self._store, self._parent = store, parent
@@ -192,7 +193,7 @@ class Recorder:
     def _note(self, event: Reported) -> None:
         """Keep in mind what a report says, to be written with others."""
         points = points_of(event, self._begun[event.trial], self._axes)
-        larger = asymmetry(event.facts)
+        larger = asymmetry(event.architecture)
         self._points.setdefault(event.trial, []).extend(points)
         if larger is not None:
             self._params.setdefault(event.trial, {})["asymmetry"] = larger
@@ -264,7 +265,7 @@ def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
         **{f"spread/{name}": value for name, value in report.spread.items()},
         "network/zeros": report.zeros,
         "network/deviation": report.deviation,
-        **{f"network/{name}": value for name, value in event.facts.items()},
+        **{f"network/{name}": value for name, value in event.architecture.items()},
     }
     return [(name, _rounded(value), report.epoch, event.time) for name, value in values.items() if math.isfinite(value)]
 

@@ -103,7 +103,7 @@ class Store:
         return sorted(found - {self._artifacts().as_uri()}) if self.embedded else []
 
     def begin(
-        self, name: str, params: dict[str, Any], tags: dict[str, str], study: str = "", axes: Axes | None = None
+        self, name: str, params: dict[str, Any], tags: dict[str, str], study: str = "", *, axes: Axes | None = None
     ) -> str:
         """Parent run of a new search, in the experiment of its study, with a view of its trials; its run id.
 

@@ -66,10 +66,10 @@ def report(contents: Contents) -> Page:
         summary.insert(0, f"This search has not finished; {command('resume', contents.board.name)} goes on with it.")
     data = contents.study.data_name if contents.study else contents.found.problem
     return Page(
-        f"{contents.board.name}: a search on {data}",
-        summary,
-        _facts(contents),
-        [section for section in sections if section is not None],
+        title=f"{contents.board.name}: a search on {data}",
+        summary=summary,
+        facts=_facts(contents),
+        sections=[section for section in sections if section is not None],
     )
 
 
@@ -97,8 +97,8 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
         facts.append(("search took", lasted(seconds(contents))))
     if winner is not None:
         facts.append(("winner", f"trial {winner.trial}, {short_name(winner.configuration)}"))
-        if "parameters" in winner.facts:
-            facts.append(("parameters", f"{winner.facts['parameters']:,.0f}"))
+        if "parameters" in winner.architecture:
+            facts.append(("parameters", f"{winner.architecture['parameters']:,.0f}"))
     return facts
 
 
@@ -121,13 +121,13 @@ def _run(contents: Contents) -> Section:
         flat = winner.configuration.flat()
         rows = [
             Row([key, str(value)])
-            for key, value in {**flat, **{f"fact: {k}": f"{v:g}" for k, v in winner.facts.items()}}.items()
+            for key, value in {**flat, **{f"fact: {k}": f"{v:g}" for k, v in winner.architecture.items()}}.items()
         ]
         rows.append(Row(["run", winner.run_id]))
-        tables.append(Table(f"The winner, trial {winner.trial}", ["key", "value"], rows, words=2))
+        tables.append(Table(caption=f"The winner, trial {winner.trial}", headings=["key", "value"], rows=rows, words=2))
     rows = [Row([name, str(value)]) for name, value in provenance["versions"].items()]
     rows += [Row(["data, sha256", str(provenance["data_sha256"])])]
-    tables.append(Table("Versions and data", ["", ""], rows, words=2))
+    tables.append(Table(caption="Versions and data", headings=["", ""], rows=rows, words=2))
     text = ""
     if contents.study is not None:
         file = f"{contents.study.name}.toml"
@@ -142,9 +142,9 @@ def _run(contents: Contents) -> Section:
         )
         text = study_toml(contents.study)
     return Section(
-        "run",
-        found,
-        tables,
-        (),
-        text,
+        anchor="run",
+        found=found,
+        tables=tables,
+        drawings=(),
+        text=text,
     )

@@ -32,7 +32,7 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Side:
     """One search of a comparison; `misfit` is infinite without a winner, `low` and `high` None without finalists."""
 
@@ -122,19 +122,29 @@ def compare(store: Store, names: Sequence[str]) -> Comparison:
 def _side(contents: Contents) -> Side:
     winner = contents.winner
     if winner is None:
-        return Side(contents, "no winner", None, math.inf, None, None, "", {}, None)
+        return Side(
+            contents=contents,
+            generator="no winner",
+            trial=None,
+            misfit=math.inf,
+            low=None,
+            high=None,
+            rows="",
+            scores={},
+            parameters=None,
+        )
     rows, values = winner.figures()
     floors = contents.board.floors["test" if rows.startswith("test") else "validation"]
     return Side(
-        contents,
-        short_name(winner.configuration),
-        winner.trial,
-        values["misfit"],
-        values.get("low"),
-        values.get("high"),
-        rows,
-        {name: values[name] for name in floors if name in values},
-        winner.facts.get("parameters"),
+        contents=contents,
+        generator=short_name(winner.configuration),
+        trial=winner.trial,
+        misfit=values["misfit"],
+        low=values.get("low"),
+        high=values.get("high"),
+        rows=rows,
+        scores={name: values[name] for name in floors if name in values},
+        parameters=winner.architecture.get("parameters"),
     )
 
 
@@ -194,14 +204,14 @@ def winners(found: Comparison) -> Table:
         for side in found.sides
     ]
     headings = ["search", "problem", "winner", "rows", "95 %", "misfit", *names, "size", "trials", "epochs", "time"]
-    return Table("Winners", headings, rows, words=4)
+    return Table(caption="Winners", headings=headings, rows=rows, words=4)
 
 
 def differing(found: Comparison) -> Table:
     """What was set differently."""
     rows = [Row([key, *values]) for key, values in found.differences.items()]
     names = [side.name for side in found.sides]
-    return Table("What was set differently", ["setting", *names], rows, words=1 + len(names))
+    return Table(caption="What was set differently", headings=["setting", *names], rows=rows, words=1 + len(names))
 
 
 def write_comparison(found: Comparison, out: Path) -> Path:
@@ -213,7 +223,7 @@ def write_comparison(found: Comparison, out: Path) -> Path:
     names = [side.name for side in found.sides]
     sections = [_won(found), _progress(found), _differing_settings(found)]
     try:
-        write(Page(f"Searches {', '.join(names)}", [found.verdict()], (), sections), out)
+        write(Page(title=f"Searches {', '.join(names)}", summary=[found.verdict()], facts=(), sections=sections), out)
     except OSError as error:
         raise StoreError(f"--out {out}: can't write there ({error.strerror or error})") from error
     return out
@@ -233,7 +243,9 @@ def _floors(found: Comparison) -> Table:
             Row([side.name, name, *scores_shown(scores, scores["misfit"], names)], "reference")
             for name, scores in references.items()
         ]
-    return Table("Floors and references on test rows", ["search", "", "misfit", *names], rows, words=2)
+    return Table(
+        caption="Floors and references on test rows", headings=["search", "", "misfit", *names], rows=rows, words=2
+    )
 
 
 def _won(found: Comparison) -> Section:
@@ -270,17 +282,17 @@ def _won(found: Comparison) -> Section:
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     alt = "; ".join(f"{side.name} {side.misfit:.2f}" for side in found.sides)
     drawing = Drawing(
-        "Misfit of each winner, with its 95 % interval",
-        alt,
-        styled(figure, "misfit (1: real rows)", log="x"),
-        True,
-        160 + 40 * len(sides),
+        caption="Misfit of each winner, with its 95 % interval",
+        alt=alt,
+        figure=styled(figure, "misfit (1: real rows)", log="x"),
+        wide=True,
+        height=160 + 40 * len(sides),
     )
     return Section(
-        "winners",
-        [f"All were judged on the same rows: {'yes' if found.alike else 'no'}."],
-        [winners(found), _floors(found)],
-        [drawing] if sides else [],
+        anchor="winners",
+        found=[f"All were judged on the same rows: {'yes' if found.alike else 'no'}."],
+        tables=[winners(found), _floors(found)],
+        drawings=[drawing] if sides else [],
     )
 
 
@@ -294,10 +306,12 @@ def _progress(found: Comparison) -> Section:
     level(figure, 1.0, "real rows")
     figure = styled(figure, "epochs trained, all trials together", "lowest misfit on validation rows", log="xy")
     return Section(
-        "progress",
-        ["; ".join(said) + "."] if said else ["No trial of theirs was trained at full budget."],
-        (),
-        [Drawing("Lowest misfit so far", "; ".join(said), figure, True, 420)] if said else (),
+        anchor="progress",
+        found=["; ".join(said) + "."] if said else ["No trial of theirs was trained at full budget."],
+        tables=(),
+        drawings=[Drawing(caption="Lowest misfit so far", alt="; ".join(said), figure=figure, wide=True, height=420)]
+        if said
+        else (),
     )
 
 
@@ -305,7 +319,7 @@ def _differing_settings(found: Comparison) -> Section:
     table = differing(found)
     gone = [line for side in found.sides for line in side.contents.missing]
     return Section(
-        "differences",
-        [*gone, *([] if table.rows else ["The studies are set alike."])],
-        [table] if table.rows else (),
+        anchor="differences",
+        found=[*gone, *([] if table.rows else ["The studies are set alike."])],
+        tables=[table] if table.rows else (),
     )

@@ -23,7 +23,7 @@ from search.study.serialize import study_from
 from search.study.study import Study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class History:
     """How one trial went; `ended` is None, and `outcome` empty, where a search was cut off before its end."""
 
@@ -40,7 +40,7 @@ class History:
         return self.reports[-1].report.epoch if self.reports else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Contents:
     """A search as its report sees it.
 
@@ -92,7 +92,16 @@ def collect(store: Store, name: str) -> Contents:
     except GenseekError as error:
         missing.append(str(error))
         show_traceback()
-    return Contents(store, known[name], board, histories(events), study, problem, rows, tuple(missing))
+    return Contents(
+        store=store,
+        found=known[name],
+        board=board,
+        histories=histories(events),
+        study=study,
+        problem=problem,
+        rows=rows,
+        missing=tuple(missing),
+    )
 
 
 def histories(events: Sequence[Event]) -> dict[int, History]:
@@ -107,12 +116,12 @@ def histories(events: Sequence[Event]) -> dict[int, History]:
             reported[event.trial][event.report.epoch] = event
     return {
         trial: History(
-            trial,
-            start.configuration,
-            start.time,
-            [reported[trial][epoch] for epoch in sorted(reported[trial])],
-            ended[trial].time if trial in ended else None,
-            ended[trial].outcome if trial in ended else "",
+            trial=trial,
+            configuration=start.configuration,
+            began=start.time,
+            reports=[reported[trial][epoch] for epoch in sorted(reported[trial])],
+            ended=ended[trial].time if trial in ended else None,
+            outcome=ended[trial].outcome if trial in ended else "",
         )
         for trial, start in sorted(started.items())
     }

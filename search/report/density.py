@@ -25,7 +25,7 @@ def limits(values: Array) -> Limits:
 
 
 def density(
-    x: Array, y: Array, x_limits: Limits, y_limits: Limits, most: int = MOST_POINTS, size: int = GRID
+    x: Array, y: Array, x_limits: Limits, y_limits: Limits, *, most: int = MOST_POINTS, size: int = GRID
 ) -> tuple[Array, Array, Array] | None:
     """Kernel estimate `[size, size]` from the first `most` points within limits, and its axes; None of a line or point.
 

@@ -29,7 +29,7 @@ NEAR = 1e-3  # weights below it count as near zero
 BINS = 61
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Weights:
     """All weights `[count]` of a trial's network, and the strengths of the penalties on them."""
 
@@ -128,7 +128,7 @@ def embedded(found: Array, seed: int) -> Array:
         )
 
 
-def latent_figure(points: Array, values: Array, names: tuple[str, str], color: str, discrete: bool) -> go.Figure:
+def latent_figure(points: Array, values: Array, names: tuple[str, str], color: str, *, discrete: bool) -> go.Figure:
     """Points `[n, 2]` of the plane, coloured by values `[n]`, which are numbers of components where `discrete`."""
     drawn = go.Figure()
     groups = sorted(set(values.tolist())) if discrete else [None]
@@ -166,14 +166,14 @@ def losses(contents: Contents) -> Section | None:
             report = contents.histories[entry.trial].reports[-1].report
             caption = f"trial {entry.trial}, {short_name(entry.configuration)}"
             alt = f"training loss ends at {report.loss:.3g}, validation loss at {report.validation_loss:.3g}"
-            drawings.append(Drawing(caption, alt, figure, height=280))
+            drawings.append(Drawing(caption=caption, alt=alt, figure=figure, height=280))
     if not drawings:
         return None
     return Section(
-        "losses",
-        (),
-        (),
-        drawings,
+        anchor="losses",
+        found=(),
+        tables=(),
+        drawings=drawings,
     )
 
 
@@ -185,7 +185,9 @@ def weights(contents: Contents) -> Section | None:
         if len(networks) < 2:
             continue
         alt = ", ".join(f"{key} {getattr(each, key):g}: deviation {each.values.std():.3f}" for each in networks)
-        drawings.append(Drawing(f"Weights by {key.upper()} strength", alt, histograms(networks, key), height=380))
+        drawings.append(
+            Drawing(caption=f"Weights by {key.upper()} strength", alt=alt, figure=histograms(networks, key), height=380)
+        )
         rows = [
             Row(
                 [
@@ -197,22 +199,24 @@ def weights(contents: Contents) -> Section | None:
             for each in networks
         ]
         headings = ["", "L1", "L2", "weights", "exactly 0", f"within {NEAR:g}", "deviation"]
-        tables.append(Table(f"Expected of {words}", headings, rows))
+        tables.append(Table(caption=f"Expected of {words}", headings=headings, rows=rows))
     winner = contents.winner
     own = None if winner is None else _weights(contents, winner)
     if own is not None:
         alt = f"{own.zeros:.1%} are exactly 0, deviation {own.values.std():.3f}"
         figure = histograms([own], "l2")
-        drawings.append(Drawing(f"Weights of the winner, trial {own.trial}", alt, figure, height=380))
+        drawings.append(
+            Drawing(caption=f"Weights of the winner, trial {own.trial}", alt=alt, figure=figure, height=380)
+        )
     if not drawings:
         return None
     return Section(
-        "weights",
-        ()
+        anchor="weights",
+        found=()
         if tables
         else ["No family has networks at full budget with two strengths of L1 or L2, so only the winner's are shown."],
-        tables,
-        drawings,
+        tables=tables,
+        drawings=drawings,
     )
 
 
@@ -237,22 +241,22 @@ def latents(contents: Contents) -> Section | None:
     if dimensions > 1:
         points = embedded(codes, contents.study.budget.seed)
         alt = f"{len(points)} codes of {dimensions} dimensions, coloured by {color}"
-        figure = latent_figure(points, values, ("t-SNE 1", "t-SNE 2"), color, mixture is not None)
-        drawings.append(Drawing(f"t-SNE of {dimensions} latent dimensions", alt, figure, height=420))
+        figure = latent_figure(points, values, ("t-SNE 1", "t-SNE 2"), color, discrete=mixture is not None)
+        drawings.append(Drawing(caption=f"t-SNE of {dimensions} latent dimensions", alt=alt, figure=figure, height=420))
     plane = codes[:, :2] if dimensions > 1 else np.stack([codes[:, 0], rows[:, 0]], 1)
     names = ("latent 1", "latent 2" if dimensions > 1 else generator.columns[0])
     caption = "Codes themselves" if dimensions < 3 else "The first two latent dimensions"
-    figure = latent_figure(plane, values, names, color, mixture is not None)
-    drawings.append(Drawing(caption, f"{len(plane)} codes against {names[1]}", figure, height=420))
+    figure = latent_figure(plane, values, names, color, discrete=mixture is not None)
+    drawings.append(Drawing(caption=caption, alt=f"{len(plane)} codes against {names[1]}", figure=figure, height=420))
     deviations = ", ".join(f"{each:.2f}" for each in codes.std(0))
     return Section(
-        "latent",
-        [
+        anchor="latent",
+        found=[
             f"Trial {entry.trial}, {short_name(entry.configuration)}, {len(codes)} validation rows. "
             f"Deviation of the codes by dimension: {deviations}."
         ],
-        (),
-        drawings,
+        tables=(),
+        drawings=drawings,
     )
 
 
@@ -288,4 +292,4 @@ def _weights(contents: Contents, entry: Entry) -> Weights | None:
     if not sum(map(len, known)):
         return None
     chosen = entry.configuration.training
-    return Weights(entry.trial, chosen.l1, chosen.l2, np.concatenate(known))
+    return Weights(trial=entry.trial, l1=chosen.l1, l2=chosen.l2, values=np.concatenate(known))

@@ -92,7 +92,7 @@ SYMBOLS = {
 _AXIS = {"showline": True, "linecolor": "#9aa3ab", "gridcolor": "#e6eaee", "zeroline": False, "automargin": True}
 
 
-def styled(figure: go.Figure, x: str = "", y: str = "", log: str = "", legend: bool = True) -> go.Figure:
+def styled(figure: go.Figure, x: str = "", y: str = "", log: str = "", *, legend: bool = True) -> go.Figure:
     """The figure in the report's style, its axes named; those in `log` ("x", "y" or "xy") are logarithmic."""
     layout: dict[str, Any] = {
         "template": go.layout.Template(),
@@ -123,7 +123,7 @@ def styled(figure: go.Figure, x: str = "", y: str = "", log: str = "", legend: b
     return figure
 
 
-def level(figure: go.Figure, value: float, words: str, color: str = GREEN, dash: str = "dash") -> None:
+def level(figure: go.Figure, value: float, words: str, color: str = GREEN, *, dash: str = "dash") -> None:
     """Draw a horizontal line on a logarithmic axis and say what it is."""
     said = {"text": words, "font": {"size": 10, "color": color}, "xanchor": "right", "x": 1, "yanchor": "bottom"}
     # Shapes stand at values of a logarithmic axis, annotations at their logarithms.
@@ -132,7 +132,7 @@ def level(figure: go.Figure, value: float, words: str, color: str = GREEN, dash:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Drawing:
     """A plotly figure with its caption, what it shows in words, and its height in pixels; a `wide` one has a row."""
 
@@ -156,7 +156,7 @@ class Row:
     kind: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table; its first `words` columns hold words, the others figures."""
 
@@ -166,7 +166,7 @@ class Table:
     words: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of a page.
 
@@ -194,7 +194,7 @@ class Section:
         return " ".join(LOOK[self.anchor].split())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """A whole page; `facts` are what it says at the top, name and value."""
 

@@ -51,7 +51,7 @@ def beside(real: Array, made: Array, columns: Sequence[str]) -> Figure:
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         for place, (title, rows, color) in enumerate((("held-out rows", real, REAL), ("samples", made, MADE)), start=1):
             axes = figure.add_subplot(1, 2, place)
-            _scatter(axes, rows[:, 0], rows[:, 1], color, limits[0], limits[1])
+            _scatter(axes, rows[:, 0], rows[:, 1], color, x_limits=limits[0], y_limits=limits[1])
             axes.set_title(title)
             _name(axes, x=names[0], y=names[1])
     else:
@@ -80,7 +80,7 @@ def asymmetry(board: Leaderboard, path: Path) -> bool:
     """Write a picture of misfit against log2 of encoder over decoder parameters; False if no trial had both."""
     key = "log2_encoder_over_decoder"
     colors = {"finished": REAL, "stopped": "#b8b8b8"}
-    shown = [e for e in board.ranked() if math.isfinite(e.facts.get(key, math.nan)) and 0 < e.misfit < 1e3]
+    shown = [e for e in board.ranked() if math.isfinite(e.architecture.get(key, math.nan)) and 0 < e.misfit < 1e3]
     shown = [entry for entry in shown if entry.outcome in colors]
     if not shown:
         return False
@@ -89,7 +89,9 @@ def asymmetry(board: Leaderboard, path: Path) -> bool:
         axes = figure.add_subplot()
         for outcome in dict.fromkeys(entry.outcome for entry in shown):
             some, color = [entry for entry in shown if entry.outcome == outcome], colors[outcome]
-            axes.scatter([e.facts[key] for e in some], [e.misfit for e in some], s=18, color=color, label=outcome)
+            axes.scatter(
+                [e.architecture[key] for e in some], [e.misfit for e in some], s=18, color=color, label=outcome
+            )
         axes.axvline(0, color="black", linewidth=0.5)
         axes.set(
             xlabel="log2 (encoder / decoder parameters)", ylabel="misfit (1 = as another real sample)", yscale="log"
@@ -138,7 +140,7 @@ def _matrix(real: Array, made: Array, names: Sequence[str], limits: list[tuple[f
                 _histograms(axes, real[:, row], made[:, row], limits[row])
             else:
                 rows, color = (real, REAL) if column > row else (made, MADE)
-                _scatter(axes, rows[:, column], rows[:, row], color, limits[column], limits[row])
+                _scatter(axes, rows[:, column], rows[:, row], color, x_limits=limits[column], y_limits=limits[row])
             _name(axes, x=names[column] if row == shown - 1 else "", y="" if column else names[row])
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
@@ -160,7 +162,7 @@ def _histograms(axes: Axes, real: Array, made: Array, limits: tuple[float, float
 
 
 def _scatter(
-    axes: Axes, x: Array, y: Array, color: str, x_limits: tuple[float, float], y_limits: tuple[float, float]
+    axes: Axes, x: Array, y: Array, color: str, *, x_limits: tuple[float, float], y_limits: tuple[float, float]
 ) -> None:
     inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
     shown, size = np.flatnonzero(inside)[:MOST_POINTS], 3 if len(x) > FEW_POINTS else 12

@@ -171,7 +171,7 @@ def front_figure(board: Leaderboard, x: str, y: str) -> go.Figure:
 
 
 def _goal(entry: Entry, name: str) -> float:
-    return (entry.facts | entry.scores | {"misfit": entry.misfit}).get(name, math.nan)
+    return (entry.architecture | entry.scores | {"misfit": entry.misfit}).get(name, math.nan)
 
 
 def _of(contents: Contents, outcome: str) -> list[History]:
@@ -182,7 +182,7 @@ def _levels(figure: go.Figure, board: Leaderboard, split: str) -> None:
     level(figure, 1.0, "real rows")
     copula = board.references[split].get("gaussian copula", {}).get("misfit", math.inf)
     if 0 < copula < FEW_TRIALS:
-        level(figure, copula, "Gaussian copula", GREY, "dot")
+        level(figure, copula, "Gaussian copula", GREY, dash="dot")
 
 
 SHOWN = 10  # trials of the leaderboard, as in the terminal
@@ -244,22 +244,26 @@ def leaderboard(contents: Contents) -> Section:
             for each in finalists
         )
         height = 90 + 30 * (len(finalists) + len(board.references["test"]))
-        drawings.append(Drawing("Misfit of fresh networks, 95 % intervals", alt, figure, wide=True, height=height))
+        drawings.append(
+            Drawing(
+                caption="Misfit of fresh networks, 95 % intervals", alt=alt, figure=figure, wide=True, height=height
+            )
+        )
     names = list(board.floors["validation"])
     rows = [_ranked(board, entry, names) for entry in board.ranked()[:SHOWN]]
-    tables.append(_scores("Best trials on validation rows", board, "validation", rows, names))
+    tables.append(_scores("Best trials on validation rows", board, "validation", rows, names=names))
     winner = contents.winner
     if winner is not None and winner.test and not finalists:
         cells = [f"trial {winner.trial}", short_name(winner.configuration)]
         rows = [Row([*cells, *scores_shown(winner.test, winner.test["misfit"], names)], "best")]
-        tables.append(_scores("The winner on test rows, which decided nothing", board, "test", rows, names))
+        tables.append(_scores("The winner on test rows, which decided nothing", board, "test", rows, names=names))
     counts = {outcome: sum(entry.outcome == outcome for entry in board.entries) for outcome in STYLES}
     ends = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     return Section(
-        "leaderboard",
-        [f"{counted(len(board.entries), 'trial')}: {ends}."],
-        tables,
-        drawings,
+        anchor="leaderboard",
+        found=[f"{counted(len(board.entries), 'trial')}: {ends}."],
+        tables=tables,
+        drawings=drawings,
     )
 
 
@@ -271,7 +275,7 @@ def front(contents: Contents) -> Section | None:
     several = len(board.goals.rank) > 1
     goals = board.goals.rank if several else ("misfit", "parameters")
     if not several:
-        if not any("parameters" in entry.facts for entry in board.finished()):
+        if not any("parameters" in entry.architecture for entry in board.finished()):
             return None
         board = replace(board, goals=replace(board.goals, rank=goals))
     best = board.front()
@@ -287,15 +291,17 @@ def front(contents: Contents) -> Section | None:
     ]
     drawings = [
         Drawing(
-            f"{y} against {x}", f"{counted(len(best), 'trial')} on the front of {x} and {y}", front_figure(board, x, y)
+            caption=f"{y} against {x}",
+            alt=f"{counted(len(best), 'trial')} on the front of {x} and {y}",
+            figure=front_figure(board, x, y),
         )
         for x, y in list(combinations(reversed(goals), 2))[:PLANES]
     ]
     return Section(
-        "front",
-        [f"{len(best)} of {len(board.finished())} trials at full budget lie on the front, by validation rows."],
-        [Table("Front", ["", "model", *goals], rows, words=2)],
-        drawings,
+        anchor="front",
+        found=[f"{len(best)} of {len(board.finished())} trials at full budget lie on the front, by validation rows."],
+        tables=[Table(caption="Front", headings=["", "model", *goals], rows=rows, words=2)],
+        drawings=drawings,
     )
 
 
@@ -316,17 +322,22 @@ def budget(contents: Contents) -> Section | None:
     if unseen:
         found.append(f"{counted(unseen, 'trial')} had no misfit that can be drawn (infinite, or above {FEW_TRIALS:g}).")
     alt = f"Misfit of {counted(len(contents.histories), 'trial')} against epochs"
-    drawings = [Drawing("Every trial", alt, curves(contents), wide=True, height=420)]
+    drawings = [Drawing(caption="Every trial", alt=alt, figure=curves(contents), wide=True, height=420)]
     if points:
         words = f"Lowest misfit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
         drawings.append(
-            Drawing("Best at full budget against all that was spent", words, best_so_far(contents), wide=True)
+            Drawing(
+                caption="Best at full budget against all that was spent",
+                alt=words,
+                figure=best_so_far(contents),
+                wide=True,
+            )
         )
     return Section(
-        "budget",
-        found,
-        (),
-        drawings,
+        anchor="budget",
+        found=found,
+        tables=(),
+        drawings=drawings,
     )
 
 
@@ -339,7 +350,7 @@ def _ranked(board: Leaderboard, entry: Entry, names: Sequence[str]) -> Row:
     return Row([label, short_name(entry.configuration), *scores_shown(entry.scores, entry.misfit, names)], kind)
 
 
-def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names: Sequence[str]) -> Table:
+def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], *, names: Sequence[str]) -> Table:
     references = [
         Row([name, "reference", *scores_shown(scores, scores["misfit"], names)], "reference")
         for name, scores in board.references[split].items()
@@ -353,7 +364,7 @@ def _scores(caption: str, board: Leaderboard, split: str, rows: list[Row], names
         Row(["real rows, median", "floor", "", *scores_shown(medians, 1.0, names)[1:]], "floor"),
         Row(["real rows, 95 %", "floor", "", *scores_shown(uppers, 1.0, names)[1:]], "floor"),
     ]
-    return Table(caption, ["", "model", "misfit", *names], [*rows, *references, *real], words=2)
+    return Table(caption=caption, headings=["", "model", "misfit", *names], rows=[*rows, *references, *real], words=2)
 
 
 def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
@@ -368,7 +379,7 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
                 each.confirmed_text("low", "high", between=" to "),
                 each.confirmed_text("p_value", form=".3f"),
                 each.confirmed_text("optimism", form="+.0%"),
-                f"{each.facts.get('parameters', float('nan')):.0f}",
+                f"{each.architecture.get('parameters', float('nan')):.0f}",
                 *scores_shown(each.confirmed, each.confirmed_misfit, names)[1:],
             ],
             "best" if each.verdict == "winner" else "",
@@ -390,9 +401,9 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
         rows.append(Row([label, "floor", "", *blank, *scores_shown(figures, 1.0, names)[1:]], "floor"))
     headings = ["", "model", "verdict", "misfit", "95 %", "p", "optimism", "size", *names]
     return Table(
-        "Fresh networks on test rows",
-        headings,
-        rows,
+        caption="Fresh networks on test rows",
+        headings=headings,
+        rows=rows,
         words=3,
     )
 

@@ -42,7 +42,7 @@ def pair(real: Array, made: Array, names: Sequence[str]) -> go.Figure:
             name=label,
             hoverinfo="skip",
         )
-        estimate = density(rows[:, 0], rows[:, 1], x_limits, y_limits, 2 * POINTS, GRID)
+        estimate = density(rows[:, 0], rows[:, 1], x_limits, y_limits, most=2 * POINTS, size=GRID)
         if estimate is not None:
             across, up, height = estimate
             figure.add_contour(
@@ -215,12 +215,12 @@ def samples(contents: Contents) -> Section | None:
     generator = kept_generator(contents, winner)
     if contents.rows is None or contents.study is None or generator is None:
         why = contents.missing or (f"the checkpoint of trial {winner.trial} can't be read",)
-        return Section("samples", [f"Left out: {line}." for line in why])
+        return Section(anchor="samples", found=[f"Left out: {line}." for line in why])
     held = contents.rows.test if winner.judged else contents.rows.validation
     real = held[:MOST_ROWS]
     made = generator.sample(len(held), contents.study.budget.seed).numpy()[:MOST_ROWS]
     if not np.isfinite(made).all():
-        return Section("samples", [f"Left out: trial {winner.trial} makes rows that are not finite."])
+        return Section(anchor="samples", found=[f"Left out: trial {winner.trial} makes rows that are not finite."])
     real, made = (np.clip(rows, -LARGEST, LARGEST) for rows in (real, made))
     names, count = generator.columns, real.shape[1]
     kind = "test" if winner.judged else "validation"
@@ -232,7 +232,7 @@ def samples(contents: Contents) -> Section | None:
     if count > 1:
         drawings += _dependence(real, made, names, found)
     drawings += _margins(real, made, names, found)
-    return Section("samples", found, (), drawings)
+    return Section(anchor="samples", found=found, tables=(), drawings=drawings)
 
 
 def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]) -> list[Drawing]:
@@ -246,7 +246,7 @@ def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]
     for one, other in shown:
         two, alt = [one, other], f"tau {before[one, other]:.2f} of real rows, {after[one, other]:.2f} of samples"
         figure = pair(real[:, two], made[:, two], [names[one], names[other]])
-        drawings.append(Drawing(f"{names[one]}, {names[other]}: {alt}", alt, figure))
+        drawings.append(Drawing(caption=f"{names[one]}, {names[other]}: {alt}", alt=alt, figure=figure))
     apart = float(np.abs(shares(real) - shares(made)).mean()) if len(real) == len(made) else None
     if apart is not None:
         found.append(
@@ -254,7 +254,7 @@ def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]
             f"{np.abs(before - after).max():.3f}. A curve of samples above the real one means too much dependence."
         )
         alt = f"mean distance {apart:.4f}"
-        drawings.append(Drawing("Kendall curve", alt, kendall_curve(real, made)))
+        drawings.append(Drawing(caption="Kendall curve", alt=alt, figure=kendall_curve(real, made)))
     if count > MOST_TAUS:
         found.append(f"Matrices of tau show the first {MOST_TAUS} of {count} columns.")
     some, labels = slice(MOST_TAUS), names[:MOST_TAUS]
@@ -266,7 +266,7 @@ def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]
     ):
         inner = matrix[np.triu_indices(len(matrix), 1)]
         alt = f"from {inner.min():.2f} to {inner.max():.2f} off the diagonal"
-        drawings.append(Drawing(caption, alt, tau_matrix(matrix, labels, span), height=320))
+        drawings.append(Drawing(caption=caption, alt=alt, figure=tau_matrix(matrix, labels, span), height=320))
     return drawings
 
 
@@ -284,10 +284,12 @@ def _margins(real: Array, made: Array, names: Sequence[str], found: list[str]) -
         x, y, name = real[:, place], made[:, place], names[place]
         share = outside(x, y)
         if len(each) == 1:
-            drawings.append(Drawing(f"{name}: densities", "histograms over each other", histogram(x, y, name)))
+            drawings.append(
+                Drawing(caption=f"{name}: densities", alt="histograms over each other", figure=histogram(x, y, name))
+            )
         alt = f"{share:.0%} of the quantiles lie outside the band of real samples"
-        drawings.append(Drawing(f"{name}: Q-Q, {share:.0%} outside the band", alt, marginal(x, y)))
+        drawings.append(Drawing(caption=f"{name}: Q-Q, {share:.0%} outside the band", alt=alt, figure=marginal(x, y)))
         end = "upper tail, logarithmic" if x.min() >= 0 else "tails"
         alt = f"largest real value {x.max():.4g}, of samples {y.max():.4g}"
-        drawings.append(Drawing(f"{name}: {end}, beyond the 5 %", alt, tail(x, y)))
+        drawings.append(Drawing(caption=f"{name}: {end}, beyond the 5 %", alt=alt, figure=tail(x, y)))
     return drawings

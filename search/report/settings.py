@@ -47,7 +47,7 @@ class Setting:
 
     def value(self, entry: Entry) -> float:
         """The trial's value of it."""
-        return float((entry.configuration.flat() | entry.facts)[self.key])
+        return float((entry.configuration.flat() | entry.architecture)[self.key])
 
 
 def settings(board: Leaderboard) -> list[Setting]:
@@ -55,7 +55,7 @@ def settings(board: Leaderboard) -> list[Setting]:
     found = []
     judged = [entry for entry in board.entries if 0 < entry.misfit < SHOWN]
     for key, words in KEYS.items():
-        setting = Setting(key, words, [each for each in judged if key in each.configuration.flat() | each.facts])
+        setting = Setting(key, words, [each for each in judged if key in each.configuration.flat() | each.architecture])
         if len({setting.value(entry) for entry in setting.entries}) > 1:
             found.append(setting)
     return found
@@ -113,7 +113,11 @@ def setting_table(setting: Setting, names: Sequence[str]) -> Table | None:
         "median misfit",
         *(f"median {name}" for name in names),
     ]
-    return Table(f"Trials at full budget by {setting.words}", headings, rows) if len(rows) > 1 else None
+    return (
+        Table(caption=f"Trials at full budget by {setting.words}", headings=headings, rows=rows)
+        if len(rows) > 1
+        else None
+    )
 
 
 def _groups(setting: Setting, entries: Sequence[Entry]) -> list[tuple[str, Callable[[float], bool]]]:
@@ -164,7 +168,7 @@ def strength_grid(board: Leaderboard) -> go.Figure | None:
 LEAST = 12  # trials of a family: importances of fewer are noise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rebuilt:
     """Trials of a family as an Optuna study of their misfits after `epoch` epochs; `count` of `all` got there."""
 
@@ -194,7 +198,7 @@ def rebuilt(contents: Contents) -> list[Rebuilt]:
             again = optuna.create_study(direction="minimize")
             for history in counted:
                 again.add_trial(_trial(study, history.configuration, _misfits(history)[epoch]))
-        families.append(Rebuilt(family, epoch, len(counted), len(own), again))
+        families.append(Rebuilt(family=family, epoch=epoch, count=len(counted), all=len(own), study=again))
     return families
 
 
@@ -269,21 +273,27 @@ def mattered(contents: Contents) -> Section | None:
         figure.update_yaxes(title=None)
         height = 110 + 24 * len(shares)
         drawings.append(
-            Drawing(f"{family.family}: importance", f"{first} {share:.0%}", figure, wide=True, height=height)
+            Drawing(
+                caption=f"{family.family}: importance",
+                alt=f"{first} {share:.0%}",
+                figure=figure,
+                wide=True,
+                height=height,
+            )
         )
         for key in list(shares)[:SLICES]:
             figure = styled(slice_figure(family, key), key, "misfit", log="y", legend=False)
             figure.update_traces(marker={"showscale": False})
             alt = f"misfit of {family.count} trials over {key}"
-            drawings.append(Drawing(f"{family.family}: misfit by {key}", alt, figure, height=280))
+            drawings.append(Drawing(caption=f"{family.family}: misfit by {key}", alt=alt, figure=figure, height=280))
     few = [name for name in contents.study.models if name not in [family.family for family in families]]
     if few:
         found.append(f"Fewer than {LEAST} trials, too few to tell what mattered: {listed(few)}.")
     return Section(
-        "mattered",
-        found,
-        [_families(contents.board)],
-        drawings,
+        anchor="mattered",
+        found=found,
+        tables=[_families(contents.board)],
+        drawings=drawings,
     )
 
 
@@ -297,17 +307,19 @@ def by_setting(contents: Contents) -> Section | None:
     for setting in found:
         best = min(setting.entries, key=lambda entry: entry.misfit)
         alt = f"lowest misfit {best.misfit:.2f} at {setting.value(best):.3g}, of {len(setting.entries)} trials"
-        drawings.append(Drawing(f"Misfit by {setting.words}", alt, setting_figure(setting)))
+        drawings.append(Drawing(caption=f"Misfit by {setting.words}", alt=alt, figure=setting_figure(setting)))
     grid = strength_grid(board)
     if grid is not None:
-        drawings.append(Drawing("Lowest misfit by L1 and L2", "lowest misfit at each pair of strengths", grid))
+        drawings.append(
+            Drawing(caption="Lowest misfit by L1 and L2", alt="lowest misfit at each pair of strengths", figure=grid)
+        )
     if not drawings:
         return None
     return Section(
-        "settings",
-        (),
-        tables,
-        drawings,
+        anchor="settings",
+        found=(),
+        tables=tables,
+        drawings=drawings,
     )
 
 
@@ -318,4 +330,6 @@ def _families(board: Leaderboard) -> Table:
         misfits = sorted(entry.misfit for entry in board.finished() if entry in own)
         middle = f"{misfits[len(misfits) // 2]:.2f}" if misfits else "-"
         rows.append(Row([family, str(len(own)), str(len(misfits)), f"{misfits[0]:.2f}" if misfits else "-", middle]))
-    return Table("Families", ["family", "trials", "at full budget", "lowest misfit", "median misfit"], rows)
+    return Table(
+        caption="Families", headings=["family", "trials", "at full budget", "lowest misfit", "median misfit"], rows=rows
+    )

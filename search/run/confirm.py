@@ -37,7 +37,7 @@ from search.tune.run import tune_trials
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Trained:
     """What the fresh networks of one candidate are: checkpoints, validation misfits, seeds."""
 
@@ -63,7 +63,7 @@ def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
 
 
 def confirm_search(
-    plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()
+    plan: Plan, board: Leaderboard, top: int, seeds: int, *, listeners: Sequence[Listener] = ()
 ) -> list[Finalist]:
     """Confirm the best of a finished search, and record which of them won, if any; what `confirm` returns.
 
@@ -71,7 +71,7 @@ def confirm_search(
         GenseekError: as `confirm`, or the store can't be written, or the storage read.
     """
     try:
-        finalists = confirm(plan, board, top, seeds, listeners)
+        finalists = confirm(plan, board, top, seeds, listeners=listeners)
         if finalists:
             record_confirmation(plan, board, finalists, time.time())
     except OSError as error:
@@ -80,7 +80,9 @@ def confirm_search(
     return finalists
 
 
-def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Sequence[Listener] = ()) -> list[Finalist]:
+def confirm(
+    plan: Plan, board: Leaderboard, top: int, seeds: int, *, listeners: Sequence[Listener] = ()
+) -> list[Finalist]:
     """Train the best of a finished search again, and judge them; best first, none if it was interrupted.
 
     Interrupted, or cut off, it goes on where it was when called again for the same candidates and number of seeds.
@@ -91,7 +93,7 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     chosen = candidates(plan, board, top)
     # Named by who takes part: a search that tries more after a crash here may have other candidates.
     name = f"{FINALISTS}{hashed_seed(seeds, *(str(entry.trial) for entry in chosen)):x}"
-    trained = _trained(plan, chosen, seeds, name, listeners)
+    trained = _trained(plan, chosen, seeds, name, listeners=listeners)
     if not trained:
         return []
     rows, judge = plan.task.rows.test, plan.test_judge
@@ -99,18 +101,18 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
     with blamed(f"search {plan.name}", scores=judge.floors):
         judged = judge.each(samples.reshape(-1, *samples.shape[2:]))
     judged_of = [judged[start : start + seeds] for start in range(0, len(judged), seeds)]
-    misfits, seed = np.array([[verdict.misfit for verdict in own] for own in judged_of]), plan.study.budget.seed
+    misfits, seed = np.array([[evaluation.misfit for evaluation in own] for own in judged_of]), plan.study.budget.seed
     repeats = resampled(judge, rows, samples[:, :, 0], seed)
     spans = [interval(own, again) for own, again in zip(misfits, repeats, strict=True)]
     means = np.log(misfits).mean(1)
     scores = [{name: float(np.mean([each.values[name] for each in own])) for name in judge.floors} for own in judged_of]
     goals = plan.study.goals
-    broken = [goals.violation(values, own.entry.facts) > 0 for values, own in zip(scores, trained, strict=True)]
+    broken = [goals.violation(values, own.entry.architecture) > 0 for values, own in zip(scores, trained, strict=True)]
     whole = np.flatnonzero(np.isfinite(means)).tolist()  # those of which every network could be judged
     able = [place for place in whole if not broken[place]] or whole
     best = min(able, key=lambda place: means[place], default=None)
     equal = [place for place in able if spans[place][0] <= spans[best][1]] if best is not None else []
-    sizes = [own.entry.facts.get("parameters", math.inf) for own in trained]
+    sizes = [own.entry.architecture.get("parameters", math.inf) for own in trained]
     winner = min(equal, key=lambda place: (sizes[place], means[place]), default=None)
     verdicts = ["breaks a bound" if breaks else "" for breaks in broken]
     for place in range(len(trained)):
@@ -120,18 +122,19 @@ def confirm(plan: Plan, board: Leaderboard, top: int, seeds: int, listeners: Seq
             verdicts[place] = "winner" if place == winner else "tie"
     return [
         Finalist(
-            own.entry.trial,
-            own.entry.configuration,
-            own.entry.misfit,
-            tuple(own.validated),
-            tuple(misfits[place].tolist()),
-            scores[place],
-            *spans[place],
-            1.0 if winner in (None, place) else advantage(misfits[winner], misfits[place], seed),
-            sizes[place],
-            verdicts[place],
-            own.checkpoints[int(np.argmin(own.validated))],
-            own.entry.run_id,
+            trial=own.entry.trial,
+            configuration=own.entry.configuration,
+            searched=own.entry.misfit,
+            validated=tuple(own.validated),
+            misfits=tuple(misfits[place].tolist()),
+            scores=scores[place],
+            low=spans[place][0],
+            high=spans[place][1],
+            p_value=1.0 if winner in (None, place) else advantage(misfits[winner], misfits[place], seed),
+            parameters=sizes[place],
+            verdict=verdicts[place],
+            checkpoint=own.checkpoints[int(np.argmin(own.validated))],
+            run_id=own.entry.run_id,
         )
         for place, own in sorted(enumerate(trained), key=lambda pair: means[pair[0]])
     ]
@@ -173,7 +176,7 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
 
 
 def _trained(
-    plan: Plan, chosen: Sequence[Entry], seeds: int, name: str, listeners: Sequence[Listener]
+    plan: Plan, chosen: Sequence[Entry], seeds: int, name: str, *, listeners: Sequence[Listener]
 ) -> list[_Trained]:
     """The candidates' fresh networks; none if training was interrupted."""
     budget = plan.study.budget
@@ -194,9 +197,9 @@ def _trained(
             task,
             whole,
             fresh,
-            journal.path.parent,
-            [journal, *heard],
-            plan.study.pack_size,
+            folder=journal.path.parent,
+            listeners=[journal, *heard],
+            pack_size=plan.study.pack_size,
             past=past,
             storage=storage,
         )
@@ -206,7 +209,12 @@ def _trained(
     places = [storage.at(f"{number:05d}") for number in range(len(points))]
     misfits = [entry.misfit if entry.outcome == "finished" and entry.misfit < WORST else math.inf for entry in ended]
     return [
-        _Trained(entry, places[start : start + seeds], misfits[start : start + seeds], fresh[start : start + seeds])
+        _Trained(
+            entry=entry,
+            checkpoints=places[start : start + seeds],
+            validated=misfits[start : start + seeds],
+            seeds=fresh[start : start + seeds],
+        )
         for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
     ]
 
@@ -224,4 +232,4 @@ def _drawn(
         return np.full((count, rows, columns), np.nan)
     with checkpoint.fetched() as folder:
         generator = load_generator(folder)
-    return np.asarray(draw_samples(generator.model, [generator.features], count, rows, [seed])[0])
+    return np.asarray(draw_samples(generator.model, [generator.features], count, rows, seeds=[seed])[0])

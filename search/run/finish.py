@@ -35,9 +35,9 @@ def tests(
         with suppress(GenseekError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
             generator = load_generator(kept)
             rows, seed = len(plan.task.rows.test), seeds[ended.trial]
-            drawn = draw_samples(generator.model, [generator.features], plan.task.eval_samples, rows, [seed])
-            verdict = plan.test_judge(drawn[0])
-            judged[ended.trial] = verdict.values | {"misfit": verdict.misfit}
+            drawn = draw_samples(generator.model, [generator.features], plan.task.eval_samples, rows, seeds=[seed])
+            evaluation = plan.test_judge(drawn[0])
+            judged[ended.trial] = evaluation.values | {"misfit": evaluation.misfit}
     return judged
 
 
@@ -63,8 +63,8 @@ def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
             generator = np.random.default_rng([seed, hashed_seed(seed, split, name)])
             drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.eval_samples)])
             with blamed(f"search {plan.name}", scores=judge.floors):
-                verdict = judge(drawn)
-            judged[split][name] = verdict.values | {"misfit": verdict.misfit}
+                evaluation = judge(drawn)
+            judged[split][name] = evaluation.values | {"misfit": evaluation.misfit}
     return judged
 
 

@@ -33,7 +33,7 @@ MOST_LETTERS = 80  # of a study's name in those of its searches
 RESERVED = "reserved"  # file in the folder of a search that is planned
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A search that can start: study, problem, task, judge of test rows, its name in the store, and its storage.
 
@@ -108,7 +108,7 @@ def plan_search(study: Study, store: Store, name: str | None = None, checkpoints
     names = (f"{own}-{number}" for number in itertools.count(1)) if name is None else [check_name(name)]
     chosen, held = _reserved(store, names)
     try:
-        return _planned(study, store, chosen, _place(checkpoints, store, chosen), held)
+        return _planned(study, store, chosen, _place(checkpoints, store, chosen), held=held)
     except BaseException:
         held.release()
         raise
@@ -206,7 +206,7 @@ def _taken(store: Store) -> set[str]:
 
 
 def _planned(
-    study: Study, store: Store, name: str, storage: CheckpointStorage, held: Reservation | None = None
+    study: Study, store: Store, name: str, storage: CheckpointStorage, *, held: Reservation | None = None
 ) -> Plan:
     problem = problem_of(study)
     task = task_of(study, problem)
@@ -215,11 +215,13 @@ def _planned(
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
         raise StoreError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
     judge = judge_of(study, problem, task.rows, task.rows.test)
-    return Plan(study, problem, task, judge, name, store, storage, held)
+    return Plan(
+        study=study, problem=problem, task=task, test_judge=judge, name=name, store=store, storage=storage, held=held
+    )
 
 
 def _place(checkpoints: str | None, store: Store, name: str) -> CheckpointStorage:
-    """A search's own folder below `checkpoints`, which searches of one name in several stores may share, or its folder."""
+    """A search's own place below `checkpoints`, which searches of several stores may share, or else its folder."""
     if checkpoints is None:
         return CheckpointStorage(str(_folder(store, name)))
     return CheckpointStorage.named(checkpoints).at(f"{name}-{uuid.uuid4().hex[:8]}")

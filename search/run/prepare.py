@@ -47,18 +47,18 @@ def task_of(study: Study, problem: Problem) -> TrialContext:
     sources = {name: source for name in models if (source := source_of(name)) is not None}
     evaluations = budget.evaluation_epochs()
     return TrialContext(
-        rows,
-        problem.columns,
-        shape,
-        judge,
-        budget.epochs,
-        evaluations,
-        budget.eval_samples,
-        models,
-        objectives,
-        sources,
-        budget.replicas,
-        study.goals,
+        rows=rows,
+        columns=problem.columns,
+        shape=shape,
+        judge=judge,
+        epochs=budget.epochs,
+        evaluations=evaluations,
+        eval_samples=budget.eval_samples,
+        models=models,
+        objectives=objectives,
+        sources=sources,
+        replicas=budget.replicas,
+        goals=study.goals,
     )
 
 
@@ -71,13 +71,13 @@ def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
     where, scores = f"problem {study.problem}", {name: SCORES[name] for name in study.scores}
     try:
         with blamed(where, problems=[study.problem], scores=scores):
-            return judge_for(problem, rows.train, held, len(held), study.budget.seed, scores)
+            return judge_for(problem, rows.train, held, len(held), seed=study.budget.seed, scores=scores)
     except ValueError as error:
         raise DataError(f"{where}: {error}") from error
 
 
 def check(study: Study, task: TrialContext) -> int:
-    """Build every model at the corners of its space, take one step of training, and judge one; how many corners.
+    """Build and train for a step every extreme configuration, and judge one; return how many there are.
 
     Raises:
         StudyError: something is out of its range.
@@ -88,7 +88,7 @@ def check(study: Study, task: TrialContext) -> int:
     _check_transport(task)
     _check_goals(study, task)
     some = Rows(*(part[: _batch(study)] for part in (task.rows.train, task.rows.validation, task.rows.test)))
-    for name in study.training.get("features", Fixed(Training().features)).corners():
+    for name in study.training.get("features", Fixed(Training().features)).extremes():
         try:
             FEATURES[name](torch.from_numpy(task.rows.train))
         except ValueError as error:
@@ -97,7 +97,7 @@ def check(study: Study, task: TrialContext) -> int:
 
     small, count = replace(task, rows=some), 0
     ends: defaultdict[tuple[str, str], list[tuple[Trial, Pack]]] = defaultdict(list)
-    for configuration in corners(study):
+    for configuration in extreme_configurations(study):
         pair = f"study {study.name}: [models.{configuration.model}] with [objectives.{configuration.objective}]"
         try:
             own = blamed(pair, models=[configuration.model], objectives=[configuration.objective])
@@ -105,7 +105,7 @@ def check(study: Study, task: TrialContext) -> int:
                 trial = Trial(configuration, small, seed=0)
                 pack = trial.untrained()
                 _check_step(pack, len(task.columns))
-                draw_samples(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, pack.seeds)
+                draw_samples(pack.averaged, [trial.featured.features] * task.replicas, 1, 2, seeds=pack.seeds)
                 alike = ends[configuration.model, configuration.objective]
                 alike.append((trial, pack))
                 if len(alike) == 2:  # the lowest, and now the highest
@@ -178,19 +178,19 @@ def _check_joining(trained: Sequence[tuple[Trial, Pack]]) -> None:
         raise ValueError(f"a network gives other samples when it's stacked with another; {STACKING}")
 
 
-def corners(study: Study) -> Iterator[Configuration]:
-    """Configurations at the ends of the space: for each pair all lowest, all highest, and each single choice."""
+def extreme_configurations(study: Study) -> Iterator[Configuration]:
+    """For each pair the configuration with all values lowest, with all highest, and with each single choice."""
     for model, objectives in study.pairs().items():
         for objective in objectives:
             keyed = [(0, study.models[model]), (1, study.objectives[objective]), (2, study.training)]
             domains = {(group, key): domain for group, own in keyed for key, domain in own.items()}
-            lowest = {key: domain.corners()[0] for key, domain in domains.items()}
-            highest = {key: domain.corners()[-1] for key, domain in domains.items()}
+            lowest = {key: domain.extremes()[0] for key, domain in domains.items()}
+            highest = {key: domain.extremes()[-1] for key, domain in domains.items()}
             singles = [
                 lowest | {key: value}
                 for key, domain in domains.items()
                 if isinstance(domain, Choice)
-                for value in domain.corners()[1:-1]
+                for value in domain.extremes()[1:-1]
             ]
             for chosen in [lowest, highest, *singles]:
                 yield _configuration(model, objective, chosen)
@@ -204,7 +204,13 @@ def _configuration(model: str, objective: str, chosen: dict[tuple[int, str], Any
         for group, constructor in enumerate(constructors)
     ]
     try:
-        return Configuration(model, objective, groups[0], groups[1], Training(**groups[2]))
+        return Configuration(
+            model=model,
+            objective=objective,
+            model_arguments=groups[0],
+            objective_arguments=groups[1],
+            training=Training(**groups[2]),
+        )
     except ValueError as error:
         raise StudyError(f"[training] {error}") from error
 
@@ -225,7 +231,7 @@ def _check_goals(study: Study, task: TrialContext) -> None:
 
 
 def _batch(study: Study) -> int:
-    return int(max(study.training.get("batch", Fixed(Training().batch)).corners()))
+    return int(max(study.training.get("batch", Fixed(Training().batch)).extremes()))
 
 
 def _check_resources(study: Study) -> None:

@@ -127,7 +127,7 @@ def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress
     progress, board = progress or Silent(), plan.store.leaderboard(plan.name)
     budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
     with progress.stage(f"{plan.name}, finalists", budget) as listeners:
-        finalists = confirm_search(plan, board, top, seeds, listeners)
+        finalists = confirm_search(plan, board, top, seeds, listeners=listeners)
     progress.confirmed(finalists, board)
     return finalists
 

@@ -33,7 +33,7 @@ from search.tune.run import tune_trials
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """How a search ended: its leaderboard, and whether Ctrl-C ended it.
 
@@ -86,7 +86,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
             journal.path.unlink(missing_ok=True)  # it never began, so nothing can go on
         raise
     store.log_data(parent, data)
-    entries, recorder = Entries(), Recorder(store, parent, store.trial_runs(parent), axes, data)
+    entries, recorder = Entries(), Recorder(store, parent, store.trial_runs(parent), axes, data=data)
     folder = plan.folder
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
     heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners)]
@@ -98,12 +98,12 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
             task,
             budget,
             seeds,
-            folder,
-            [journal, *heard],
-            study.pack_size,
-            _ahead(study),
-            past,
-            plan.storage,
+            folder=folder,
+            listeners=[journal, *heard],
+            pack_size=study.pack_size,
+            max_open_trials=_max_open_trials(study),
+            past=past,
+            storage=plan.storage,
         )
     except BaseException as error:
         recorder.close()
@@ -116,12 +116,14 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         raise
     troubles = [recorder.close()]
     board = Leaderboard(
-        plan.name,
-        entries.entries({} if budget.finalists else tests(plan, entries, seeds, recorder.run_ids), recorder.run_ids),
-        references(plan),
-        {"validation": task.judge.floors, "test": plan.test_judge.floors},
-        provenance,
-        study.goals,
+        name=plan.name,
+        entries=entries.entries(
+            {} if budget.finalists else tests(plan, entries, seeds, recorder.run_ids), recorder.run_ids
+        ),
+        references=references(plan),
+        floors={"validation": task.judge.floors, "test": plan.test_judge.floors},
+        provenance=provenance,
+        goals=study.goals,
     )
     try:
         finish_search(plan, parent, board)
@@ -136,7 +138,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     if complete and not unrecorded:
         _clear(plan)
     failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
-    return Result(board, not complete, failures, unrecorded)
+    return Result(board=board, interrupted=not complete, failures=failures, unrecorded=unrecorded)
 
 
 def _clear(plan: Plan) -> None:
@@ -192,7 +194,7 @@ def _parent(plan: Plan, params: dict[str, str], axes: Axes, new: bool) -> str:
     tags = {"genseek.data_sha256": plan.task.rows.digest()}
     parent = None if new else plan.store.search_run(plan.name)
     if parent is None:
-        return plan.store.begin(plan.name, params, tags, plan.study.name, axes)
+        return plan.store.begin(plan.name, params, tags, plan.study.name, axes=axes)
     plan.store.reopen(parent)
     # Parameters can't be changed, so those that it began with are written again, if a crash came before them.
     plan.store.log(parent, params=params, tags=tags | {TRIALS: str(plan.study.budget.trials)})
@@ -212,6 +214,6 @@ def _here(plan: Plan, header: dict[str, Any], events: Sequence[Event]) -> list[E
     ]
 
 
-def _ahead(study: Study) -> int | None:
+def _max_open_trials(study: Study) -> int | None:
     """Trials that may be open at once: only part of them, where a sampler learns from those that have ended."""
     return math.ceil(study.budget.trials * AHEAD) if study.sampler in LEARNING else None

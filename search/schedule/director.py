@@ -28,7 +28,7 @@ LATE = 60  # messages of a trainer after which orders that it doesn't know of ar
 UNKNOWN = Death("an unknown error")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Open:
     """A trial that has not ended: who trains it (nobody: ""), what it reported, and how many trainers it has lost.
 
@@ -38,7 +38,7 @@ class _Open:
     configuration: Configuration
     trainer: str = ""
     report: Report = field(default_factory=Report)
-    facts: dict[str, float] = field(default_factory=dict)
+    architecture: dict[str, float] = field(default_factory=dict)
     lost: int = 0
     begun: bool = False
     unheard: int = 0
@@ -61,7 +61,7 @@ class Director:
         budget: trials and epochs.
         seeds: one a trial.
         storage: where trainers leave the best checkpoint of finished trials.
-        ahead: trials that may be proposed before earlier ones have ended.
+        max_open_trials: trials that may be proposed before earlier ones have ended.
         listeners: told of each event; they must return at once.
         stopper: of trials that aren't worth more training.
         goals: what trials are ranked by, and the bounds that they must keep.
@@ -73,13 +73,14 @@ class Director:
         budget: Budget,
         seeds: Sequence[int],
         storage: CheckpointStorage,
-        ahead: int,
+        *,
+        max_open_trials: int,
         listeners: Sequence[Listener],
         stopper: Stopper,
         goals: Goals,
     ) -> None:
         self._proposer, self._budget, self._seeds, self._storage = proposer, budget, seeds, storage
-        self._ahead, self._listeners = ahead, listeners
+        self._max_open_trials, self._listeners = max_open_trials, listeners
         self._stopper, self._goals = stopper, goals
         self._open: dict[int, _Open] = {}
         self._kinds: dict[str, frozenset[StackKey]] = {}
@@ -115,9 +116,9 @@ class Director:
                 if (number, configuration) != (event.trial, event.configuration):
                     raise StudyError(f"trial {event.trial} is not in this study's space any more")
                 self._asked += 1
-                self._open[number] = _Open(configuration, begun=True)
+                self._open[number] = _Open(configuration=configuration, begun=True)
             elif isinstance(event, Reported):
-                self._open[event.trial].report, self._open[event.trial].facts = event.report, event.facts
+                self._open[event.trial].report, self._open[event.trial].architecture = event.report, event.architecture
                 outcomes[event.trial] = self._judged(event.trial)
             elif isinstance(event, Ended):
                 outcomes.pop(event.trial, None)
@@ -131,25 +132,27 @@ class Director:
         self.heard = True
         for news in message.news:
             self._take(news, message.node)
-        if self._hopeless():
+        if self._all_fatal():
             self.abandon(f"trainers keep dying of {self._cause}")
         self._kinds[message.trainer] = message.kinds
         self._seconds.update({(message.device, key): seconds for key, seconds in message.seconds.items()})
         held = {number for number, trial in self._open.items() if trial.trainer == message.trainer}
         for number in list(held):
             trial = self._open[number]
-            trial.unheard = 0 if number in message.numbers else trial.unheard + 1
+            trial.unheard = 0 if number in message.trials else trial.unheard + 1
             if trial.unheard > LATE:
                 held.remove(number)
                 trial.trainer, trial.unheard = "", 0
-        room = message.room - len(held - message.numbers)  # some may still be on their way to it
+        room = message.room - len(held - message.trials)  # some may still be on their way to it
         # No trainer takes more than its share: at the end of a search the others would have nothing left to do.
         room = min(room, math.ceil(self.left / self.trainers) - len(held))
-        orders = Commands(self._handed(message, held, room), sorted(message.numbers - held))
+        orders = Commands(self._handed(message, held, room), sorted(message.trials - held))
         if message.trouble and message.trouble not in self._troubles:
             self._troubles.add(message.trouble)
             self._tell(Troubled(message.trouble, time.time()))
-        self._tell(TrainerHeartbeat(message.trainer, message.networks, message.busy, time.time()))
+        self._tell(
+            TrainerHeartbeat(trainer=message.trainer, networks=message.networks, busy=message.busy, time=time.time())
+        )
         return orders
 
     def lose(self, trainer: str, alone: bool = True, death: Death = UNKNOWN) -> None:
@@ -164,13 +167,13 @@ class Director:
                 if trial.lost >= LOSSES:
                     self._accuse(number, f"its trainers died of {death.cause}")
         self._cause = death.cause
-        if self._deaths >= MOST_DEAD * self.trainers or self._hopeless():
+        if self._deaths >= MOST_DEAD * self.trainers or self._all_fatal():
             self.abandon(f"trainers keep dying of {self._cause}")
 
     def unsent(self, trainer: str, orders: Commands) -> None:
         """Take in that a trainer doesn't get its orders."""
         for each in orders.begin:
-            if (trial := self._open.get(each.number)) is not None and trial.trainer == trainer:
+            if (trial := self._open.get(each.trial)) is not None and trial.trainer == trainer:
                 trial.trainer = ""
 
     def _accuse(self, number: int, guilt: str) -> None:
@@ -181,12 +184,12 @@ class Director:
             self._open[number].guilt = guilt
             self._deaths = 0
 
-    def _hopeless(self) -> bool:
+    def _all_fatal(self) -> bool:
         """Whether all that was tried kills trainers."""
         guilty = [trial for trial in self._open.values() if trial.guilt]
         others = [trial for trial in self._open.values() if not trial.guilt]
         models = {trial.configuration.model for trial in guilty}
-        more = self._asked < self._budget.trials and len(self._open) < self._ahead
+        more = self._asked < self._budget.trials and len(self._open) < self._max_open_trials
         untried = any(trial.configuration.model not in models for trial in others)
         enough = len(guilty) >= MOST_GUILTY or (len(guilty) >= GUILTY and not untried)
         return bool(guilty) and (enough or not (others or more))
@@ -202,7 +205,7 @@ class Director:
             self._end(number, "interrupted")
 
     def _take(self, news: TrialUpdate, node: str) -> None:
-        trial, number, report = self._open.get(news.number), news.number, news.report
+        trial, number, report = self._open.get(news.trial), news.trial, news.report
         if trial is None:
             return  # it has trained on past the rung where it was stopped
         if news.error:
@@ -210,9 +213,9 @@ class Director:
             return
         if report.epoch <= trial.report.epoch:
             return  # it says again what it said before its trainer was lost
-        trial.report, trial.facts, trial.lost = report, news.facts, 0
+        trial.report, trial.architecture, trial.lost = report, news.architecture, 0
         self._trained, self._deaths = True, 0
-        self._tell(Reported(number, report, news.facts, time.time(), node))
+        self._tell(Reported(trial=number, report=report, architecture=news.architecture, time=time.time(), node=node))
         outcome = self._judged(number)
         if outcome is not None:
             self._end(number, outcome)
@@ -222,15 +225,15 @@ class Director:
 
     def _judged(self, number: int) -> Outcome | None:
         """How a trial ends with its last report; None if it goes on."""
-        report, facts = self._open[number].report, self._open[number].facts
+        report, architecture = self._open[number].report, self._open[number].architecture
         if report.diverged:
             return "diverged"
-        standing = self._goals.standing(report.misfit, report.scores, facts)
+        standing = self._goals.standing(report.misfit, report.scores, architecture)
         self._proposer.report(number, report.epoch, standing.misfit)
         stops = self._stopper.stops(number, report.epoch, standing)
         if report.epoch >= self._budget.epochs:
             return "finished"
-        return "stopped" if stops or self._goals.hopeless(facts) else None
+        return "stopped" if stops or self._goals.infeasible(architecture) else None
 
     def _handed(self, message: TrainerStatus, held: set[int], room: int) -> list[Assignment]:
         """Trials that a trainer gets: rather such as no other device is faster at, and of kinds that it has already."""
@@ -248,18 +251,21 @@ class Director:
             chosen = chosen[: max(0, room)]
         handed = [(number, self._open[number]) for number in chosen]
         self._kinds[message.trainer] = message.kinds | {stack_key(trial.configuration) for _, trial in handed}
-        orders = [Assignment(number, each.configuration, self._seeds[number], each.begun) for number, each in handed]
+        orders = [
+            Assignment(trial=number, configuration=each.configuration, seed=self._seeds[number], begun=each.begun)
+            for number, each in handed
+        ]
         for _, trial in handed:
             trial.trainer, trial.begun = message.trainer, True
         return orders
 
     def _waiting(self) -> list[int]:
         """Numbers of the trials that nobody trains; as many are proposed as may be open."""
-        while not self._given_up and self._asked < self._budget.trials and len(self._open) < self._ahead:
+        while not self._given_up and self._asked < self._budget.trials and len(self._open) < self._max_open_trials:
             number, configuration = self._proposer.ask()
             self._asked += 1
-            self._open[number] = _Open(configuration)
-            self._tell(Started(number, configuration, self._seeds[number], time.time()))
+            self._open[number] = _Open(configuration=configuration)
+            self._tell(Started(trial=number, configuration=configuration, seed=self._seeds[number], time=time.time()))
         return [number for number, trial in self._open.items() if not trial.trainer and not trial.guilt]
 
     def _doubt(self, number: int) -> int:
@@ -281,14 +287,14 @@ class Director:
         self._deaths = 0
         checkpoint = self._storage.at(f"{number:05d}") if outcome == "finished" else None
         self._teach(number, outcome)
-        self._tell(Ended(number, outcome, time.time(), checkpoint, error))
+        self._tell(Ended(trial=number, outcome=outcome, time=time.time(), checkpoint=checkpoint, error=error))
 
     def _teach(self, number: int, outcome: Outcome) -> None:
         """Let the sampler learn from a trial that has ended."""
         trial = self._open.pop(number)
         misfit, scores = trial.report.misfit, trial.report.scores
-        values = self._goals.standing(misfit, scores, trial.facts).values
-        self._proposer.tell(number, outcome, values, self._goals.excess(scores, trial.facts))
+        values = self._goals.standing(misfit, scores, trial.architecture).values
+        self._proposer.tell(number, outcome, values, self._goals.violations(scores, trial.architecture))
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -73,7 +73,7 @@ class Suggester:
             self._running[number].report(misfit, epoch)
 
     def tell(
-        self, number: int, outcome: str, values: Sequence[float] = (), excess: Mapping[str, float] | None = None
+        self, number: int, outcome: str, values: Sequence[float] = (), violations: Mapping[str, float] | None = None
     ) -> None:
         """Tell how a trial ended, with the value of each goal and what it exceeds bounds by.
 
@@ -84,7 +84,7 @@ class Suggester:
             return
         state = STATES.get(outcome, TrialState.FAIL)
         if state != TrialState.FAIL:
-            for name, over in (excess or {}).items():
+            for name, over in (violations or {}).items():
                 trial.set_constraint(name, over)
         if state == TrialState.PRUNED and self._several:
             trial.set_constraint("epochs", self._missing(number))
@@ -110,7 +110,13 @@ class Suggester:
         own = _values(trial, f"{model}.", MODELS[model], self._study.models[model])
         loss = _values(trial, f"{objective}.", OBJECTIVES[objective], self._study.objectives[objective])
         training = _values(trial, "", Training, self._study.training)
-        return Configuration(model, objective, own, loss, Training(**training))
+        return Configuration(
+            model=model,
+            objective=objective,
+            model_arguments=own,
+            objective_arguments=loss,
+            training=Training(**training),
+        )
 
     def _named(self, point: Configuration) -> dict[str, Any]:
         """Optuna's names and values of a point, of the keys that it will be asked for."""

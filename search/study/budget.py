@@ -22,7 +22,7 @@ def cores() -> int:
     return count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """How much a search may spend.
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from models.features import FeatureName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How a trial is trained; the keys that any study may search, whatever the model and objective.
 
@@ -50,7 +50,7 @@ class Training:
             raise ValueError(f"l1 and l2 must be at least 0, got {self.l1} and {self.l2}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Configuration:
     """One point of a search space.
 

@@ -44,29 +44,31 @@ class Goals:
         """Whether sampling must be timed."""
         return "sample_seconds" in (*self.rank, *self.bounds)
 
-    def standing(self, misfit: float, scores: Mapping[str, float], facts: Mapping[str, float]) -> ObjectiveValues:
+    def standing(
+        self, misfit: float, scores: Mapping[str, float], architecture: Mapping[str, float]
+    ) -> ObjectiveValues:
         """Where a trial stands of which this is known; what can't be judged has the worst value."""
-        known = {**facts, **scores, "misfit": misfit}
+        known = {**architecture, **scores, "misfit": misfit}
         finite = {name: WORST if math.isnan(value) else min(value, WORST) for name, value in known.items()}
         values = tuple(finite.get(name, WORST) for name in self.rank)
-        violation = self.violation(scores, facts)
+        violation = self.violation(scores, architecture)
         kept = finite["misfit"] if violation == 0 else min(WORST, BREAKS + violation)
         return ObjectiveValues(kept, values, violation)
 
-    def excess(self, scores: Mapping[str, float], facts: Mapping[str, float]) -> dict[str, float]:
+    def violations(self, scores: Mapping[str, float], architecture: Mapping[str, float]) -> dict[str, float]:
         """How far each bound is exceeded, over the bound; at most 0 where it is kept."""
-        known = {**facts, **scores}
+        known = {**architecture, **scores}
         over = {name: known.get(name, math.inf) / bound - 1 for name, bound in self.bounds.items()}
         return {name: value if value <= WORST else WORST for name, value in over.items()}  # nan is no number below it
 
-    def violation(self, scores: Mapping[str, float], facts: Mapping[str, float]) -> float:
+    def violation(self, scores: Mapping[str, float], architecture: Mapping[str, float]) -> float:
         """Sum of what exceeds the bounds; 0 where all are kept."""
-        return sum(max(0.0, value) for value in self.excess(scores, facts).values())
+        return sum(max(0.0, value) for value in self.violations(scores, architecture).values())
 
-    def hopeless(self, facts: Mapping[str, float]) -> bool:
+    def infeasible(self, architecture: Mapping[str, float]) -> bool:
         """Whether a bound is broken by what training doesn't change."""
         bounds = {name: bound for name, bound in self.bounds.items() if name in FACTS}
-        return any(facts.get(name, 0.0) > bound for name, bound in bounds.items())
+        return any(architecture.get(name, 0.0) > bound for name, bound in bounds.items())
 
 
 Points = Sequence[Sequence[float]]

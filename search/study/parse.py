@@ -81,19 +81,19 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
     budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
     scores = scores_judged(written)
     study = Study(
-        name,
-        problem_name,
-        with_problem,
-        budget,
-        _domains("[training]", Training, table(written, "training")),
-        _registered(written, "models", MODELS),
-        _registered(written, "objectives", OBJECTIVES),
-        points_written(written),
-        sampler(written),
-        scores,
-        plugins,
-        pack_size(written),
-        Goals(rank(written, scores), constraints(written, scores)),
+        name=name,
+        problem=problem_name,
+        problem_arguments=with_problem,
+        budget=budget,
+        training=_domains("[training]", Training, table(written, "training")),
+        models=_registered(written, "models", MODELS),
+        objectives=_registered(written, "objectives", OBJECTIVES),
+        points=points_written(written),
+        sampler=sampler(written),
+        scores=scores,
+        plugins=plugins,
+        pack_size=pack_size(written),
+        goals=Goals(rank(written, scores), constraints(written, scores)),
     )
     if study.sampler == "cmaes" and len(study.goals.rank) > 1:
         raise StudyError(f'sampler = "cmaes" takes one goal, and rank names {len(study.goals.rank)}')

@@ -54,7 +54,7 @@ def merge_installed() -> None:
     for kind in REGISTRIES:
         for point in metadata.entry_points(group=f"genseek.{kind}"):
             origin = f"entry point {point.name} = {point.value}"
-            _merge(kind, point.name, _imported(point.load, origin), origin, origin)
+            _merge(kind, point.name, _imported(point.load, origin), origin, home=origin)
 
 
 def merge_module(name: str, folder: Path) -> None:
@@ -78,7 +78,7 @@ def merge_module(name: str, folder: Path) -> None:
         if not isinstance(entries, dict):
             raise StudyError(f"{origin}: {kind.upper()} is {entries!r}, expected a dict of classes by name")
         for entry, thing in list(entries.items()):
-            _merge(kind, entry, thing, origin, str(path) if file else name)
+            _merge(kind, entry, thing, origin, home=str(path) if file else name)
 
 
 @contextmanager
@@ -215,7 +215,7 @@ def _imported(load: Callable[[], Any], origin: str) -> Any:
         ) from error
 
 
-def _merge(kind: str, name: str, thing: Any, origin: str, home: str) -> None:
+def _merge(kind: str, name: str, thing: Any, origin: str, *, home: str) -> None:
     registry, base = REGISTRIES[kind]
     check_name(kind, name, f"{origin}: {kind.removesuffix('s')}")
     where = f"{origin}: {kind.removesuffix('s')} {name!r}"

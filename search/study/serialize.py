@@ -80,7 +80,7 @@ def _check_registered(written: dict[str, Any]) -> None:
             arguments, domains = arguments_of(registry[name]), _read(written[f"{kind}s"][name])
             refuse_others(domains, list(arguments), f"[{kind}s.{name}]")
             for key, domain in domains.items():
-                for value in domain.corners():
+                for value in domain.extremes():
                     arguments[key].checked(value)
     for model in written["models"]:
         if not set(serving(model)) & set(written["objectives"]):

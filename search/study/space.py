@@ -11,7 +11,7 @@ from typing import Any, Literal, final
 from search.errors import StudyError, unknown_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Argument:
     """One keyword argument: its name, type (bool, int, float or str), allowed words (if any) and default."""
 
@@ -50,7 +50,9 @@ def arguments_of(constructor: Callable[..., Any]) -> dict[str, Argument]:
             continue
         literal = typing.get_origin(hints[name]) is Literal
         words = typing.get_args(hints[name]) if literal else ()
-        arguments[name] = Argument(name, str if literal else hints[name], words, parameter.default)
+        arguments[name] = Argument(
+            name=name, kind=str if literal else hints[name], words=words, default=parameter.default
+        )
     return arguments
 
 
@@ -74,7 +76,7 @@ class Fixed:
 
     value: Any
 
-    def corners(self) -> tuple[Any, ...]:
+    def extremes(self) -> tuple[Any, ...]:
         """The values at the ends."""
         return (self.value,)
 
@@ -89,7 +91,7 @@ class Choice:
 
     values: tuple[Any, ...]
 
-    def corners(self) -> tuple[Any, ...]:
+    def extremes(self) -> tuple[Any, ...]:
         """All values."""
         return self.values
 
@@ -98,7 +100,7 @@ class Choice:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Range:
     """Numbers from low to high, both included; whole numbers if both are."""
 
@@ -107,7 +109,7 @@ class Range:
     log: bool = False
     step: Any = None
 
-    def corners(self) -> tuple[Any, ...]:
+    def extremes(self) -> tuple[Any, ...]:
         """The smallest and the largest number."""
         return (self.low, self.high)
 
@@ -161,7 +163,7 @@ def _range(argument: Argument, written: dict[str, Any]) -> Domain:
         raise StudyError(f"{argument.name}: low = {low} must be below high = {high}")
     if log and (low <= 0 or step is not None):
         raise StudyError(f"{argument.name}: a logarithmic range needs low above 0 and no step")
-    domain = Range(low, high, log, step)
+    domain = Range(low=low, high=high, log=log, step=step)
     if not domain.reaches(high):
         raise StudyError(f"{argument.name}: high = {high} can't be reached from low = {low} in steps of {step}")
     return domain
@@ -179,7 +181,7 @@ def grid(domains: dict[str, Domain]) -> Iterator[dict[str, Any]]:
 
 def _values(key: str, domain: Domain) -> tuple[Any, ...]:
     if isinstance(domain, Fixed | Choice):
-        return domain.corners()
+        return domain.extremes()
     step = domain.step or (1 if isinstance(domain.low, int) and not domain.log else None)
     if step is None:
         raise StudyError(f"{key}: a grid needs a list of values, or a range with a step")

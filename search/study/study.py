@@ -16,7 +16,7 @@ from search.study.space import Domain, arguments_of
 Domains = dict[str, Domain]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """What to search, checked.
 
@@ -87,7 +87,13 @@ def check_point(study: Study, point: dict[str, Any]) -> Configuration:
     known = [key for constructor, _ in groups.values() for key in arguments_of(constructor)]
     refuse_others(point, ["model", "objective", *known], "")
     chosen = {group: _chosen(point, constructor, domains) for group, (constructor, domains) in groups.items()}
-    return Configuration(model, objective, chosen["model"], chosen["objective"], Training(**chosen["training"]))
+    return Configuration(
+        model=model,
+        objective=objective,
+        model_arguments=chosen["model"],
+        objective_arguments=chosen["objective"],
+        training=Training(**chosen["training"]),
+    )
 
 
 def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[s
         if domain is not None and value not in domain:
             if key in point:
                 raise StudyError(f"{key} = {value!r} lies outside the study's values for it")
-            value = domain.corners()[0]
+            value = domain.extremes()[0]
         if domain is None and key in point and value != argument.default:
             raise StudyError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
         chosen[key] = value

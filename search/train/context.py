@@ -28,7 +28,7 @@ class Featured:
     validation: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialContext:
     """What every trial of a search shares, sent to the workers once.
 
@@ -98,13 +98,13 @@ def sample_seconds(model: Model, features: Features, seed: int) -> float:
     clock, seconds = time.thread_time if on_core else time.perf_counter, []
     for number in range(TIMES):
         began = clock()
-        draw_samples(model, [features], 1, ROWS, [hashed_seed(seed, "timing", number)])
+        draw_samples(model, [features], 1, ROWS, seeds=[hashed_seed(seed, "timing", number)])
         seconds.append(clock() - began)
     return min(seconds)
 
 
 def draw_samples(
-    model: Model, features: Sequence[Features], count: int, rows: int, seeds: Sequence[int]
+    model: Model, features: Sequence[Features], count: int, rows: int, *, seeds: Sequence[int]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """`[pack, count, rows, columns]` in the user's units: `count` samples of each network, the same for its seed."""
     device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))

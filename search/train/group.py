@@ -94,22 +94,24 @@ class Group:
     def _judge(self, losses: Sequence[float]) -> None:
         """Judge all trials of this group, whose last epoch had these mean losses."""
         pack, task = self.pack, self.trials[0].task
-        pack.conclude()
+        pack.finalize()
         rows = len(task.rows.validation)
         owners = [trial for trial in self.trials for _ in trial.seeds]
         features = [trial.featured.features for trial in owners]
-        drawn = draw_samples(pack.averaged, features, task.eval_samples, rows, pack.seeds)
-        verdicts = [
-            verdict
+        drawn = draw_samples(pack.averaged, features, task.eval_samples, rows, seeds=pack.seeds)
+        evaluations = [
+            evaluation
             for judge, own in groupby(zip(owners, drawn, strict=True), key=lambda pair: pair[0].task.judge)
-            for verdict in judge.each(np.stack([each for _, each in own]))
+            for evaluation in judge.each(np.stack([each for _, each in own]))
         ]
         validation = torch.stack([trial.featured.validation for trial in owners])
         held = pack.loss(validation, [hashed_seed(seed, "validation") for seed in pack.seeds]).tolist()
         weights = _weights(pack.model, [trial.weights for trial in owners])
         judged = [
-            Judged(verdict, loss, validation_loss, zeros, deviation)
-            for verdict, loss, validation_loss, (zeros, deviation) in zip(verdicts, losses, held, weights, strict=True)
+            Judged(evaluation=evaluation, loss=loss, validation_loss=validation_loss, zeros=zeros, deviation=deviation)
+            for evaluation, loss, validation_loss, (zeros, deviation) in zip(
+                evaluations, losses, held, weights, strict=True
+            )
         ]
         for trial in self.trials:
             places = self.places(trial)
@@ -149,7 +151,7 @@ STATE, BEST, TOLD = "state/", "best/", "told"
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A trial between two epochs: what training goes on from, its best tensors, and what it has told or was about to.
 
@@ -159,16 +161,21 @@ class Checkpoint:
     state: dict[str, Tensor]
     best: dict[str, Tensor]
     reports: Sequence[Report]
-    facts: Mapping[str, float]
+    architecture: Mapping[str, float]
 
     @classmethod
     def of(cls, group: Group, trial: Trial) -> "Checkpoint":
         """Checkpoint of a trial in training."""
-        return cls(group.keep([trial]).pack.state(), trial.best(), tuple(trial.reports), dict(trial.facts))
+        return cls(
+            state=group.keep([trial]).pack.state(),
+            best=trial.best(),
+            reports=tuple(trial.reports),
+            architecture=dict(trial.architecture),
+        )
 
     def resumed(self, trial: Trial) -> Group:
         """Group of the trial, where this checkpoint left it."""
-        trial.facts = dict(self.facts)
+        trial.architecture = dict(self.architecture)
         pack = trial.untrained()
         pack.restore(self.state)
         trial.restore(self.reports, self.best)
@@ -178,7 +185,7 @@ class Checkpoint:
         """Write it as one file, so that no reader meets half of it."""
         groups = ((STATE, self.state), (BEST, self.best))
         tensors = {prefix + name: tensor for prefix, group in groups for name, tensor in group.items()}
-        told = {"reports": [asdict(report) for report in self.reports], "facts": dict(self.facts)}
+        told = {"reports": [asdict(report) for report in self.reports], "architecture": dict(self.architecture)}
         place.write(save(tensors, {TOLD: json.dumps(told)}))
 
     @classmethod
@@ -193,7 +200,12 @@ class Checkpoint:
             for prefix in (STATE, BEST)
         )
         told = json.loads(_metadata(content)[TOLD])
-        return cls(state, best, [Report(**report) for report in told["reports"]], told["facts"])
+        return cls(
+            state=state,
+            best=best,
+            reports=[Report(**report) for report in told["reports"]],
+            architecture=told["architecture"],
+        )
 
 
 def save_best(trial: Trial, place: CheckpointStorage) -> None:

@@ -43,6 +43,7 @@ class Pack:
         objective: Objective[Any],
         rows: Tensor | Sequence[Tensor],
         training: Sequence[Training],
+        *,
         seeds: Sequence[int],
         budget: int,
     ) -> None:
@@ -88,12 +89,12 @@ class Pack:
         self.epochs = [epoch + 1 for epoch in self.epochs]
         return total / len(starts)
 
-    def conclude(self) -> None:
+    def finalize(self) -> None:
         """Fit what is not descended but estimated from the trained weights, such as a normaliser, before judging."""
         seeds = [hashed_seed(seed, epoch, "conclude") for seed, epoch in zip(self.seeds, self.epochs, strict=True)]
         rows = torch.stack(self.rows)
         with torch.no_grad():
-            self.objective.conclude(self.averaged, rows, Noise(seeds, rows.shape[1], self.device))
+            self.objective.finalize(self.averaged, rows, Noise(seeds, rows.shape[1], self.device))
 
     def loss(self, rows: Tensor, seeds: Sequence[int]) -> Tensor:
         """Loss `[pack]` on other rows `[pack, n, features]`, as in evaluation; `seeds` are those of its noise."""
@@ -107,8 +108,8 @@ class Pack:
             keep(self.objective, trials),
             [self.rows[trial] for trial in trials],
             [self.training[trial] for trial in trials],
-            [self.seeds[trial] for trial in trials],
-            self.budget,
+            seeds=[self.seeds[trial] for trial in trials],
+            budget=self.budget,
         )
         kept._resume(
             keep(self.averaged, trials) if self.averaged is not self.model else kept.model,
@@ -134,8 +135,8 @@ class Pack:
             join([pack.objective for pack in packs]),
             [rows for pack in packs for rows in pack.rows],
             training,
-            [seed for pack in packs for seed in pack.seeds],
-            packs[0].budget,
+            seeds=[seed for pack in packs for seed in pack.seeds],
+            budget=packs[0].budget,
         )
         # A pack of plain descent remembers no moments; beside Adam it is given zeros, which nothing reads.
         moments = [

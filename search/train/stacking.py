@@ -91,7 +91,7 @@ def _parameters_joined(group: Group, other: Group) -> int:
 def _smallest_step(device: str) -> float:
     rows = torch.randn(512, 2, generator=torch.Generator().manual_seed(0))
     model: Any = Pushforward(Shape(2, "normal", 2), 0, width=8)
-    pack = Pack(model, MMD(rows, 0), [rows.to(device)], [Training(batch=16)], [0], 1)
+    pack = Pack(model, MMD(rows, 0), [rows.to(device)], [Training(batch=16)], seeds=[0], budget=1)
     return min(_timed(lambda: pack.advance().tolist()) for _ in range(4)) / pack.steps
 
 

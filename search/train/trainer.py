@@ -7,10 +7,9 @@ configuration and seed alone, not on its company or on when it came.
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
-from search.events.events import Report
+from search.events.messages import TrialUpdate
 from search.study.configuration import StackKey, stack_key
 from search.train.group import Checkpoint, Group
 from search.train.stacking import MOST, Stacking
@@ -19,15 +18,6 @@ from search.train.trial import Trial
 SPLIT = 8  # groups of one kind
 NEVER = 2**31  # epoch that no trial reaches
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a trainer tells of a trial: its report, or the error that ended it."""
-
-    number: int
-    report: Report
-    error: str = ""
 
 
 @final
@@ -46,7 +36,7 @@ class Trainer:
         self._saved: dict[int, Checkpoint] = {}
         self._limits: dict[StackKey, int] = {}  # trials of a group that ran out of memory with more
         self._apart: dict[int, int] = {}  # epoch that a trial must reach before it joins others again
-        self._failed: list[Told] = []
+        self._failed: list[TrialUpdate] = []
         self.seconds = 0.0  # spent training and judging
 
     @property
@@ -86,12 +76,15 @@ class Trainer:
         for number in known:
             self._forget(number)
 
-    def advance(self) -> list[Told]:
-        """Train every group for an epoch; what is new of its trials. One that failed has left by itself."""
+    def advance(self) -> list[TrialUpdate]:
+        """Train every group for an epoch and return the progress of its trials; one that failed has left by itself."""
         began = time.perf_counter()
         self._admit()
         fresh = [trial for group in list(self._groups) for trial in self._advanced(group)]
-        told = [Told(self._number(trial), trial.report) for trial in fresh]
+        told = [
+            TrialUpdate(trial=self._number(trial), report=trial.report, architecture=trial.architecture)
+            for trial in fresh
+        ]
         failed, self._failed = self._failed, []
         self.seconds += time.perf_counter() - began
         return told + failed
@@ -158,7 +151,7 @@ class Trainer:
         number = self._number(trial)
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         traceback.print_exception(error)  # into the worker's log, which --verbose shows
-        self._failed.append(Told(number, trial.report, said))
+        self._failed.append(TrialUpdate(trial=number, report=trial.report, architecture=trial.architecture, error=said))
         self._forget(number)
 
     def _begun(self, trial: Trial) -> Group | None:

@@ -13,7 +13,7 @@ from models import MODELS, Model
 from models.generator import Generator, build
 from models.noise import hashed_seed
 from models.pack import keep
-from objectives import Verdict
+from objectives import Evaluation
 from search.events.events import Report
 from search.study.configuration import Configuration
 from search.study.goals import WORST
@@ -21,11 +21,11 @@ from search.train.context import TrialContext, sample_seconds
 from search.train.pack import Pack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judged:
-    """One replica at an evaluation: its verdict, losses, and the share of zeros and the deviation of its weights."""
+    """One replica at an evaluation: its evaluation, losses, and the share of zeros and the deviation of its weights."""
 
-    verdict: Verdict
+    evaluation: Evaluation
     loss: float
     validation_loss: float
     zeros: float
@@ -52,7 +52,7 @@ class Trial:
         self.seeds = (seed, *others)
         self.featured = task.featured(configuration.training.features, device)
         self.reports: list[Report] = []  # at each evaluation so far
-        self.facts: dict[str, float] = {}
+        self.architecture: dict[str, float] = {}
         self.weights = 0
         self._best: dict[str, Tensor] = {}
 
@@ -62,25 +62,27 @@ class Trial:
         return self.reports[-1] if self.reports else Report()
 
     def untrained(self) -> Pack:
-        """Its networks before the first epoch, one a replica; now its `facts` and number of `weights` are known.
+        """Its networks before the first epoch, one a replica; now its `architecture` and number of `weights` are known.
 
         Raises:
             ValueError: an argument is out of its range.
         """
         packs = [self._built(seed) for seed in self.seeds]
         model = packs[0].model
-        known, self.facts = self.facts, model.facts()[0]
+        known, self.architecture = self.architecture, model.architecture()[0]
         if self.task.goals.timed:
             # Measured once, or a trial that goes on elsewhere would have to do with what that place is like.
             seconds = known.get("sample_seconds") or sample_seconds(model, self.featured.features, self.seed)
-            self.facts["sample_seconds"] = seconds
+            self.architecture["sample_seconds"] = seconds
         self.weights = sum(value.numel() for name, value in model.named_parameters() if name.endswith("weight"))
         return packs[0] if len(packs) == 1 else Pack.join(packs)
 
     def judged(self, epoch: int, replicas: Sequence[Judged], models: Model, places: Sequence[int]) -> bool:
         """Take in a judgement of all replicas, which stand at `places` of `models`; whether it is the best so far."""
-        misfits = [each.verdict.misfit if math.isfinite(each.verdict.misfit) else WORST for each in replicas]
-        scores = {name: fmean(each.verdict.values[name] for each in replicas) for name in replicas[0].verdict.values}
+        misfits = [each.evaluation.misfit if math.isfinite(each.evaluation.misfit) else WORST for each in replicas]
+        scores = {
+            name: fmean(each.evaluation.values[name] for each in replicas) for name in replicas[0].evaluation.values
+        }
         best, misfit = self.report, fmean(misfits)
         better = self._rank(misfit, scores) < self._rank(best.misfit, best.scores)
         if better:
@@ -88,21 +90,21 @@ class Trial:
             place = places[misfits.index(min(misfits))]
             self._best = Generator(keep(models, [place]), self.featured.features, self.task.columns).tensors()
         spread = {"misfit": _deviation(misfits)} | {
-            name: _deviation([each.verdict.values[name] for each in replicas]) for name in scores
+            name: _deviation([each.evaluation.values[name] for each in replicas]) for name in scores
         }
         report = Report(
-            epoch,
-            fmean(each.loss for each in replicas),
-            fmean(each.validation_loss for each in replicas),
-            misfit if better else best.misfit,
-            scores if better else best.scores,
-            misfit,
-            scores,
-            epoch if better else best.best_epoch,
-            False,
-            fmean(each.zeros for each in replicas),
-            fmean(each.deviation for each in replicas),
-            (spread if better else best.spread) if len(replicas) > 1 else {},
+            epoch=epoch,
+            loss=fmean(each.loss for each in replicas),
+            validation_loss=fmean(each.validation_loss for each in replicas),
+            misfit=misfit if better else best.misfit,
+            scores=scores if better else best.scores,
+            epoch_misfit=misfit,
+            epoch_scores=scores,
+            best_epoch=epoch if better else best.best_epoch,
+            diverged=False,
+            zeros=fmean(each.zeros for each in replicas),
+            deviation=fmean(each.deviation for each in replicas),
+            spread=(spread if better else best.spread) if len(replicas) > 1 else {},
         )
         self.reports.append(report)
         return better
@@ -111,8 +113,8 @@ class Trial:
         """Take in that a replica's loss is no number any more."""
         best = self.report
         report = Report(
-            epoch,
-            loss,
+            epoch=epoch,
+            loss=loss,
             misfit=best.misfit,
             scores=best.scores,
             best_epoch=best.best_epoch,
@@ -145,7 +147,7 @@ class Trial:
 
     def _rank(self, misfit: float, scores: dict[str, float]) -> tuple[float, float]:
         """Of two checkpoints that one counts which keeps the bounds, or else breaks them less, and then fits better."""
-        return self.task.goals.violation(scores, self.facts) if misfit < WORST else math.inf, misfit
+        return self.task.goals.violation(scores, self.architecture) if misfit < WORST else math.inf, misfit
 
     def _built(self, seed: int) -> Pack:
         chosen, train = self.configuration, self.featured.train
@@ -155,8 +157,8 @@ class Trial:
         objective = self.task.objectives[chosen.objective](
             rows, hashed_seed(seed, "objective"), **chosen.objective_arguments
         )
-        objective.prepare(model, rows.unsqueeze(0))
-        return Pack(model, objective, [train], [chosen.training], [seed], self.task.epochs)
+        objective.setup(model, rows.unsqueeze(0))
+        return Pack(model, objective, [train], [chosen.training], seeds=[seed], budget=self.task.epochs)
 
 
 def _deviation(values: Sequence[float]) -> float:

@@ -36,7 +36,7 @@ CURES = {
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One run of a driver: of which search in what store, its id and status, when it began, what Ray says of it."""
 
@@ -77,6 +77,7 @@ class Jobs:
         arguments: Sequence[str],
         folder: Path | None = None,
         store: str | None = None,
+        *,
         tracking_uri: str | None = None,
     ) -> Job:
         """Start `genseek` with these arguments in the cluster, in a copy of `folder` that is kept in the store."""
@@ -109,14 +110,14 @@ class Jobs:
             found = [(job, (job.metadata or {}).get(KEY)) for job in self._client.list_jobs()]
         jobs = [
             Job(
-                name,
-                job.submission_id or "",
-                str(job.status.value),
-                (job.start_time or 0) / 1000,
-                job.message or "",
-                job.driver_exit_code,
-                (job.metadata or {}).get(STORE),
-                (job.metadata or {}).get(TRACKING),
+                search=name,
+                id=job.submission_id or "",
+                status=str(job.status.value),
+                began=(job.start_time or 0) / 1000,
+                message=job.message or "",
+                code=job.driver_exit_code,
+                store=(job.metadata or {}).get(STORE),
+                tracking_uri=(job.metadata or {}).get(TRACKING),
             )
             for job, name in found
             if name is not None

@@ -180,10 +180,11 @@ def tune_trials(
     task: TrialContext,
     budget: Budget,
     seeds: Sequence[int],
+    *,
     folder: Path,
     listeners: Sequence[Listener],
-    most: int | None = None,
-    ahead: int | None = None,
+    pack_size: int | None = None,
+    max_open_trials: int | None = None,
     past: Sequence[Event] = (),
     storage: CheckpointStorage | None = None,
 ) -> bool:
@@ -196,8 +197,8 @@ def tune_trials(
         seeds: one a trial.
         folder: for Tune's own files, of the driver alone.
         listeners: told of each event, in the driver's thread; they must return at once.
-        most: trials that train stacked, or None to let their measured steps decide.
-        ahead: trials that may be proposed before earlier ones have ended; None for all of them.
+        pack_size: trials that train stacked, or None to let their measured steps decide.
+        max_open_trials: trials that may be proposed before earlier ones have ended; None for all of them.
         past: events of this search before it was cut off; it goes on from there.
         storage: for the trials' checkpoints, the folder if None; every node must see it.
 
@@ -207,7 +208,16 @@ def tune_trials(
         TrainingError: trainers die whatever they train, or before they can.
     """
     storage, halving = storage or CheckpointStorage(str(folder.resolve())), Halving(budget, len(task.goals.rank))
-    director = Director(proposer, budget, seeds, storage, ahead or budget.trials, listeners, halving, task.goals)
+    director = Director(
+        proposer,
+        budget,
+        seeds,
+        storage,
+        max_open_trials=max_open_trials or budget.trials,
+        listeners=listeners,
+        stopper=halving,
+        goals=task.goals,
+    )
     director.recall(past)
     if director.done:
         return True
@@ -217,7 +227,7 @@ def tune_trials(
         shared = {
             "task": task,
             "mailbox": mailbox,
-            "most": most,
+            "pack_size": pack_size,
             "cpus": budget.cpus,
             "storage": storage,
             "every": budget.checkpoint_seconds,

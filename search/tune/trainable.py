@@ -10,6 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, final
 
 import ray
@@ -37,7 +38,7 @@ class TuneTrainer(tune.Trainable):
     """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
 
     `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
-    mailbox where its orders are, trials of a pack (`most`: see `Stacking`), cores, the storage for
+    mailbox where its orders are, trials of a pack (`pack_size`: see `Stacking`), cores, the storage for
     checkpoints, and the seconds between those of trials in training.
     """
 
@@ -46,7 +47,7 @@ class TuneTrainer(tune.Trainable):
         config: dict[str, Any],
         task: TrialContext | None = None,
         mailbox: Any = None,
-        most: int | None = None,
+        pack_size: int | None = None,
         cpus: float = 1,
         storage: CheckpointStorage | None = None,
         every: float = 20.0,
@@ -56,7 +57,7 @@ class TuneTrainer(tune.Trainable):
         self._task, self._mailbox, self._place = task, mailbox, storage
         self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA behind it
         self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
-        self._cpus, self._most, self._every = max(1, int(cpus)), most, every
+        self._cpus, self._pack_size, self._every = max(1, int(cpus)), pack_size, every
         self._name, self._node = uuid.uuid4().hex, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         self._orders: list[Commands] = []
         self._news: list[TrialUpdate] = []
@@ -82,17 +83,17 @@ class TuneTrainer(tune.Trainable):
             numbers, kinds = self._coming | set(self._kinds), frozenset(self._kinds.values())
             room = self._room - len(self._coming - set(self._kinds))
             message = TrainerStatus(
-                self._name,
-                news,
-                numbers,
-                kinds,
-                room,
-                self._networks,
-                self._busy,
-                self._kind,
-                self._paces,
-                self._node,
-                self._trouble,
+                trainer=self._name,
+                news=news,
+                trials=numbers,
+                kinds=kinds,
+                room=room,
+                networks=self._networks,
+                busy=self._busy,
+                device=self._kind,
+                seconds=self._paces,
+                node=self._node,
+                trouble=self._trouble,
             )
         return {"message": message}
 
@@ -106,14 +107,14 @@ class TuneTrainer(tune.Trainable):
                 orders = pickle.loads(ray.get(self._mailbox.take.remote(self._name)))
                 with self._changed:
                     self._orders.append(orders)
-                    self._coming |= {each.number for each in orders.begin}
+                    self._coming |= {each.trial for each in orders.begin}
                     self._changed.notify_all()
 
     def _train(self) -> None:
         with self._telling():
             leave_words()
             torch.set_num_threads(self._cpus)  # it counts for the thread that calls it
-            self._serve(Trainer(Stacking(Machine.measured(self._device), self._most)))
+            self._serve(Trainer(Stacking(Machine.measured(self._device), self._pack_size)))
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -137,7 +138,7 @@ class TuneTrainer(tune.Trainable):
                 orders, self._orders = self._orders, []
             worked = trainer.seconds
             news = [each for order in orders for each in self._obey(trainer, order)]
-            news += self._told(trainer)
+            news += self._advance(trainer)
             if time.monotonic() - saved > self._every and not saving.is_alive():
                 # Far storage takes its time, and training doesn't wait for it.
                 saving = threading.Thread(target=self._save, args=(trainer.checkpoints(),), name="saving", daemon=True)
@@ -149,7 +150,7 @@ class TuneTrainer(tune.Trainable):
                 self._room, self._networks, self._busy = trainer.room, trainer.training, (self._busy + share) / 2
                 self._paces = trainer.seconds_a_network()
                 self._kinds = {number: stack_key(trial.configuration) for number, trial in trainer.trials.items()}
-                self._coming = frozenset(each.number for order in self._orders for each in order.begin)
+                self._coming = frozenset(each.trial for order in self._orders for each in order.begin)
                 self._changed.notify_all()
 
     def _obey(self, trainer: Trainer, orders: Commands) -> list[TrialUpdate]:
@@ -157,33 +158,40 @@ class TuneTrainer(tune.Trainable):
         trainer.remove(orders.stop)
         news = []
         for each in orders.begin:
-            if each.number in trainer.trials:
+            if each.trial in trainer.trials:
                 continue  # orders that seemed lost came after all
             try:
                 trial = Trial(each.configuration, self._task, each.seed, self._device)
-                checkpoint = self._left(each.number) if each.begun else None
-                trainer.add(each.number, trial, checkpoint)
+                checkpoint = self._left(each.trial) if each.begun else None
+                trainer.add(each.trial, trial, checkpoint)
                 if checkpoint is not None:
-                    news += [TrialUpdate(each.number, report, dict(checkpoint.facts)) for report in checkpoint.reports]
+                    news += [
+                        TrialUpdate(trial=each.trial, report=report, architecture=dict(checkpoint.architecture))
+                        for report in checkpoint.reports
+                    ]
             except Exception as error:
                 traceback.print_exc()  # as in the trainer
-                news.append(TrialUpdate(each.number, Report(), {}, f"{type(error).__name__}: {error}"))
+                news.append(
+                    TrialUpdate(
+                        trial=each.trial, report=Report(), architecture={}, error=f"{type(error).__name__}: {error}"
+                    )
+                )
         return news
 
-    def _told(self, trainer: Trainer) -> list[TrialUpdate]:
+    def _advance(self, trainer: Trainer) -> list[TrialUpdate]:
         """Train for an epoch; finished trials leave their best checkpoint."""
         trials, news, over = trainer.trials, [], []
-        for told in trainer.advance():
-            trial, report, error = trials[told.number], told.report, told.error
-            if not error and (report.diverged or report.epoch >= self._task.epochs):
-                over.append(told.number)
+        for update in trainer.advance():
+            report = update.report
+            if not update.error and (report.diverged or report.epoch >= self._task.epochs):
+                over.append(update.trial)
                 if not report.diverged:
-                    error = self._kept(told.number, trial)
-            news.append(TrialUpdate(told.number, report, trial.facts, error))
+                    update = replace(update, error=self._keep(update.trial, trials[update.trial]))
+            news.append(update)
         trainer.remove(over)
         return news
 
-    def _kept(self, number: int, trial: Trial) -> str:
+    def _keep(self, number: int, trial: Trial) -> str:
         """Keep a finished trial's best checkpoint; what went wrong, if anything did."""
         said = ""
         for pause in (*PATIENCE, 0.0):

@@ -22,7 +22,7 @@ def test_mmd_is_that_of_genseek_up_to_its_constant() -> None:
 
     rows = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
     objective, model = MMD(rows, 0), Pushforward(Shape(2, "normal", 2), 1)
-    widths = objective.ruler.view(()) * torch.tensor(FACTORS).view(-1, 1, 1)
+    widths = objective.squared_bandwidth.view(()) * torch.tensor(FACTORS).view(-1, 1, 1)
     for seed in (3, 4):
         y = model.push(model.draw(Noise([seed], 64)))[0]
         theirs = objective.loss(model, rows[None, :64], Noise([seed], 64))[0] - objective.real[0]
@@ -86,7 +86,7 @@ def test_both_sides_train_the_same_networks() -> None:
         rows = shared.featured(chosen[0].training.features, "cpu").train
         training = Training(plainly(chosen[0]), rows, 5, 0)
         sizes = [value.numel() for value in training.model.parameters()]
-        assert sum(sizes) == pack.model.facts()[0]["parameters"]
+        assert sum(sizes) == pack.model.architecture()[0]["parameters"]
         assert training.steps == pack.steps
         matrices = sum(value.numel() for value in training.model.parameters() if value.dim() == 2)
         assert products(pack) == 3 * training.batch * matrices

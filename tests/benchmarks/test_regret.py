@@ -86,12 +86,12 @@ def test_the_table_is_whole() -> None:
     assert np.isfinite(curves).all()
     assert (np.diff(curves, axis=2) <= 1e-6).all()  # of the best checkpoint so far
     assert learning.best == min(map(learning.true, points)) > 0.8
-    assert learning.facts is not None
+    assert learning.architecture is not None
     # Rows stand in the order of the grid: a network's size follows from its configuration.
     for point in points:
         if point.model == "pushforward" and point.model_arguments["depth"] == 1:
             width, inputs = point.model_arguments["width"], 4 + point.model_arguments["noise"]
-            assert learning.facts(point, 0)[0]["parameters"] == (inputs + 1) * width + (width + 1) * 4
+            assert learning.architecture(point, 0)[0]["parameters"] == (inputs + 1) * width + (width + 1) * 4
 
 
 def test_hypervolume_by_hand() -> None:

@@ -77,7 +77,7 @@ def test_stacked_replicas_equal_trials_alone() -> None:
             assert report.epoch_scores == pytest.approx(other.epoch_scores, rel=0.05, abs=0.02)
         rows = replica.generator().sample(len(task.rows.test)).numpy()
         assert rows.shape == (60, 2)
-        assert set(replica.verdict.values) == set(judge.floors)
+        assert set(replica.evaluation.values) == set(judge.floors)
         assert len(replica.test_losses) == len(replica.curve)
 
 
@@ -92,7 +92,7 @@ def test_the_last_weights_are_judged_where_that_was_published() -> None:
     best, last = (replicated(study, [configuration], [3], keep_best=keep)[0] for keep in (True, False))
     assert best.curve == last.curve
     same = best.curve[-1].best_epoch == best.curve[-1].epoch
-    assert (best.verdict.values == last.verdict.values) is same
+    assert (best.evaluation.values == last.evaluation.values) is same
 
 
 def test_published_points_exist() -> None:

@@ -159,7 +159,7 @@ def test_counters_and_masks_are_kept_exactly() -> None:
     own = pack.network._own([0, 1])
     assert own["calls"].tolist() == [2**53 - 5] * 2
     assert own["mask"].tolist() == [[True, False, True]] * 2
-    assert pack.facts() == [{"parameters": 3 * 4 + 5 * 3 + 1}] * 2
+    assert pack.architecture() == [{"parameters": 3 * 4 + 5 * 3 + 1}] * 2
 
 
 def trained(models: list[Model], seeds: list[int], epochs: int = 2) -> tuple[Pack, Tensor]:
@@ -167,7 +167,12 @@ def trained(models: list[Model], seeds: list[int], epochs: int = 2) -> tuple[Pac
     training = Training(learning_rate=1e-2, batch=32, l2=0.1)
     pack = len(models)
     trainer = Pack(
-        join(models), join([MMD(rows, 0)] * pack), rows.expand(pack, -1, -1), [training] * pack, seeds, epochs
+        join(models),
+        join([MMD(rows, 0)] * pack),
+        rows.expand(pack, -1, -1),
+        [training] * pack,
+        seeds=seeds,
+        budget=epochs,
     )
     return trainer, torch.stack([trainer.advance() for _ in range(epochs)])
 

@@ -43,10 +43,12 @@ def test_gaussian_has_the_moments_of_the_codes() -> None:
 
 def test_draws_have_the_moments_of_the_codes_after_training() -> None:
     x, n = rows(1, 200) @ torch.tensor([[1.0, 0.5, 0], [0, 1, -1], [0.3, 0, 0.6]]), 100000
-    trainer = Pack(ae(latent=2), Reconstruction(x[0], 0), x, [Training(learning_rate=1e-2, batch=50)], [1], 10)
+    trainer = Pack(
+        ae(latent=2), Reconstruction(x[0], 0), x, [Training(learning_rate=1e-2, batch=50)], seeds=[1], budget=10
+    )
     for _ in range(10):
         trainer.advance()
-    trainer.conclude()
+    trainer.finalize()
     with torch.no_grad():
         codes, z = trainer.averaged.code(x)[0], trainer.averaged.codes.draw(Noise([3], n))[0]
     spread = codes.std(0)
@@ -130,10 +132,10 @@ def test_dropout_is_for_training_only() -> None:
 
 
 def test_facts_compare_encoder_and_decoder() -> None:
-    (facts,) = ae(encoder_width=30, encoder_depth=1, decoder_width=7, decoder_depth=1, latent=2).facts()
-    assert facts["encoder_parameters"] == (3 + 1) * 30 + (30 + 1) * 2
-    assert facts["decoder_parameters"] == (2 + 1) * 7 + (7 + 1) * 3
-    assert facts["parameters"] == 182 + 45
+    (architecture,) = ae(encoder_width=30, encoder_depth=1, decoder_width=7, decoder_depth=1, latent=2).architecture()
+    assert architecture["encoder_parameters"] == (3 + 1) * 30 + (30 + 1) * 2
+    assert architecture["decoder_parameters"] == (2 + 1) * 7 + (7 + 1) * 3
+    assert architecture["parameters"] == 182 + 45
 
 
 @pytest.mark.parametrize(

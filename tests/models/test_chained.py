@@ -90,8 +90,8 @@ def test_extra_noise_of_a_pack_has_its_own_width() -> None:
 
 
 def test_facts() -> None:
-    (facts,) = chained(width=4, depth=1, noise=1).facts()
-    assert facts == {"parameters": (2 + 1) * 4 + 5 + 2 * (2 * 4 + 5)}
+    (architecture,) = chained(width=4, depth=1, noise=1).architecture()
+    assert architecture == {"parameters": (2 + 1) * 4 + 5 + 2 * (2 * 4 + 5)}
 
 
 def test_one_column_is_one_network() -> None:

@@ -50,7 +50,7 @@ def test_gaussian_is_that_of_maximum_likelihood() -> None:
     own = exact(x[0])
     truth = stats.multivariate_normal(own.mean(0), np.cov(own.T, bias=True))
     assert exact(model.log_density(rows(seed=1))[0]) == pytest.approx(truth.logpdf(other), rel=1e-4, abs=1e-4)
-    assert model.facts() == [{"parameters": 9}]
+    assert model.architecture() == [{"parameters": 9}]
 
 
 def test_gaussian_samples_have_its_moments() -> None:
@@ -69,7 +69,7 @@ def test_kernel_density_is_that_of_scipy(bandwidth: float) -> None:
     truth = stats.gaussian_kde(exact(x[0]).T, bw_method=bandwidth * 300 ** (-1 / 7))
     found = exact(model.log_density(rows(2500, seed=1))[0])
     assert found == pytest.approx(truth.logpdf(exact(rows(2500, seed=1)[0]).T), rel=1e-4, abs=1e-3)
-    assert model.facts() == [{"parameters": 900}]
+    assert model.architecture() == [{"parameters": 900}]
 
 
 def test_kernel_samples_have_the_moments_of_rows_and_kernels() -> None:
@@ -100,7 +100,7 @@ def test_mixture_is_that_of_scikit_learn(components: int, covariance: Any) -> No
     assert exact(model.log_density(other)[0]) == pytest.approx(truth.score_samples(exact(other[0])), rel=1e-4, abs=1e-4)
     numbers = sum(np.size(part) for part in (truth.weights_[1:], truth.means_))
     spread = {"full": 6 * components, "tied": 6, "diag": 3 * components, "spherical": components}[covariance]
-    assert model.facts() == [{"parameters": numbers + spread, "components": components}]
+    assert model.architecture() == [{"parameters": numbers + spread, "components": components}]
     drawn = exact(model.sample(Noise([1], 40000))[0])
     assert drawn.mean(0) == pytest.approx(exact(x[0]).mean(0), abs=0.05)
     assert stats.ks_2samp(drawn[:, 1], truth.sample(40000)[0][:, 1]).pvalue > 1e-3
@@ -122,7 +122,7 @@ def recovered() -> GMM:
 
 def test_mixture_recovers_a_known_truth(recovered: GMM) -> None:
     truth, density = Mixture3D(), recovered.density
-    assert recovered.facts() == [{"parameters": 39, "components": 4}]
+    assert recovered.architecture() == [{"parameters": 39, "components": 4}]
     assert density.counts() == [4]
     order = torch.cdist(torch.from_numpy(truth.means).float(), density.means[0, :4]).argmin(1)
     assert sorted(order.tolist()) == [0, 1, 2, 3]
@@ -181,7 +181,7 @@ def test_fitted_trials_of_a_pack_equal_those_alone() -> None:
             torch.testing.assert_close(pack.log_density(x)[trial], single.log_density(x[[trial]])[0])
             kept = keep(pack, [trial])
             assert torch.equal(kept.sample(Noise([3], 50)), single.sample(Noise([3], 50)))
-            assert kept.facts() == single.facts()
+            assert kept.architecture() == single.architecture()
 
 
 def returns() -> np.ndarray:
@@ -200,7 +200,7 @@ def test_copula_samples_as_its_reference_does() -> None:
         for second in range(first):
             taus = [stats.kendalltau(sample[:, first], sample[:, second]).statistic for sample in (drawn, reference)]
             assert taus[0] == pytest.approx(taus[1], abs=0.02)
-    assert model.facts() == [{"parameters": 6 + 4 * 2000}]
+    assert model.architecture() == [{"parameters": 6 + 4 * 2000}]
 
 
 def test_copula_keeps_as_many_quantiles_as_it_is_told() -> None:

@@ -105,7 +105,9 @@ def test_training_finds_both_ends_of_a_line() -> None:
     chosen = (torch.rand(1000, generator=generator) < 0.7).float() * 2 - 1
     x = (chosen + 0.1 * torch.randn(1000, generator=generator)).view(1, -1, 1)
     model = Diffusion(Shape(1, "normal", 1), 0, width=32, depth=2, steps=50)
-    trainer = Pack(model, Denoising(x[0], 0), x, [Training(learning_rate=1e-2, schedule="cosine")], [1], 200)
+    trainer = Pack(
+        model, Denoising(x[0], 0), x, [Training(learning_rate=1e-2, schedule="cosine")], seeds=[1], budget=200
+    )
 
     def drawn() -> np.ndarray:
         with torch.no_grad():
@@ -128,8 +130,8 @@ def test_dropout_is_for_training_only() -> None:
 
 
 def test_parameters_are_those_of_the_network() -> None:
-    (facts,) = Diffusion(SHAPE, 0, width=7, depth=2).facts()
-    assert facts == {"parameters": (2 + 8 + 1) * 7 + (7 + 1) * 7 + (7 + 1) * 2}
+    (architecture,) = Diffusion(SHAPE, 0, width=7, depth=2).architecture()
+    assert architecture == {"parameters": (2 + 8 + 1) * 7 + (7 + 1) * 7 + (7 + 1) * 2}
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_training_finds_both_ends_of_a_line() -> None:
     chosen = (torch.rand(1000, generator=generator) < 0.7).float() * 2 - 1
     x = (chosen + 0.1 * torch.randn(1000, generator=generator)).view(1, -1, 1)
     model = FlowMatching(Shape(1, "normal", 1), 0, width=32, depth=2)
-    trainer = Pack(model, Matching(x[0], 0), x, [Training(learning_rate=1e-2, schedule="cosine")], [1], 200)
+    trainer = Pack(
+        model, Matching(x[0], 0), x, [Training(learning_rate=1e-2, schedule="cosine")], seeds=[1], budget=200
+    )
 
     def drawn() -> np.ndarray:
         with torch.no_grad():

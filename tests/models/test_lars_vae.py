@@ -116,10 +116,10 @@ def test_acceptance_starts_from_weights_of_its_own() -> None:
 
 
 def test_facts_count_the_acceptance_network() -> None:
-    (facts,) = lars(latent=2, acceptance_width=7, acceptance_depth=1).facts()
-    (plain,) = VAE(SHAPE, 0, encoder_width=6, decoder_width=5).facts()
-    assert facts["acceptance_parameters"] == (2 + 1) * 7 + (7 + 1)
-    assert facts["parameters"] == plain["parameters"] + facts["acceptance_parameters"]
+    (architecture,) = lars(latent=2, acceptance_width=7, acceptance_depth=1).architecture()
+    (plain,) = VAE(SHAPE, 0, encoder_width=6, decoder_width=5).architecture()
+    assert architecture["acceptance_parameters"] == (2 + 1) * 7 + (7 + 1)
+    assert architecture["parameters"] == plain["parameters"] + architecture["acceptance_parameters"]
 
 
 @pytest.mark.parametrize(

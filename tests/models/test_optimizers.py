@@ -108,7 +108,7 @@ class Flatland(Objective[Protocol]):
 def trainer(objective: Objective[Any], training: list[Training]) -> Pack:
     rows = torch.randn(20, 2, generator=torch.Generator().manual_seed(1))
     model = join([Pushforward(SHAPE, 3, width=8, activation="tanh") for _ in training])
-    return Pack(model, objective, rows.expand(len(training), -1, -1), training, [0] * len(training), 10)
+    return Pack(model, objective, rows.expand(len(training), -1, -1), training, seeds=[0] * len(training), budget=10)
 
 
 @pytest.mark.parametrize(

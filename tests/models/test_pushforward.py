@@ -56,8 +56,8 @@ def test_dropout_is_for_training_only() -> None:
 
 
 def test_facts() -> None:
-    (facts,) = pushforward(width=4, depth=1, noise=1).facts()
-    assert facts == {"parameters": (3 + 1) * 4 + (4 + 1) * 3}
+    (architecture,) = pushforward(width=4, depth=1, noise=1).architecture()
+    assert architecture == {"parameters": (3 + 1) * 4 + (4 + 1) * 3}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_eps_moves_rows_and_nothing_else() -> None:
 def test_taper_narrows_the_hidden_layers() -> None:
     model = stochastic(width=128, depth=2, taper=0.5)
     assert model.network.widths == ((128, 64),)
-    assert model.facts() == [{"parameters": (1 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 4}]
+    assert model.architecture() == [{"parameters": (1 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 4}]
 
 
 def test_dropout_is_for_training_only() -> None:

@@ -85,11 +85,11 @@ def test_dropout_is_for_training_only() -> None:
 
 
 def test_facts_compare_encoder_and_decoder() -> None:
-    (facts,) = vae(encoder_width=30, encoder_depth=1, decoder_width=7, decoder_depth=1, latent=2).facts()
-    assert facts["encoder_parameters"] == (3 + 1) * 30 + (30 + 1) * 4
-    assert facts["decoder_parameters"] == (2 + 1) * 7 + (7 + 1) * 3
-    assert 2 ** facts["log2_encoder_over_decoder"] == pytest.approx(244 / 45)
-    assert facts["parameters"] == 244 + 45
+    (architecture,) = vae(encoder_width=30, encoder_depth=1, decoder_width=7, decoder_depth=1, latent=2).architecture()
+    assert architecture["encoder_parameters"] == (3 + 1) * 30 + (30 + 1) * 4
+    assert architecture["decoder_parameters"] == (2 + 1) * 7 + (7 + 1) * 3
+    assert 2 ** architecture["log2_encoder_over_decoder"] == pytest.approx(244 / 45)
+    assert architecture["parameters"] == 244 + 45
 
 
 @pytest.mark.parametrize(

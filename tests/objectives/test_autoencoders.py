@@ -14,7 +14,7 @@ from models.pack import join
 from objectives.losses import ELBO, LARS, OBJECTIVES, W2VAE, Objective, Reconstruction
 from objectives.losses.w2_vae import squared_w2
 from objectives.scores.mmd import mmd_biased
-from objectives.scores.score import ruler
+from objectives.scores.score import squared_bandwidth
 from search.study.configuration import Training
 from search.study.study import serving
 from search.train.pack import Pack
@@ -32,7 +32,7 @@ def normal(*shape: int, seed: int) -> Tensor:
 def prepared(family: str, name: str, rows: Tensor, seed: int = 1, **arguments: Any) -> tuple[Model, Objective[Any]]:
     model = FAMILIES[family](Shape(rows.shape[1], "normal", 1), seed, **arguments)
     objective = OBJECTIVES[name](rows, seed)
-    objective.prepare(model, rows.unsqueeze(0))
+    objective.setup(model, rows.unsqueeze(0))
     return model, objective
 
 
@@ -60,7 +60,7 @@ def test_without_a_penalty_all_are_the_same_likelihood(train: bool) -> None:
     losses = {}
     for name in OF_VAE:
         model, objective = VAE(SHAPE, 3, sigma=0.7, learn_sigma=True), with_strength(name, x[0], 0.0)
-        objective.prepare(model, x)
+        objective.setup(model, x)
         losses[name] = objective.loss(model, x, Noise([4], 25), train).item()
     # The same weights inside, and the same draw of the latent noise.
     resampled = LarsVAE(SHAPE, 3, sigma=0.7, learn_sigma=True)
@@ -73,7 +73,7 @@ def test_the_penalty_is_weighted_by_its_strength(name: str) -> None:
     x, losses = normal(1, 25, 3, seed=1), []
     for strength in (0.0, 1.0, 3.0):
         model, objective = VAE(SHAPE, 3), with_strength(name, x[0], strength)
-        objective.prepare(model, x)
+        objective.setup(model, x)
         losses.append(objective.loss(model, x, Noise([4], 25), train=False).item())
     assert abs(losses[1] - losses[0]) > 1e-3
     assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=1e-4)
@@ -130,13 +130,13 @@ def test_training_brings_samples_nearer_to_the_data(family: str, name: str) -> N
     angle, radius = 2 * torch.pi * torch.rand(512, generator=torch.Generator().manual_seed(0)), normal(512, seed=1)
     rows = torch.stack([angle.cos(), angle.sin()], 1) * (2 + 0.2 * radius).unsqueeze(1) + torch.tensor([1.0, -1.0])
     model, objective = prepared(family, name, rows, encoder_width=32, decoder_width=32, sigma=0.2)
-    trainer = Pack(model, objective, rows.unsqueeze(0), [Training(learning_rate=5e-3, batch=128)], [2], 40)
+    trainer = Pack(model, objective, rows.unsqueeze(0), [Training(learning_rate=5e-3, batch=128)], seeds=[2], budget=40)
 
     def discrepancy() -> float:
-        trainer.conclude()
+        trainer.finalize()
         with torch.no_grad():
             made = trainer.averaged.sample(Noise([3], 512))[0].double().numpy()
-        return float(mmd_biased(rows.double().numpy(), made, ruler(rows.double().numpy(), 0)))
+        return float(mmd_biased(rows.double().numpy(), made, squared_bandwidth(rows.double().numpy(), 0)))
 
     before = discrepancy()
     for _ in range(40):

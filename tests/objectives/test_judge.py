@@ -29,10 +29,10 @@ def test_real_samples_sit_at_the_floor(judge: Judge) -> None:
     rows = PROBLEM.rows(0)
     for seed in range(60):
         held, generated = PROBLEM.pair(400, 300, np.random.default_rng([seed, 9]))
-        fresh = Judge(Reference(rows.train, held, Reference.of(rows.train, held).ruler), judge.floors)
-        verdict = fresh(generated[np.newaxis])
-        misfits.append(verdict.misfit)
-        inside.append(list(verdict.inside.values()))
+        fresh = Judge(Reference(rows.train, held, Reference.of(rows.train, held).squared_bandwidth), judge.floors)
+        evaluation = fresh(generated[np.newaxis])
+        misfits.append(evaluation.misfit)
+        inside.append(list(evaluation.inside.values()))
     assert np.median(misfits) == pytest.approx(1.0, abs=0.2)
     assert (np.mean(inside, axis=0) > 0.85).all() and np.mean(inside) < 1.0
 
@@ -47,13 +47,13 @@ def test_worse_generators_have_worse_misfit(judge: Judge) -> None:
 
 def test_values_and_misfit_are_medians_over_draws(judge: Judge) -> None:
     three = draws(3)
-    verdict = judge(three)
+    evaluation = judge(three)
     reference = Reference.of(PROBLEM.rows(0).train, PROBLEM.rows(0).test[:400], 0)
     measures = {name: SCORES[name](reference)(three) for name in judge.floors}
     for name, measure in measures.items():
-        assert verdict.values[name] == np.sort(measure.value)[1]
+        assert evaluation.values[name] == np.sort(measure.value)[1]
     ratios = [np.sort(measures[name].positive)[1] / judge.floors[name].positive for name in ("ad", "kendall", "mmd")]
-    assert verdict.misfit == pytest.approx(np.prod(ratios) ** (1 / 3), rel=1e-12)
+    assert evaluation.misfit == pytest.approx(np.prod(ratios) ** (1 / 3), rel=1e-12)
 
 
 def test_copies_of_the_training_rows_fail_overfit_alone() -> None:
@@ -63,9 +63,9 @@ def test_copies_of_the_training_rows_fail_overfit_alone() -> None:
     misfits = []
     for seed in range(1, 16):
         rows = problem.rows(seed)
-        verdict = Judge(Reference.of(rows.train, rows.validation), found)(rows.train[np.newaxis])
-        assert verdict.values["overfit"] == 1.0 and not verdict.inside["overfit"]
-        misfits.append(verdict.misfit)
+        evaluation = Judge(Reference.of(rows.train, rows.validation), found)(rows.train[np.newaxis])
+        assert evaluation.values["overfit"] == 1.0 and not evaluation.inside["overfit"]
+        misfits.append(evaluation.misfit)
     assert np.median(misfits) == pytest.approx(1.0, abs=0.35)
 
 
@@ -75,7 +75,7 @@ def test_a_pack_is_judged_as_its_members_alone(judge: Judge) -> None:
     assert judge.each(pack) == alone  # to the last bit
     assert judge.each(pack[::-1]) == alone[::-1]
     assert judge.each(np.concatenate([pack] * 25))[17::40] == [alone[17]] * 25  # in more groups than one
-    assert len({verdict.misfit for verdict in alone}) == 40
+    assert len({evaluation.misfit for evaluation in alone}) == 40
     assert judge.each(pack[:0]) == []
 
 
@@ -84,10 +84,10 @@ def test_a_diverged_member_harms_no_other(judge: Judge, wrong: float) -> None:
     pack = draws(12).reshape(4, 3, 300, 2)
     clean = judge.each(pack)
     pack[1, 2, 7, 0] = wrong
-    verdicts = judge.each(pack)
-    assert [verdicts[k] for k in (0, 2, 3)] == [clean[k] for k in (0, 2, 3)]
-    assert (verdicts[1].misfit == np.inf) == (not np.isfinite(wrong))
-    assert np.isnan(list(verdicts[1].values.values())).all() == (not np.isfinite(wrong))
+    evaluations = judge.each(pack)
+    assert [evaluations[k] for k in (0, 2, 3)] == [clean[k] for k in (0, 2, 3)]
+    assert (evaluations[1].misfit == np.inf) == (not np.isfinite(wrong))
+    assert np.isnan(list(evaluations[1].values.values())).all() == (not np.isfinite(wrong))
 
 
 @pytest.mark.parametrize("shape", [(5, 300, 2), (2, 1, 299, 2), (2, 1, 300, 3), (2, 0, 300, 2)])
@@ -100,9 +100,9 @@ def test_packs_of_another_shape_are_refused(judge: Judge, shape: tuple[int, ...]
 def test_rows_that_are_not_finite_have_infinite_misfit(judge: Judge, wrong: float) -> None:
     one = draws(1)
     one[0, 3, 1] = wrong
-    verdict = judge(one)
-    assert verdict.misfit == np.inf and np.isnan(list(verdict.values.values())).all()
-    assert not any(verdict.inside.values())
+    evaluation = judge(one)
+    assert evaluation.misfit == np.inf and np.isnan(list(evaluation.values.values())).all()
+    assert not any(evaluation.inside.values())
     assert judge(np.full((3, 300, 2), wrong)).misfit == np.inf
     assert judge(np.concatenate([draws(2), one])).misfit == np.inf
 
@@ -112,8 +112,8 @@ def test_extreme_but_finite_rows_are_judged(judge: Judge) -> None:
 
 
 def test_a_judge_survives_pickling(judge: Judge) -> None:
-    verdict = judge(draws(2))
-    assert pickle.loads(pickle.dumps(judge))(draws(2)) == verdict == pickle.loads(pickle.dumps(verdict))
+    evaluation = judge(draws(2))
+    assert pickle.loads(pickle.dumps(judge))(draws(2)) == evaluation == pickle.loads(pickle.dumps(evaluation))
 
 
 @pytest.mark.parametrize("shape", [(300, 2), (1, 299, 2), (1, 300, 3), (0, 300, 2)])
@@ -144,7 +144,7 @@ def test_one_column_is_judged_without_kendall() -> None:
 
 
 def test_a_score_with_floor_zero_is_left_out_of_misfit(judge: Judge) -> None:
-    zero = Floor(0.0, 0.0, 0.0, 400, 300)
+    zero = Floor(median=0.0, upper=0.0, positive=0.0, n=400, m=300)
     rows = PROBLEM.rows(0)
     partial = Judge(Reference.of(rows.train, rows.test[:400]), {**judge.floors, "kendall": zero})
     assert partial.ranking == ("ad", "mmd") and np.isfinite(partial(draws(1)).misfit)
@@ -154,7 +154,15 @@ def test_a_score_with_floor_zero_is_left_out_of_misfit(judge: Judge) -> None:
 def flooring(n: int, m: int, repeats: int = 100, seed: int = 0) -> Mapping[str, Floor]:
     rows = PROBLEM.rows(0)
     scores = {name: SCORES[name] for name in (*STANDARD, "energy", "sliced_wasserstein")}
-    return floors(PROBLEM.pair, n, m, scores, Reference.of(rows.train, rows.test).ruler, seed, repeats)
+    return floors(
+        PROBLEM.pair,
+        n,
+        m,
+        scores,
+        squared_bandwidth=Reference.of(rows.train, rows.test).squared_bandwidth,
+        seed=seed,
+        repeats=repeats,
+    )
 
 
 def test_floors_are_those_of_a_perfect_generator() -> None:
@@ -192,8 +200,8 @@ def test_floors_of_a_table_come_from_its_rows(tmp_path: object) -> None:
     np.savetxt(path, PROBLEM.draw(600, np.random.default_rng(0)), delimiter=",", header="a,b", comments="")
     table = Table(data=path)
     rows = table.rows(0)
-    verdict = judge_for(table, rows.train, rows.validation, 120, repeats=50)(rows.test[np.newaxis])
-    assert verdict.misfit < 3 and set(verdict.inside) == set(STANDARD) - {"tail"}
+    evaluation = judge_for(table, rows.train, rows.validation, 120, repeats=50)(rows.test[np.newaxis])
+    assert evaluation.misfit < 3 and set(evaluation.inside) == set(STANDARD) - {"tail"}
     large = judge_for(table, rows.train, rows.validation, 900, repeats=20)
     assert all(np.isfinite([floor.median, floor.upper]).all() for floor in large.floors.values())
 
@@ -223,8 +231,8 @@ def test_floors_of_nothing_are_refused(sizes: tuple[int, int, int]) -> None:
 def test_every_problem_can_be_judged(name: str) -> None:
     problem = PROBLEMS[name]()
     rows = problem.rows(0)
-    verdict = judge_for(problem, rows.train, rows.validation[:200], 200, repeats=30)(rows.test[np.newaxis, :200])
-    assert 0 < verdict.misfit < 4
+    evaluation = judge_for(problem, rows.train, rows.validation[:200], 200, repeats=30)(rows.test[np.newaxis, :200])
+    assert 0 < evaluation.misfit < 4
 
 
 def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
@@ -252,12 +260,14 @@ def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, misfit
 
     rows, three = PROBLEM.rows(0), draws(3)
     some = {name: SCORES[name] for name in judge.ranking}
-    floor = {name: judge.floors[name] for name in some} | {"odd": Floor(1.0, 2.0, 1.0, 400, 300)}
+    floor = {name: judge.floors[name] for name in some} | {
+        "odd": Floor(median=1.0, upper=2.0, positive=1.0, n=400, m=300)
+    }
     reference = Reference.of(rows.train, rows.test[:400], 0)
     odd = Judge(reference, floor, {**some, "odd": Odd})
     assert odd(three).misfit == pytest.approx(misfit * judge(three).misfit ** (3 / 4))
     for positive in (0.0, np.nan, np.inf):
-        nothing = floor | {"odd": Floor(1.0, 2.0, positive, 400, 300)}
+        nothing = floor | {"odd": Floor(median=1.0, upper=2.0, positive=positive, n=400, m=300)}
         assert "odd" not in Judge(reference, nothing, {**some, "odd": Odd}).ranking
 
 
@@ -280,7 +290,9 @@ def test_every_score_finds_real_rows_at_its_floor_where_half_of_all_values_are_t
 
     chosen = {each: SCORES[each] for each in scores}
     train = draw(n, np.random.default_rng(7))
-    found = floors(pair, n, n, chosen, Reference.of(train, train).ruler, 0, repeats=100)
+    found = floors(
+        pair, n, n, chosen, squared_bandwidth=Reference.of(train, train).squared_bandwidth, seed=0, repeats=100
+    )
     inside, ranks_before = [], []
     for seed in range(40):
         dice = np.random.default_rng([seed, 3])

@@ -21,8 +21,8 @@ def cauchy(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).standard_cauchy(shape)
 
 
-def by_hand(first: Array, second: Array, ruler: float) -> float:
-    return float(np.exp(-cdist(first, second, "sqeuclidean") / ruler).sum())
+def by_hand(first: Array, second: Array, squared_bandwidth: float) -> float:
+    return float(np.exp(-cdist(first, second, "sqeuclidean") / squared_bandwidth).sum())
 
 
 @pytest.mark.parametrize("draw", [normal, cauchy])

@@ -180,6 +180,6 @@ def test_concluding_freezes_the_normaliser(n: int) -> None:
     lars, objective = model(), LARS(torch.zeros(3, 1), 0)
     rows = torch.zeros(1, n, 1)
     with torch.no_grad():
-        objective.conclude(lars, rows, Noise([2], n))
+        objective.finalize(lars, rows, Noise([2], n))
     spread = quad(lambda z: (sigmoid(2 * z - 1) - Z) ** 2 * norm.pdf(z), -9, 9)[0] ** 0.5
     assert lars.state_dict()["normalizer"].item() == pytest.approx(Z, abs=4 * spread / 65536**0.5)

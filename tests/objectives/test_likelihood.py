@@ -24,7 +24,7 @@ def test_loss_at_maximum_likelihood_is_the_entropy_of_the_gaussian() -> None:
     x, model = rows(), Gaussian(SHAPE, 0)
     objective = Likelihood(x[0], 3)
     before = objective.loss(model, x, Noise([1], 400)).item()
-    objective.prepare(model, x)
+    objective.setup(model, x)
     loss = objective.loss(model, x, Noise([1], 400))
     covariance = torch.cov(x[0].double().T, correction=0)
     assert loss.shape == (1,)
@@ -36,9 +36,9 @@ def test_loss_at_maximum_likelihood_is_the_entropy_of_the_gaussian() -> None:
 def test_a_trainer_takes_it_for_a_closed_form_and_leaves_the_fit() -> None:
     x, model = rows(), GMM(SHAPE, 0, components=2)
     objective = Likelihood(x[0], 3)
-    objective.prepare(model, x)
+    objective.setup(model, x)
     fit = model.density.means.clone()
-    trainer = Pack(model, objective, x, [Training(batch=100, average=0.9)], [1], 5)
+    trainer = Pack(model, objective, x, [Training(batch=100, average=0.9)], seeds=[1], budget=5)
     loss = trainer.advance()
     assert trainer.closed_form
     assert loss.item() == pytest.approx(-model.log_density(x).mean().item(), rel=1e-5)
@@ -56,7 +56,7 @@ def test_the_seed_is_that_of_the_fit() -> None:
 
     x, model = rows(10), Seeded()
     objective: Any = Likelihood(x[0], 17)
-    objective.prepare(model, x)
+    objective.setup(model, x)
     assert model.got[0] is x
     assert model.got[1] == 17
     assert objective.loss(model, x, Noise([1], 10)).item() == pytest.approx(-x.sum(2).mean().item(), rel=1e-5)

@@ -53,15 +53,19 @@ class Doubled:
         return None if kept is None else kept.double()
 
 
-def mmd_with_ruler(rows: Tensor, ruler: float, kernel: Any = "fixed") -> MMD:
-    return MMD(rows, 0, kernel=kernel, bandwidth=ruler / MMD(rows, 0).ruler.item())
+def mmd_with_bandwidth(rows: Tensor, squared_bandwidth: float, kernel: Any = "fixed") -> MMD:
+    return MMD(rows, 0, kernel=kernel, bandwidth=squared_bandwidth / MMD(rows, 0).squared_bandwidth.item())
 
 
-def slow_mmd(data: np.ndarray, rows: np.ndarray, made: np.ndarray, rulers: Sequence[float]) -> float:
+def slow_mmd(data: np.ndarray, rows: np.ndarray, made: np.ndarray, squared_bandwidths: Sequence[float]) -> float:
     """Lemma 6 of Gretton et al., with the real-real term over all of `data`, one pair at a time."""
 
     def k(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.mean([math.exp(-float(((a - b) ** 2).sum()) / ruler) for ruler in rulers]))
+        return float(
+            np.mean(
+                [math.exp(-float(((a - b) ** 2).sum()) / squared_bandwidth) for squared_bandwidth in squared_bandwidths]
+            )
+        )
 
     def within(x: np.ndarray) -> float:
         return float(np.mean([k(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j]))
@@ -84,9 +88,9 @@ def test_mmd_equals_a_loop_over_pairs() -> None:
     for trial, setting in enumerate(settings):
         x = data[trial].double().numpy()
         squares = sorted(((x[i] - x[j]) ** 2).sum() for i in range(14) for j in range(i))
-        ruler = setting.get("bandwidth", 1.0) * squares[(len(squares) - 1) // 2]
+        squared_bandwidth = setting.get("bandwidth", 1.0) * squares[(len(squares) - 1) // 2]
         scales = [1] if setting.get("kernel") == "fixed" else [1 / 4, 1 / 2, 1, 2, 4]
-        expected = slow_mmd(x, x[:9], made[trial], [scale * ruler for scale in scales])
+        expected = slow_mmd(x, x[:9], made[trial], [scale * squared_bandwidth for scale in scales])
         assert losses[trial].item() == pytest.approx(expected, abs=2e-6)
         alone = objectives[trial].loss(Identity(1, 2, 0.3), rows[[trial]], Noise([seeds[trial]], 9))
         assert alone.item() == pytest.approx(expected, abs=2e-6)
@@ -96,7 +100,7 @@ def test_mmd_equals_a_loop_over_pairs() -> None:
 def test_mmd_is_unbiased(shift: float, population: float) -> None:
     trials, n = 800, 16
     data = normal(trials, n, 2, seed=1)
-    losses = join([mmd_with_ruler(rows, 2.0) for rows in data]).loss(
+    losses = join([mmd_with_bandwidth(rows, 2.0) for rows in data]).loss(
         Identity(trials, 2, shift), data, Noise(range(trials), n)
     )
     error = losses.std().item() / trials**0.5
@@ -108,7 +112,7 @@ def test_mmd_is_unbiased(shift: float, population: float) -> None:
 
 def test_mmd_of_many_rows_is_near_the_population_value() -> None:
     data = normal(2000, 2, seed=2)
-    loss = mmd_with_ruler(data, 2.0).loss(Identity(1, 2, 0.5), data.unsqueeze(0), Noise([3], 2000))
+    loss = mmd_with_bandwidth(data, 2.0).loss(Identity(1, 2, 0.5), data.unsqueeze(0), Noise([3], 2000))
     assert loss.item() == pytest.approx(POPULATION, abs=0.008)
 
 
@@ -176,11 +180,11 @@ def test_mmd_gradient_is_finite_where_rows_coincide() -> None:
 
 def test_mmd_ruler_is_the_median_squared_distance() -> None:
     data = torch.tensor([[0.0], [1.0], [3.0]])
-    assert MMD(data, 0).ruler.item() == pytest.approx(4)
-    assert MMD(data, 0, bandwidth=0.5).ruler.item() == pytest.approx(2)
+    assert MMD(data, 0).squared_bandwidth.item() == pytest.approx(4)
+    assert MMD(data, 0, bandwidth=0.5).squared_bandwidth.item() == pytest.approx(2)
     # |a - b|^2 of two standard normal rows of k columns is 2 chi^2_k; its median for k = 2 is 4 log 2.
-    assert MMD(normal(2000, 2, seed=4), 0).ruler.item() == pytest.approx(4 * math.log(2), rel=0.05)
-    assert MMD(torch.ones(5, 2), 0).ruler.item() > 0
+    assert MMD(normal(2000, 2, seed=4), 0).squared_bandwidth.item() == pytest.approx(4 * math.log(2), rel=0.05)
+    assert MMD(torch.ones(5, 2), 0).squared_bandwidth.item() > 0
 
 
 def test_mmd_does_not_depend_on_the_unit() -> None:

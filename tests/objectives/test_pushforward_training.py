@@ -35,20 +35,20 @@ def rows(seed: int) -> Any:
 @pytest.mark.parametrize(("model", "objective"), CASES)
 def test_training_brings_samples_closer(model: str, objective: str) -> None:
     train, held = torch.from_numpy(rows(1)).float(), rows(2)
-    ruler = float(torch.pdist(train).square().median())
+    squared_bandwidth = float(torch.pdist(train).square().median())
     trainer = Pack(
         MODELS[model](Shape(features=2, source="normal", source_features=2), 0, width=24),
         OBJECTIVES[objective](train, 0),
         train.unsqueeze(0),
         [Training(learning_rate=5e-3, batch=125, average=0.9)],
-        [0],
+        seeds=[0],
         budget=100,
     )
 
     def distance() -> float:
         with torch.no_grad():
             sample = trainer.averaged.sample(Noise([3], ROWS))
-        return float(mmd(held, sample[0].double().numpy(), ruler))
+        return float(mmd(held, sample[0].double().numpy(), squared_bandwidth))
 
     before = distance()
     for _ in range(40):

@@ -71,9 +71,9 @@ def test_references_rank_as_they_should() -> None:
     problem = Returns4D()
     rows = problem.rows(1)
     judge = judge_for(problem, rows.train, rows.validation, 720, repeats=60)
-    verdicts = {name: judge(np.stack([generate(name, 720, seed=seed) for seed in range(3)])) for name in REFERENCES}
-    assert verdicts["training rows"].values["overfit"] == 1.0
-    assert verdicts["bootstrap"].values["overfit"] == 1.0
-    assert not verdicts["independent columns"].inside["kendall"]
-    assert verdicts["gaussian copula"].misfit < verdicts["independent columns"].misfit
-    assert verdicts["gaussian copula"].inside["kendall"]
+    evaluations = {name: judge(np.stack([generate(name, 720, seed=seed) for seed in range(3)])) for name in REFERENCES}
+    assert evaluations["training rows"].values["overfit"] == 1.0
+    assert evaluations["bootstrap"].values["overfit"] == 1.0
+    assert not evaluations["independent columns"].inside["kendall"]
+    assert evaluations["gaussian copula"].misfit < evaluations["independent columns"].misfit
+    assert evaluations["gaussian copula"].inside["kendall"]

@@ -16,7 +16,7 @@ from objectives.scores.dominance import dominated
 from objectives.scores.kendall import kendall
 from objectives.scores.mmd import mmd, mmd_biased
 from objectives.scores.overfit import overfit
-from objectives.scores.score import Array, ruler
+from objectives.scores.score import Array, squared_bandwidth
 from search import testing
 
 X = np.array([(1, 1), (2, 3), (3, 2), (4, 4)], dtype=float)
@@ -66,7 +66,7 @@ def test_the_check_by_hand() -> None:
     assert kendall(X, Y) == pytest.approx(5 / 12, abs=1e-12)
     assert ad(X, Y) == pytest.approx(0.468304565809, abs=1e-12)
     assert ad(X, X + 100) == pytest.approx(3.89632410409, abs=1e-11)
-    assert ruler(X) == 5.0
+    assert squared_bandwidth(X) == 5.0
     assert mmd(X, Y, 5.0) == pytest.approx(-0.133683578928, abs=1e-12)
     assert mmd_biased(X, Y, 5.0) == pytest.approx(0.174181486501, abs=1e-12)
 
@@ -206,27 +206,27 @@ def test_kendall_of_a_perfect_generator_and_of_independent_columns() -> None:
 
 def test_the_ruler_is_the_median_over_pairs_of_training_rows_only() -> None:
     train = normal(300, 3)
-    assert ruler(train) == np.median(pdist(train) ** 2)
+    assert squared_bandwidth(train) == np.median(pdist(train) ** 2)
     reference = Reference.of(train, 100 * normal(200, 3, seed=1))
-    assert reference.ruler == pytest.approx(ruler(train), rel=1e-12)
+    assert reference.squared_bandwidth == pytest.approx(squared_bandwidth(train), rel=1e-12)
     generated = 50 * normal(1, 200, 3, seed=2)
     measure = SCORES["mmd"](reference)(generated)
-    unbiased, biased = mmd_by_hand(reference.held, generated[0], ruler(train))
+    unbiased, biased = mmd_by_hand(reference.held, generated[0], squared_bandwidth(train))
     assert measure.value[0] == pytest.approx(unbiased, abs=1e-12)
     assert measure.positive[0] == pytest.approx(biased, abs=1e-12)
 
 
 def test_the_ruler_takes_2000_rows_by_seed() -> None:
     train = normal(2500, 2)
-    assert ruler(train, 1) == ruler(train, 1) != ruler(train, 2)
-    assert ruler(train, 1) == pytest.approx(np.median(pdist(train) ** 2), rel=0.1)
-    assert ruler(train[:2000], 1) == ruler(train[:2000], 2)
+    assert squared_bandwidth(train, 1) == squared_bandwidth(train, 1) != squared_bandwidth(train, 2)
+    assert squared_bandwidth(train, 1) == pytest.approx(np.median(pdist(train) ** 2), rel=0.1)
+    assert squared_bandwidth(train[:2000], 1) == squared_bandwidth(train[:2000], 2)
 
 
 def test_the_ruler_of_rows_that_mostly_coincide_is_never_zero() -> None:
-    assert ruler(np.array([[0.0]] * 9 + [[2.0]])) == 4.0
+    assert squared_bandwidth(np.array([[0.0]] * 9 + [[2.0]])) == 4.0
     with pytest.raises(ValueError, match=r"^all training rows are equal"):
-        ruler(np.ones((5, 2)))
+        squared_bandwidth(np.ones((5, 2)))
 
 
 def test_mmd_is_exact_far_from_the_origin_and_bounded_for_wild_generators() -> None:

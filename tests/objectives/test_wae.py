@@ -59,7 +59,7 @@ def test_discrepancy_equals_a_loop_over_pairs_in_each_own_latent_space() -> None
     models = [VAE(SHAPE, trial, latent=latent) for trial, latent in enumerate((1, 4, 2))]
     objectives = [WAEMMD(rows, 0, lam=lam) for rows, lam in zip(x, (1.0, 0.5, 20.0), strict=True)]
     for trial, objective in enumerate(objectives):
-        objective.prepare(models[trial], x[[trial]])
+        objective.setup(models[trial], x[[trial]])
     found = join(objectives).loss(join(models), x, Noise([1, 2, 3], 11))
     for trial, (model, lam) in enumerate(zip(models, (1.0, 0.5, 20.0), strict=True)):
         rows, noise = x[[trial]], Noise([trial + 1], 11)
@@ -104,7 +104,7 @@ def test_discrepancy_pulls_the_codes_to_the_prior() -> None:
     for shift in (-1.0, 1.0):
         model, x = Shifted(2, shift), torch.zeros(1, 200, 1)
         objective = WAEMMD(x[0], 0)
-        objective.prepare(model, x)
+        objective.setup(model, x)
         (gradient,) = torch.autograd.grad(objective.loss(model, x, Noise([1], 200)).sum(), [model.shift])
         assert gradient.item() * shift > 1
 
@@ -112,7 +112,7 @@ def test_discrepancy_pulls_the_codes_to_the_prior() -> None:
 def test_discriminator_finds_the_log_ratio_of_prior_and_codes() -> None:
     shift, model, x = 1.5, Shifted(1, 1.5), torch.zeros(1, 512, 1)
     objective = WAEGAN(x[0], 3, critic_width=16, critic_rate=1e-2)
-    objective.prepare(model, x)
+    objective.setup(model, x)
     noise = Noise([1], 512)
     for _ in range(300):
         objective.loss(model, x, noise)
@@ -132,7 +132,7 @@ def test_discriminator_finds_the_log_ratio_of_prior_and_codes() -> None:
 def test_discriminator_of_the_prior_itself_can_tell_nothing() -> None:
     model, x = Shifted(2, 0.0), torch.zeros(1, 1024, 1)
     objective = WAEGAN(x[0], 3, lam=1.0)
-    objective.prepare(model, x)
+    objective.setup(model, x)
     noise = Noise([1], 1024)
     losses = [objective.loss(model, x, noise).item() - math.log(2 * math.pi) / 2 for _ in range(100)]
     assert np.mean(losses[-20:]) == pytest.approx(math.log(2), abs=0.03)
@@ -141,7 +141,7 @@ def test_discriminator_of_the_prior_itself_can_tell_nothing() -> None:
 def test_the_discriminator_learns_and_leaves_the_model_alone() -> None:
     x = normal(1, 30, 3, seed=7)
     model, objective = VAE(SHAPE, 1), WAEGAN(x[0], 3)
-    objective.prepare(model, x)
+    objective.setup(model, x)
     parts = (model, objective.critic.network)
     before = [[parameter.detach().clone() for parameter in part.parameters()] for part in parts]
     objective.loss(model, x, Noise([1], 30))
@@ -163,4 +163,4 @@ def test_the_discriminator_learns_and_leaves_the_model_alone() -> None:
 )
 def test_refuses_arguments_out_of_range(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        WAEGAN(normal(9, 3, seed=0), 0, **arguments).prepare(VAE(SHAPE, 0), normal(1, 9, 3, seed=0))
+        WAEGAN(normal(9, 3, seed=0), 0, **arguments).setup(VAE(SHAPE, 0), normal(1, 9, 3, seed=0))

@@ -137,7 +137,15 @@ def make_task() -> Callable[..., Any]:
     judge = judge_for(problem, rows.train, rows.validation, 60, repeats=20)
 
     def make(evaluations: tuple[int, ...] = (1, 2, 4, 6), **fields: Any) -> TrialContext:
-        plain = TrialContext(rows, ("a", "b"), Shape(2, "normal", 2), judge, evaluations[-1], evaluations, 2)
+        plain = TrialContext(
+            rows=rows,
+            columns=("a", "b"),
+            shape=Shape(2, "normal", 2),
+            judge=judge,
+            epochs=evaluations[-1],
+            evaluations=evaluations,
+            eval_samples=2,
+        )
         return replace(plain, **fields)
 
     return make

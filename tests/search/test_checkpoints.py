@@ -83,7 +83,11 @@ def test_a_checkpoint_comes_back_as_it_was(storage: CheckpointStorage, make_task
     from search.study.configuration import Configuration, Training
 
     task = make_task()
-    trial = Trial(Configuration("pushforward", "mmd", {"width": 6}, training=Training(batch=20)), task, 5)
+    trial = Trial(
+        Configuration(model="pushforward", objective="mmd", model_arguments={"width": 6}, training=Training(batch=20)),
+        task,
+        5,
+    )
     group = Group.of(trial)
     for _ in range(2):
         group.advance()
@@ -91,7 +95,7 @@ def test_a_checkpoint_comes_back_as_it_was(storage: CheckpointStorage, make_task
     saved.save(storage.at("states").at("00000"))
     loaded = Checkpoint.load(storage.at("states").at("00000"))
     assert loaded is not None
-    assert (list(loaded.reports), loaded.facts) == (list(saved.reports), saved.facts)
+    assert (list(loaded.reports), loaded.architecture) == (list(saved.reports), saved.architecture)
     for ours, theirs in ((saved.state, loaded.state), (saved.best, loaded.best)):
         assert {name: tensor.tolist() for name, tensor in ours.items()} == {
             name: tensor.tolist() for name, tensor in theirs.items()

@@ -175,7 +175,7 @@ def test_trials_can_be_filtered_by_the_numbers_of_their_configuration(
         entry.trial
         for entry in board.entries
         if entry.configuration.model_arguments["sigma"] < 0.3
-        and entry.facts["log2_encoder_over_decoder"] >= 0.1
+        and entry.architecture["log2_encoder_over_decoder"] >= 0.1
         and entry.epoch >= 6
     }
     assert expected, "the search has none such"

@@ -124,10 +124,10 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
     assert json.loads(out)["trial"] == found.winner().trial
     assert json.loads(out)["violation"] == 0
     for entry in finished:
-        assert entry.facts["parameters"] <= 600
+        assert entry.architecture["parameters"] <= 600
         assert "violation" not in entry.scores
-        assert 0 < entry.facts["sample_seconds"] < 10
-    stopped = [entry for entry in found.entries if entry.facts["parameters"] > 600]
+        assert 0 < entry.architecture["sample_seconds"] < 10
+    stopped = [entry for entry in found.entries if entry.architecture["parameters"] > 600]
     assert stopped  # a wide encoder, at its first report
     assert all((entry.outcome, entry.epoch) == ("stopped", 2) for entry in stopped)
     client = MlflowClient(f"sqlite:///{store_folder / 'mlflow.db'}")
@@ -173,10 +173,10 @@ def test_check(tiny_study: Path, tmp_path: Path, genseek: Any) -> None:
     assert code == 0
     assert found["rows"] == {"train": 100, "validation": 100, "test": 100}
     assert found["pairs"] == ["pushforward with mmd", "vae with elbo"]
-    assert found["corners"] == 4  # lowest and highest of each pair
+    assert found["extreme_configurations"] == 4  # lowest and highest of each pair
     code, out, _ = genseek("check", tiny_study, "--store", tmp_path / "new")
     assert code == 0
-    assert "space: 4 corners built" in out
+    assert "space: 4 extreme configurations built" in out
 
 
 def test_mistakes_are_told_in_one_line(finished: Any, tmp_path: Path, genseek: Any) -> None:

@@ -25,12 +25,17 @@ def shown(terminal: bool, *events: Event) -> str:
 
 def some(now: float) -> list[Event]:
     return [
-        Started(0, Configuration("vae", "elbo"), 1, now),
-        Started(1, Configuration("pushforward", "mmd"), 2, now),
-        Reported(0, Report(3, misfit=2.5, scores={"ad": 1.25}), {}, now),
-        Reported(1, Report(9, misfit=1.5, scores={"ad": 0.75, "kendall": 0.125}), {}, now),
-        TrainerHeartbeat("x", 7, 0.5, now),
-        Ended(1, "finished", now + 1),
+        Started(trial=0, configuration=Configuration(model="vae", objective="elbo"), seed=1, time=now),
+        Started(trial=1, configuration=Configuration(model="pushforward", objective="mmd"), seed=2, time=now),
+        Reported(trial=0, report=Report(epoch=3, misfit=2.5, scores={"ad": 1.25}), architecture={}, time=now),
+        Reported(
+            trial=1,
+            report=Report(epoch=9, misfit=1.5, scores={"ad": 0.75, "kendall": 0.125}),
+            architecture={},
+            time=now,
+        ),
+        TrainerHeartbeat(trainer="x", networks=7, busy=0.5, time=now),
+        Ended(trial=1, outcome="finished", time=now + 1),
     ]
 
 
@@ -73,9 +78,13 @@ def test_it_is_looked_at_while_events_come() -> None:
         thread = threading.Thread(target=look)
         thread.start()
         for number in range(3000):
-            live(Started(number, Configuration("vae", "elbo"), 1, time.time()))
-            live(Reported(number, Report(3, misfit=2.5), {}, time.time()))
-            live(TrainerHeartbeat(f"{number}", 1, 0.5, time.time() + 99))
+            live(
+                Started(
+                    trial=number, configuration=Configuration(model="vae", objective="elbo"), seed=1, time=time.time()
+                )
+            )
+            live(Reported(trial=number, report=Report(epoch=3, misfit=2.5), architecture={}, time=time.time()))
+            live(TrainerHeartbeat(trainer=f"{number}", networks=1, busy=0.5, time=time.time() + 99))
             if not thread.is_alive():
                 break
         over.set()

@@ -14,13 +14,26 @@ from search.events.events import Ended, Event, Report, Reported, Started, Traine
 from search.events.journal import Journal, begun, without_interruptions
 from search.study.configuration import Configuration, Training
 
-CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.1 + 0.2}, Training(learning_rate=1 / 3))
+CONFIGURATION = Configuration(
+    model="vae",
+    objective="elbo",
+    model_arguments={"latent": 3},
+    objective_arguments={"beta": 0.1 + 0.2},
+    training=Training(learning_rate=1 / 3),
+)
 EVENTS: list[Event] = [
-    Started(0, CONFIGURATION, 2**60 + 1, 1e9 + 0.125),
-    Reported(0, Report(3, 0.5, math.inf, 1 / 7, {"ad": 1e-9}, spread={"misfit": 0.1}), {"parameters": 7.0}, 1.5),
-    Ended(0, "finished", 2.5, CheckpointStorage("/kept/00000")),
-    Started(1, CONFIGURATION, 5, 3.0),
-    Ended(1, "failed", 3.5, error='ValueError: "no"\nand more \u2028 of it'),
+    Started(trial=0, configuration=CONFIGURATION, seed=2**60 + 1, time=1e9 + 0.125),
+    Reported(
+        trial=0,
+        report=Report(
+            epoch=3, loss=0.5, validation_loss=math.inf, misfit=1 / 7, scores={"ad": 1e-9}, spread={"misfit": 0.1}
+        ),
+        architecture={"parameters": 7.0},
+        time=1.5,
+    ),
+    Ended(trial=0, outcome="finished", time=2.5, checkpoint=CheckpointStorage("/kept/00000")),
+    Started(trial=1, configuration=CONFIGURATION, seed=5, time=3.0),
+    Ended(trial=1, outcome="failed", time=3.5, error='ValueError: "no"\nand more \u2028 of it'),
 ]
 
 
@@ -40,7 +53,7 @@ def test_events_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_what_is_no_number_comes_back_too(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
-        journal(Reported(0, Report(), {}, 0.0))
+        journal(Reported(trial=0, report=Report(), architecture={}, time=0.0))
     with Journal(tmp_path / "j") as journal:
         (event,) = journal.read()[1]
     assert isinstance(event, Reported)
@@ -119,7 +132,9 @@ def test_what_was_decided_is_on_the_disk_before_it_is_ordered(tmp_path: Path, mo
         for event, puts in ((EVENTS[1], False), (EVENTS[0], True), (EVENTS[1], False), (EVENTS[2], True)):
             journal(event)
             before = len(synced)
-            journal(TrainerHeartbeat("x", 1, 0.5, 1.0))  # the end of a message, whose orders go out now
+            journal(
+                TrainerHeartbeat(trainer="x", networks=1, busy=0.5, time=1.0)
+            )  # the end of a message, whose orders go out now
             assert (len(synced) > before) == puts
             assert not puts or synced[-1] == (tmp_path / "j").stat().st_size
     assert begin >= 2  # the file and its folder
@@ -136,7 +151,7 @@ def test_the_last_header_counts(tmp_path: Path) -> None:
 
 def test_a_heartbeat_is_no_news(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
-        journal(TrainerHeartbeat("x", 1, 0.5, 1.0))
+        journal(TrainerHeartbeat(trainer="x", networks=1, busy=0.5, time=1.0))
     assert (tmp_path / "j").read_text() == ""
 
 
@@ -154,4 +169,4 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_an_interruption_ends_nothing() -> None:
-    assert without_interruptions([*EVENTS, Ended(2, "interrupted", 1.0)]) == EVENTS
+    assert without_interruptions([*EVENTS, Ended(trial=2, outcome="interrupted", time=1.0)]) == EVENTS

@@ -144,7 +144,15 @@ def test_drawn_rows_that_a_score_does_not_serve_are_not_judged() -> None:
     dice = np.random.default_rng(0)
     pairs = iter([(np.concatenate([problem.pair(119, 2, dice)[0], rows.test[:1]]), rows.test)] * 40)
     reference = Reference.of(rows.train, rows.test)
-    found = floors(lambda *given: next(pairs), 60, 60, {"picky": Picky}, reference.ruler, 0, repeats=40)
+    found = floors(
+        lambda *given: next(pairs),
+        60,
+        60,
+        {"picky": Picky},
+        squared_bandwidth=reference.squared_bandwidth,
+        seed=0,
+        repeats=40,
+    )
     judge = Judge(reference, found, {"picky": Picky})
     samples = np.stack([[problem.pair(2, 60, dice)[1] for _ in range(3)]])
     again = resampled(judge, rows.test, samples, 0, repeats=60)
@@ -162,14 +170,14 @@ def test_scores_that_drawn_rows_bring_to_nothing_leave_intervals_finite() -> Non
     real = lambda first, second, draw: (rows[draw.integers(134, size=first)], rows[draw.integers(134, size=second)])  # noqa: E731
     scores = {name: SCORES[name] for name in ("ad", "kendall", "mmd")}
     reference = Reference.of(train, held)
-    found = floors(real, 27, 27, scores, reference.ruler, 0)
+    found = floors(real, 27, 27, scores, squared_bandwidth=reference.squared_bandwidth, seed=0)
     found["kendall"] = replace(found["kendall"], positive=found["kendall"].median or 1e-3)  # so that it ranks
     judge = Judge(reference, found, scores)
     samples = np.stack([[train[dice.permutation(80)[:27]] for _ in range(5)] for _ in range(2)])
     again = resampled(judge, held, samples, 0)
     alone = Judge(reference, found, {"kendall": scores["kendall"]})
     drawn = [alone.on(held[dice.integers(27, size=27)])(samples[0, :1]) for _ in range(40)]
-    assert min(verdict.values["kendall"] for verdict in drawn) == 0.0
+    assert min(evaluation.values["kendall"] for evaluation in drawn) == 0.0
     assert (again > 0).all() and np.isfinite(again).all()
     misfits = np.array([[judge(own[np.newaxis]).misfit for own in pack] for pack in samples])
     for own, each in zip(misfits, again, strict=True):

@@ -20,9 +20,9 @@ from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals
 
 FLOORS = {
-    "ad": Floor(0.7, 1.9, 0.8, 100, 100),
-    "kendall": Floor(0.02, 0.05, 0.02, 100, 100),
-    "overfit": Floor(0.5, 0.6, 0.5, 100, 100),
+    "ad": Floor(median=0.7, upper=1.9, positive=0.8, n=100, m=100),
+    "kendall": Floor(median=0.02, upper=0.05, positive=0.02, n=100, m=100),
+    "overfit": Floor(median=0.5, upper=0.6, positive=0.5, n=100, m=100),
 }
 
 MISFIT = Goals()
@@ -32,12 +32,28 @@ def entry(trial: int, misfit: float, outcome: Any = "finished", epoch: int = 9, 
     scores = {"ad": misfit, "kendall": 0.03, **scores}
     test = {"ad": 2.0, "misfit": 3.0} if outcome == "finished" else {}
     return Entry(
-        trial, Configuration("vae", "elbo"), outcome, epoch, epoch, misfit, scores, {"parameters": 7.0}, test, "id"
+        trial=trial,
+        configuration=Configuration(model="vae", objective="elbo"),
+        outcome=outcome,
+        epoch=epoch,
+        best_epoch=epoch,
+        misfit=misfit,
+        scores=scores,
+        architecture={"parameters": 7.0},
+        test=test,
+        run_id="id",
     )
 
 
 def board(*entries: Entry, goals: Goals = MISFIT) -> Leaderboard:
-    return Leaderboard("first", list(entries), {}, {"validation": FLOORS, "test": FLOORS}, {}, goals)
+    return Leaderboard(
+        name="first",
+        entries=list(entries),
+        references={},
+        floors={"validation": FLOORS, "test": FLOORS},
+        provenance={},
+        goals=goals,
+    )
 
 
 @pytest.mark.parametrize("outcome", ["stopped", "diverged", "failed", "interrupted"])
@@ -55,7 +71,16 @@ def test_another_score_may_decide() -> None:
 
 
 def test_a_score_that_does_not_exist_or_is_nan_never_wins() -> None:
-    without = Entry(0, Configuration("vae", "elbo"), "finished", 9, 9, 1.0, {}, {})
+    without = Entry(
+        trial=0,
+        configuration=Configuration(model="vae", objective="elbo"),
+        outcome="finished",
+        epoch=9,
+        best_epoch=9,
+        misfit=1.0,
+        scores={},
+        architecture={},
+    )
     found = board(without, entry(1, 2.0, ad=math.nan), entry(2, 3.0, ad=8.0))
     assert found.winner("ad").trial == 2
     assert found.winner().trial == 0
@@ -110,7 +135,7 @@ def test_an_entry_is_told_as_json() -> None:
     }
     assert told["scores"]["ad"]["value"] == told["scores"]["misfit"] == 1.5
     assert told["test"] == {"ad": {"value": 2.0, "floor": 0.7, "upper": 1.9, "inside": False}, "misfit": 3.0}
-    assert told["configuration"]["learning_rate"] == Configuration("vae", "elbo").training.learning_rate
+    assert told["configuration"]["learning_rate"] == Configuration(model="vae", objective="elbo").training.learning_rate
     assert board().described(entry(0, 1.0, "stopped"))["test"] is None
 
 
@@ -120,23 +145,35 @@ def test_floors_come_back_from_json() -> None:
 
 
 def report(epoch: int, misfit: float) -> Report:
-    return Report(epoch, 0.5, 0.6, misfit, {"ad": misfit}, misfit, {"ad": misfit}, epoch, False, 0.0, 0.0)
+    return Report(
+        epoch=epoch,
+        loss=0.5,
+        validation_loss=0.6,
+        misfit=misfit,
+        scores={"ad": misfit},
+        epoch_misfit=misfit,
+        epoch_scores={"ad": misfit},
+        best_epoch=epoch,
+        diverged=False,
+        zeros=0.0,
+        deviation=0.0,
+    )
 
 
 def test_events_become_entries() -> None:
     entries = Entries()
     for trial in range(4):
-        entries(Started(trial, Configuration("vae", "elbo"), trial, 1.0))
+        entries(Started(trial=trial, configuration=Configuration(model="vae", objective="elbo"), seed=trial, time=1.0))
     for epoch, misfit in ((2, 5.0), (4, 3.0)):
-        entries(Reported(0, report(epoch, misfit), {"parameters": 7.0}, 2.0))
-    entries(Reported(1, report(2, 6.0), {}, 2.0))
-    entries(Ended(0, "finished", 3.0))
-    entries(Ended(1, "stopped", 3.0))
-    entries(Ended(2, "failed", 3.0, error="it broke"))
+        entries(Reported(trial=0, report=report(epoch, misfit), architecture={"parameters": 7.0}, time=2.0))
+    entries(Reported(trial=1, report=report(2, 6.0), architecture={}, time=2.0))
+    entries(Ended(trial=0, outcome="finished", time=3.0))
+    entries(Ended(trial=1, outcome="stopped", time=3.0))
+    entries(Ended(trial=2, outcome="failed", time=3.0, error="it broke"))
     assert [ended.trial for ended in entries.finished()] == [0]
     assert [ended.error for ended in entries.failures()] == ["it broke"]
     first, second, third = entries.entries({0: {"misfit": 4.0}}, {0: "id"})  # trial 3 has not ended
-    assert (first.epoch, first.misfit, first.facts, first.test, first.run_id) == (
+    assert (first.epoch, first.misfit, first.architecture, first.test, first.run_id) == (
         4,
         3.0,
         {"parameters": 7.0},
@@ -175,11 +212,31 @@ def test_the_front_holds_only_trials_of_full_budget_within_the_bounds() -> None:
 
 def test_a_long_name_gives_way_to_the_figures(finished: Any) -> None:
     sizes = {"encoder_depth": 3, "encoder_width": 128, "latent": 2, "decoder_depth": 1, "decoder_width": 32}
-    configuration = Configuration("vae", "elbo", sizes | {"sigma": 0.25}, {"beta": 0.5}, Training())
+    configuration = Configuration(
+        model="vae",
+        objective="elbo",
+        model_arguments=sizes | {"sigma": 0.25},
+        objective_arguments={"beta": 0.5},
+        training=Training(),
+    )
     board = finished.result.board
     board = replace(board, entries=[replace(each, configuration=configuration) for each in board.entries])
     kept: Any = None
-    finalist = Finalist(3, configuration, 1.0, (1.0,), (1.0,), {}, 1.12, 2.12, 0.5, 9000, "winner", kept, "")
+    finalist = Finalist(
+        trial=3,
+        configuration=configuration,
+        searched=1.0,
+        validated=(1.0,),
+        misfits=(1.0,),
+        scores={},
+        low=1.12,
+        high=2.12,
+        p_value=0.5,
+        parameters=9000,
+        verdict="winner",
+        checkpoint=kept,
+        run_id="",
+    )
     said = {}
     for width in (80, 110):
         file = io.StringIO()
@@ -205,7 +262,21 @@ def test_no_figure_is_cut_on_a_narrow_terminal(width: int, finished: Any) -> Non
     kept: Any = None
     configuration = board.winner().configuration
     finalists = [
-        Finalist(3, configuration, 1.0, (1.0,), (12.0,), {}, 11.12, 12.12, 0.5, 123456, verdict, kept, "")
+        Finalist(
+            trial=3,
+            configuration=configuration,
+            searched=1.0,
+            validated=(1.0,),
+            misfits=(12.0,),
+            scores={},
+            low=11.12,
+            high=12.12,
+            p_value=0.5,
+            parameters=123456,
+            verdict=verdict,
+            checkpoint=kept,
+            run_id="",
+        )
         for verdict in ("winner", "breaks a bound")
     ]
     names = fitting(list(board.floors["validation"]), width)

@@ -36,13 +36,13 @@ def test_every_shipped_study_has_axes(name: str) -> None:
 
 
 def test_parameters_and_numbers_of_a_trial() -> None:
-    axes = Axes(("latent", "activation", "lam", "learn_sigma"), (), ("lam",), ())
+    axes = Axes(searched=("latent", "activation", "lam", "learn_sigma"), shared=(), logarithmic=("lam",), rungs=())
     configuration = Configuration(
-        "vae",
-        "w2_vae",
-        {"latent": 3, "activation": "elu", "sigma": 0.5, "learn_sigma": True},
-        {"lam": 0.01},
-        Training(learning_rate=1e-3),
+        model="vae",
+        objective="w2_vae",
+        model_arguments={"latent": 3, "activation": "elu", "sigma": 0.5, "learn_sigma": True},
+        objective_arguments={"lam": 0.01},
+        training=Training(learning_rate=1e-3),
     )
     parameters = axes.parameters(configuration)
     assert {key: parameters[key] for key in configuration.flat()} == configuration.flat()
@@ -55,7 +55,11 @@ def test_parameters_and_numbers_of_a_trial() -> None:
 
 
 def test_no_logarithm_of_what_has_none() -> None:
-    parameters = Axes(logarithmic=("l2", "latent")).parameters(Configuration("gmm", "likelihood", {}, {}, Training()))
+    parameters = Axes(logarithmic=("l2", "latent")).parameters(
+        Configuration(
+            model="gmm", objective="likelihood", model_arguments={}, objective_arguments={}, training=Training()
+        )
+    )
     assert not {"log10_l2", "log10_latent"} & set(parameters)
     assert "lambda" not in parameters
 

@@ -65,7 +65,11 @@ def test_another_winner_takes_the_tag(store_folder: Any) -> None:
     parent = store.begin("first", {}, {})
     runs = []
     for trial, misfit in enumerate((2.0, 3.0)):
-        run = store.begin_trial(parent, f"trial {trial}", Started(trial, Configuration("vae", "elbo"), 1, time.time()))
+        run = store.begin_trial(
+            parent,
+            f"trial {trial}",
+            Started(trial=trial, configuration=Configuration(model="vae", objective="elbo"), seed=1, time=time.time()),
+        )
         store.log(run, [("misfit", misfit, 5, 1.0), ("epoch", 5, 5, 1.0)], tags={"genseek.outcome": "finished"})
         runs.append(run)
     floors = {"validation": {}, "test": {}}

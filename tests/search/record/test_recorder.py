@@ -21,7 +21,13 @@ from search.record.dataset import DataSet
 from search.record.recorder import Recorder
 from search.study.configuration import Configuration, Training
 
-CONFIGURATION = Configuration("vae", "elbo", {"latent": 3}, {"beta": 0.5}, Training(learning_rate=0.01))
+CONFIGURATION = Configuration(
+    model="vae",
+    objective="elbo",
+    model_arguments={"latent": 3},
+    objective_arguments={"beta": 0.5},
+    training=Training(learning_rate=0.01),
+)
 EPOCHS = (10, 20, 30)
 
 
@@ -61,18 +67,18 @@ FACTS = {"parameters": 99.0, "log2_encoder_over_decoder": 1.5}
 def report(epoch: int, misfit: float) -> Report:
     spread = {"misfit": misfit / 8, "ad": misfit / 4}
     return Report(
-        epoch,
-        1 / epoch,
-        2.0,
-        misfit,
-        {"ad": misfit, "mmd": 0.5},
-        misfit + 1,
-        {"ad": misfit + 1},
-        epoch,
-        False,
-        0.25,
-        0.5,
-        spread,
+        epoch=epoch,
+        loss=1 / epoch,
+        validation_loss=2.0,
+        misfit=misfit,
+        scores={"ad": misfit, "mmd": 0.5},
+        epoch_misfit=misfit + 1,
+        epoch_scores={"ad": misfit + 1},
+        best_epoch=epoch,
+        diverged=False,
+        zeros=0.25,
+        deviation=0.5,
+        spread=spread,
     )
 
 
@@ -80,21 +86,31 @@ def told(listener: Any, trials: int, checkpoint: CheckpointStorage) -> None:
     """All events of some trials; the second is stopped, the third diverges, the fourth fails."""
     outcomes = ["finished", "stopped", "diverged", "failed"]
     for trial in range(trials):
-        listener(TrainerHeartbeat("trainer", trial, 0.5, time.time()))  # of no trial, and not recorded
-        listener(Started(trial, CONFIGURATION, 100 + trial, time.time()))
+        listener(
+            TrainerHeartbeat(trainer="trainer", networks=trial, busy=0.5, time=time.time())
+        )  # of no trial, and not recorded
+        listener(Started(trial=trial, configuration=CONFIGURATION, seed=100 + trial, time=time.time()))
         for epoch in EPOCHS:
             listener(
                 Reported(
-                    trial,
-                    report(epoch, 10.0 / epoch + trial),
-                    FACTS,
-                    time.time(),
-                    f"10.0.0.{1 + epoch // 10 % 2}",
+                    trial=trial,
+                    report=report(epoch, 10.0 / epoch + trial),
+                    architecture=FACTS,
+                    time=time.time(),
+                    node=f"10.0.0.{1 + epoch // 10 % 2}",
                 )
             )
         outcome: Any = outcomes[trial] if trial < 4 else "finished"
         kept = checkpoint if outcome == "finished" else None
-        listener(Ended(trial, outcome, time.time(), kept, "it broke" if outcome == "failed" else ""))
+        listener(
+            Ended(
+                trial=trial,
+                outcome=outcome,
+                time=time.time(),
+                checkpoint=kept,
+                error="it broke" if outcome == "failed" else "",
+            )
+        )
 
 
 @pytest.fixture
@@ -125,14 +141,16 @@ def test_all_that_was_told_is_in_the_store(store_folder: Path, checkpoint: Check
         assert (read.epoch, read.best_epoch) == (30, 30)
         assert read.misfit == pytest.approx(own.misfit, rel=1e-5)
         assert read.scores == pytest.approx(own.scores, rel=1e-5)
-        assert read.facts == FACTS | {"zeros": 0.25, "deviation": 0.5}
+        assert read.architecture == FACTS | {"zeros": 0.25, "deviation": 0.5}
 
 
 def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    data = DataSet("prices", "abc", {"uri": "prices.csv"}, ("a", "b"), {"train_rows": 5})
-    writer = Recorder(store, parent, axes=Axes(("latent",), rungs=(10, 25)), data=data)
+    data = DataSet(
+        name="prices", digest="abc", source={"uri": "prices.csv"}, columns=("a", "b"), profile={"train_rows": 5}
+    )
+    writer = Recorder(store, parent, axes=Axes(searched=("latent",), rungs=(10, 25)), data=data)
     told(writer, 4, checkpoint)
     writer.close()
     client = MlflowClient(store.uri)
@@ -182,12 +200,18 @@ def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpo
     writer: Any = Recorder(store, store.begin("first", {}, {}))  # type: ignore[arg-type]
     store.calls.clear()
     store.threads.clear()
-    writer(Started(0, CONFIGURATION, 1, time.time()))
+    writer(Started(trial=0, configuration=CONFIGURATION, seed=1, time=time.time()))
     for epoch in range(1, 301):
         writer(
-            Reported(0, report(epoch, 1.0 / epoch), {"parameters": 99.0}, time.time(), f"10.0.0.{1 + epoch // 10 % 2}")
+            Reported(
+                trial=0,
+                report=report(epoch, 1.0 / epoch),
+                architecture={"parameters": 99.0},
+                time=time.time(),
+                node=f"10.0.0.{1 + epoch // 10 % 2}",
+            )
         )
-    writer(Ended(0, "stopped", time.time()))
+    writer(Ended(trial=0, outcome="stopped", time=time.time()))
     assert writer.close() == ""
     assert store.calls.count("log") < 10  # for 300 reports of about ten metrics each
     assert store.threads == {"recorder"}
@@ -204,11 +228,11 @@ def test_listening_does_not_wait_for_a_slow_store(store_folder: Path) -> None:
     parent = store.begin("first", {}, {})
     writer: Any = Recorder(Watched(store, slow), parent)  # type: ignore[arg-type]
     began = time.monotonic()
-    writer(Started(0, CONFIGURATION, 1, time.time()))
+    writer(Started(trial=0, configuration=CONFIGURATION, seed=1, time=time.time()))
     for epoch in range(1, 101):
-        writer(Reported(0, report(epoch, 1.0), {}, time.time()))
+        writer(Reported(trial=0, report=report(epoch, 1.0), architecture={}, time=time.time()))
     assert time.monotonic() - began < 0.5
-    writer(Ended(0, "stopped", time.time()))
+    writer(Ended(trial=0, outcome="stopped", time=time.time()))
     assert writer.close() == ""
 
 
@@ -297,9 +321,9 @@ def test_a_search_that_goes_on_records_what_is_missing_and_nothing_twice(
 def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint: CheckpointStorage) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    begun = Started(0, CONFIGURATION, 1, 1e9)
+    begun = Started(trial=0, configuration=CONFIGURATION, seed=1, time=1e9)
     first = Recorder(store, parent)
-    for event in (begun, Ended(0, "interrupted", 1e9 + 5)):
+    for event in (begun, Ended(trial=0, outcome="interrupted", time=1e9 + 5)):
         first(event)
     first.close()
     ((run_id, whole),) = store.trial_runs(parent).values()
@@ -310,7 +334,7 @@ def test_an_interrupted_trial_goes_on_in_its_run(store_folder: Path, checkpoint:
     client = MlflowClient(store.uri)
     assert client.get_run(run_id).info.status == "RUNNING"
     third = Recorder(store, parent, store.trial_runs(parent))
-    for event in (begun, Ended(0, "finished", 1e9 + 9, checkpoint)):
+    for event in (begun, Ended(trial=0, outcome="finished", time=1e9 + 9, checkpoint=checkpoint)):
         third(event)
     assert third.close() == ""
     run = client.get_run(run_id)
@@ -328,7 +352,7 @@ def test_it_says_while_the_store_is_away(store_folder: Path) -> None:
     store = Store(store_folder)
     writer: Any = Recorder(Watched(store, refuses), store.begin("first", {}, {}))  # type: ignore[arg-type]
     assert writer.waiting == ""
-    writer(Started(0, CONFIGURATION, 1, time.time()))
+    writer(Started(trial=0, configuration=CONFIGURATION, seed=1, time=time.time()))
     until = time.monotonic() + 30
     while not writer.waiting:
         assert time.monotonic() < until
@@ -337,7 +361,7 @@ def test_it_says_while_the_store_is_away(store_folder: Path) -> None:
     while writer.waiting:
         assert time.monotonic() < until
         time.sleep(0.05)
-    writer(Ended(0, "stopped", time.time()))
+    writer(Ended(trial=0, outcome="stopped", time=time.time()))
     assert writer.close() == ""
 
 
@@ -364,11 +388,15 @@ def test_what_the_record_never_takes_is_set_aside_and_the_rest_is_there(
     monkeypatch.setattr(recorder.time, "sleep", lambda seconds: None)
     events: list[Any] = []
     for trial in range(4):
-        events.append(Started(trial, CONFIGURATION, trial, 1e9))
+        events.append(Started(trial=trial, configuration=CONFIGURATION, seed=trial, time=1e9))
         reported = with_score("a*b") if trouble == "score" and trial in (1, 2) else report(10, 1.0)
-        events.append(Reported(trial, reported, FACTS, 1e9 + 1))
+        events.append(Reported(trial=trial, report=reported, architecture=FACTS, time=1e9 + 1))
         gone = trouble == "checkpoint" and trial == 1
-        events.append(Ended(trial, "finished", 1e9 + 2, checkpoint.at("gone") if gone else checkpoint))
+        events.append(
+            Ended(
+                trial=trial, outcome="finished", time=1e9 + 2, checkpoint=checkpoint.at("gone") if gone else checkpoint
+            )
+        )
     first = Recorder(store, parent)
     for event in events:
         first(event)
@@ -409,10 +437,10 @@ def test_a_line_names_three_things_and_counts_the_others(
 ) -> None:
     store = Store(store_folder)
     writer = Recorder(store, store.begin("first", {}, {}))
-    writer(Started(0, CONFIGURATION, 0, 1e9))
+    writer(Started(trial=0, configuration=CONFIGURATION, seed=0, time=1e9))
     for name in "*?#%":
-        writer(Reported(0, with_score(f"a{name}"), {}, 1e9))
-    writer(Ended(0, "stopped", 1e9))
+        writer(Reported(trial=0, report=with_score(f"a{name}"), architecture={}, time=1e9))
+    writer(Ended(trial=0, outcome="stopped", time=1e9))
     said = writer.close()
     for name in "*?#":
         assert f"metric 'a{name}' of trial 0 (" in said

@@ -75,7 +75,11 @@ def test_a_study_that_another_search_begins_at_the_same_time(
 def test_many_metrics_are_written_in_batches(store_folder: Path) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    run_id = store.begin_trial(parent, "first", Started(0, Configuration("vae", "elbo"), 1, time.time()))
+    run_id = store.begin_trial(
+        parent,
+        "first",
+        Started(trial=0, configuration=Configuration(model="vae", objective="elbo"), seed=1, time=time.time()),
+    )
     store.log(run_id, [("misfit", float(step), step, 1.0) for step in range(2500)], {"a": 1}, {"b": "2"})
     run = MlflowClient(store.uri).get_run(run_id)
     assert (run.data.params["a"], run.data.tags["b"], run.data.metrics["misfit"]) == ("1", "2", 2499.0)
@@ -203,10 +207,12 @@ folder, name = sys.argv[1:]
 store = Store(folder)
 recorder = Recorder(store, store.begin(name, {"trials": "12"}, {}))
 for trial in range(12):
-    recorder(Started(trial, Configuration("vae", "elbo"), trial, time.time()))
+    configuration = Configuration(model="vae", objective="elbo")
+    recorder(Started(trial=trial, configuration=configuration, seed=trial, time=time.time()))
     for epoch in range(1, 31):
-        recorder(Reported(trial, Report(epoch, misfit=trial + 1 / epoch), {}, time.time()))
-    recorder(Ended(trial, "stopped", time.time()))
+        report = Report(epoch=epoch, misfit=trial + 1 / epoch)
+        recorder(Reported(trial=trial, report=report, architecture={}, time=time.time()))
+    recorder(Ended(trial=trial, outcome="stopped", time=time.time()))
     time.sleep(0.3)
 said = recorder.close()
 assert not said, said

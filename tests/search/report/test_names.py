@@ -122,7 +122,7 @@ def test_a_report_shows_the_names(seed: int, contents: Any, monkeypatch: pytest.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         page = report(contents)
-        html = rendered(Page(names[0], names, [(names[0], names[1])], page.sections))
+        html = rendered(Page(title=names[0], summary=names, facts=[(names[0], names[1])], sections=page.sections))
     plain, read = Text(rendered(report(contents))), Text(html)
     assert read.tags == plain.tags
     assert any(text.startswith(f"{names[0]}, {names[1]}: tau") for text in read.texts)

@@ -94,17 +94,26 @@ def test_names_that_no_font_has_are_numbered(tmp_path: Path) -> None:
     assert labels(["two\nlines", "W" * 300]) == ["two\\nlines", "W" * 27 + "…"]
 
 
-def board(*outcomes: Any, facts: Any = "log2_encoder_over_decoder") -> Leaderboard:
+def board(*outcomes: Any, architecture: Any = "log2_encoder_over_decoder") -> Leaderboard:
     entries = [
-        Entry(trial, Configuration("vae", "elbo"), outcome, 9, 9, 1.5 + trial, {}, {facts: trial - 1.0})
+        Entry(
+            trial=trial,
+            configuration=Configuration(model="vae", objective="elbo"),
+            outcome=outcome,
+            epoch=9,
+            best_epoch=9,
+            misfit=1.5 + trial,
+            scores={},
+            architecture={architecture: trial - 1.0},
+        )
         for trial, outcome in enumerate(outcomes)
     ]
-    return Leaderboard("first", entries, {}, {}, {})
+    return Leaderboard(name="first", entries=entries, references={}, floors={}, provenance={})
 
 
 def test_asymmetry_is_drawn_where_there_is_any(tmp_path: Path) -> None:
     path = tmp_path / "asymmetry.png"
-    assert not asymmetry(board("finished", facts="parameters"), path)
+    assert not asymmetry(board("finished", architecture="parameters"), path)
     assert not asymmetry(board("diverged", "failed"), path)
     assert not path.exists()
     for outcomes in (("finished", "stopped", "stopped"), ("finished",), ("stopped",), ("diverged", "finished")):

@@ -47,8 +47,14 @@ def test_a_study_as_toml_is_the_same_study(name: str) -> None:
 
 def test_what_a_user_names_is_text_and_no_markup() -> None:
     figure = go.Figure(go.Scatter(x=[1], y=[1], name=EVIL, text=[EVIL]))
-    section = Section("run", [EVIL], [Table(EVIL, [EVIL], [TableRow([EVIL])])], [Drawing(EVIL, EVIL, figure)], EVIL)
-    html = rendered(Page(EVIL, [EVIL], [(EVIL, EVIL)], [section]))
+    section = Section(
+        anchor="run",
+        found=[EVIL],
+        tables=[Table(caption=EVIL, headings=[EVIL], rows=[TableRow([EVIL])])],
+        drawings=[Drawing(caption=EVIL, alt=EVIL, figure=figure)],
+        text=EVIL,
+    )
+    html = rendered(Page(title=EVIL, summary=[EVIL], facts=[(EVIL, EVIL)], sections=[section]))
     assert EVIL not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 10
     (written,) = re.findall(r'<script type="application/json">(.*?)</script>', html)

@@ -23,15 +23,27 @@ from search.study.configuration import Configuration
 from search.study.goals import Goals
 
 Genseek = Callable[..., tuple[int, str, str]]
-CONFIGURATION = Configuration("pushforward", "mmd")
+CONFIGURATION = Configuration(model="pushforward", objective="mmd")
 
 
 def entry(trial: int, misfit: float, outcome: str = "finished", parameters: float = 10.0) -> Entry:
-    return Entry(trial, CONFIGURATION, outcome, 9, 9, misfit, {}, {"parameters": parameters}, run_id=f"run{trial}")
+    return Entry(
+        trial=trial,
+        configuration=CONFIGURATION,
+        outcome=outcome,
+        epoch=9,
+        best_epoch=9,
+        misfit=misfit,
+        scores={},
+        architecture={"parameters": parameters},
+        run_id=f"run{trial}",
+    )
 
 
 def board(*entries: Entry) -> Leaderboard:
-    return Leaderboard("s", list(entries), {}, {"validation": {}, "test": {}}, {})
+    return Leaderboard(
+        name="s", entries=list(entries), references={}, floors={"validation": {}, "test": {}}, provenance={}
+    )
 
 
 class Named:
@@ -61,7 +73,10 @@ def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, param
     chosen = [entry(trial, 1.0, parameters=size) for trial, size in enumerate(parameters)]
     made = [
         _Trained(
-            each, [CheckpointStorage(f"/{each.trial}/{number}") for number in range(3)], [3.0, 1.0, 2.0], [5, 6, 7]
+            entry=each,
+            checkpoints=[CheckpointStorage(f"/{each.trial}/{number}") for number in range(3)],
+            validated=[3.0, 1.0, 2.0],
+            seeds=[5, 6, 7],
         )
         for each in chosen
     ]
@@ -74,7 +89,7 @@ def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, param
         dice = np.random.default_rng([trial, number])
         return np.stack([problem.pair(2, rows, dice)[1] + moved for _ in range(2)])
 
-    monkeypatch.setattr(confirming, "_trained", lambda *given: made)
+    monkeypatch.setattr(confirming, "_trained", lambda *given, **more: made)
     monkeypatch.setattr(confirming, "_drawn", drawn)
     return confirm(plan, board(*chosen), 9, 3)
 
@@ -288,7 +303,7 @@ def test_a_confirmation_that_was_cut_off_goes_on(
         with pytest.raises(KeyboardInterrupt):
             confirm(plan, found, 1, 2)
     trained: list[Any] = []
-    whole = confirm(plan, found, 1, 2, [trained.append])
+    whole = confirm(plan, found, 1, 2, listeners=[trained.append])
     assert whole[0].misfit > 0
     assert not [event for event in trained if type(event).__name__ == "Trained"]  # nothing was trained again
 

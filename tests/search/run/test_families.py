@@ -50,5 +50,5 @@ def test_every_family_trains_on_every_problem(problem: str, tmp_path: Path) -> N
         assert not report.diverged, point
         assert report.epoch == EPOCHS
         assert math.isfinite(report.epoch_misfit), point
-        drawn = draw_samples(group.pack.averaged, [trial.featured.features], 1, 100, group.pack.seeds)
+        drawn = draw_samples(group.pack.averaged, [trial.featured.features], 1, 100, seeds=group.pack.seeds)
         assert np.isfinite(drawn).all(), point

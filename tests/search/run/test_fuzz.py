@@ -20,7 +20,7 @@ from objectives import REFERENCES
 from search import GenseekError, score_tables
 from search.rank.finalist import advantage, interval, resampled
 from search.report import png as plots
-from search.run.prepare import check, corners, judge_of, task_of
+from search.run.prepare import check, extreme_configurations, judge_of, task_of
 from search.study.parse import parse_study, problem_of
 from search.train.stacking import Machine, Stacking
 from search.train.trainer import Trainer
@@ -101,7 +101,7 @@ def whole_way(seed: int, folder: Path) -> str:
     except GenseekError as refused:
         return str(refused)
     trainer, trials = Trainer(Stacking(Machine(1e-3, 1e-9), 8)), []
-    for number, configuration in zip(range(2), corners(study), strict=False):
+    for number, configuration in zip(range(2), extreme_configurations(study), strict=False):
         trials.append(Trial(configuration, task, hashed_seed(seed, number)))
         trainer.add(number, trials[-1])
     told = [each for _ in range(study.budget.epochs) for each in trainer.advance()]
@@ -116,7 +116,7 @@ def whole_way(seed: int, folder: Path) -> str:
     for draw in REFERENCES.values():
         assert judge(draw(rows.train, len(rows.test), np.random.default_rng(0))[np.newaxis]).misfit > 0
     samples = np.stack([own.sample(len(rows.test), seed).numpy()[np.newaxis] for own in generators for seed in (0, 1)])
-    misfits = np.array([verdict.misfit for verdict in judge.each(samples)]).reshape(2, 2)
+    misfits = np.array([evaluation.misfit for evaluation in judge.each(samples)]).reshape(2, 2)
     again = resampled(judge, rows.test, samples.reshape(2, 2, *samples.shape[2:]), 0, repeats=4)
     assert all(low <= high for low, high in (interval(own, each) for own, each in zip(misfits, again, strict=True)))
     assert 0 < advantage(misfits[0], misfits[1]) <= 1

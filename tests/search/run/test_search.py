@@ -73,17 +73,17 @@ def test_a_trial_in_a_worker_equals_the_same_trial_here(finished: Any) -> None:
     # Its company there was padded: other sums of the same numbers.
     assert (report.misfit, report.best_epoch) == (pytest.approx(entry.misfit, rel=0.02), entry.best_epoch)
     assert report.scores == pytest.approx(entry.scores, rel=0.02, abs=1e-3)
-    assert trial.facts == entry.facts
+    assert trial.architecture == entry.architecture
 
 
 def test_asymmetry_is_recorded(finished: Any) -> None:
     for entry in finished.result.board.entries:
         if entry.configuration.model == "vae":
-            ratio = entry.facts["encoder_parameters"] / entry.facts["decoder_parameters"]
-            assert entry.facts["log2_encoder_over_decoder"] == pytest.approx(np.log2(ratio))
+            ratio = entry.architecture["encoder_parameters"] / entry.architecture["decoder_parameters"]
+            assert entry.architecture["log2_encoder_over_decoder"] == pytest.approx(np.log2(ratio))
             assert ratio > 2  # encoders are 32 wide here, decoders 8
         else:
-            assert "log2_encoder_over_decoder" not in entry.facts
+            assert "log2_encoder_over_decoder" not in entry.architecture
 
 
 def test_references_and_floors_stand_in_the_leaderboard(finished: Any) -> None:
@@ -118,13 +118,13 @@ def same_but_rounded(board: Leaderboard, read: Leaderboard) -> None:
     assert len(read.entries) == len(ours)
     for entry in read.entries:
         own = ours[entry.trial]
-        assert replace(entry, misfit=0, scores={}, facts={}, test={}) == replace(
-            own, misfit=0, scores={}, facts={}, test={}
+        assert replace(entry, misfit=0, scores={}, architecture={}, test={}) == replace(
+            own, misfit=0, scores={}, architecture={}, test={}
         )
         assert entry.misfit == pytest.approx(own.misfit, rel=1e-5)
         assert entry.scores == pytest.approx(own.scores, rel=1e-5)
         assert entry.test == pytest.approx(own.test, rel=1e-5)
-        assert {key: entry.facts[key] for key in own.facts} == pytest.approx(own.facts, rel=1e-5)
+        assert {key: entry.architecture[key] for key in own.architecture} == pytest.approx(own.architecture, rel=1e-5)
 
 
 def test_one_run_a_trial_and_one_for_the_search(finished: Any) -> None:
@@ -149,20 +149,20 @@ def test_what_trains_stacked_is_recorded_in_the_studys_own_words(finished: Any) 
 
 
 @pytest.mark.parametrize("written", ['"auto"', '"off"', "3"])
-def test_fuse_is_recorded_as_it_was_written(
+def test_a_pack_size_is_recorded_as_it_was_written(
     written: str, store_folder: Path, tiny_study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Any] = []
+    given: list[int | None] = []
 
-    def trained(*arguments: Any) -> bool:
-        given.append(arguments)
+    def trained(*arguments: Any, pack_size: int | None, **more: Any) -> bool:
+        given.append(pack_size)
         return True
 
     monkeypatch.setattr("search.run.search.tune_trials", trained)
     store, text = Store(store_folder), f"pack_size = {written}\n{tiny_study.read_text()}"
     study = parse_study(text, "tiny", "tiny.toml")
     run_search(plan_search(study, store, "none"))
-    assert study.pack_size in given[0]
+    assert given == [study.pack_size]
     params = MlflowClient(store.uri).get_run(store.searches()[0].run_id).data.params
     assert params["pack_size"] == written.strip('"')
 

@@ -37,10 +37,19 @@ def chosen(rate: float, width: int = 8) -> Configuration:
 
 def board(*entries: tuple[float, str, Configuration]) -> Any:
     found = [
-        Entry(number, configuration, outcome, 9 if outcome == "finished" else 3, 3, misfit, {}, {})
+        Entry(
+            trial=number,
+            configuration=configuration,
+            outcome=outcome,
+            epoch=9 if outcome == "finished" else 3,
+            best_epoch=3,
+            misfit=misfit,
+            scores={},
+            architecture={},
+        )
         for number, (misfit, outcome, configuration) in enumerate(entries)
     ]
-    return Leaderboard("other", found, {}, {}, {})
+    return Leaderboard(name="other", entries=found, references={}, floors={}, provenance={})
 
 
 def test_the_best_that_lie_in_the_space_follow_the_points() -> None:

@@ -20,7 +20,7 @@ from search.study.configuration import Configuration, Training, stack_key
 from search.study.goals import WORST, Goals
 
 MISFIT = Goals()
-A, B, C = (Configuration("vae", "elbo", training=Training(batch=batch)) for batch in (10, 20, 30))
+A, B, C = (Configuration(model="vae", objective="elbo", training=Training(batch=batch)) for batch in (10, 20, 30))
 
 
 class Scripted:
@@ -31,7 +31,7 @@ class Scripted:
         self.asked = 0
         self.reports: list[tuple[int, int, float]] = []
         self.told: dict[int, tuple[str, *tuple[float, ...]]] = {}
-        self.excess: dict[int, dict[str, float]] = {}
+        self.violations: dict[int, dict[str, float]] = {}
 
     def ask(self) -> tuple[int, Configuration]:
         self.asked += 1
@@ -44,21 +44,21 @@ class Scripted:
     def report(self, number: int, epoch: int, misfit: float) -> None:
         self.reports.append((number, epoch, misfit))
 
-    def tell(self, number: int, outcome: str, values: Sequence[float], excess: Mapping[str, float]) -> None:
+    def tell(self, number: int, outcome: str, values: Sequence[float], violations: Mapping[str, float]) -> None:
         assert number not in self.told
         self.told[number] = (outcome, *values)
-        self.excess[number] = dict(excess)
+        self.violations[number] = dict(violations)
 
 
 def report(epoch: int, misfit: float, diverged: bool = False) -> Report:
-    return Report(epoch, misfit=misfit, epoch_misfit=misfit, diverged=diverged)
+    return Report(epoch=epoch, misfit=misfit, epoch_misfit=misfit, diverged=diverged)
 
 
 class Stage:
     """A director, its proposer, and all events; trainers are what the test says they are."""
 
     def __init__(
-        self, configurations: Sequence[Configuration], ahead: int = 99, goals: Goals = MISFIT, **budget: Any
+        self, configurations: Sequence[Configuration], max_open_trials: int = 99, goals: Goals = MISFIT, **budget: Any
     ) -> None:
         self.proposer: Any = Scripted(configurations)
         self.events: list[Event] = []
@@ -69,10 +69,10 @@ class Stage:
             self.budget,
             seeds,
             CheckpointStorage("/kept"),
-            ahead,
-            [self.events.append],
-            Halving(self.budget),
-            goals,
+            max_open_trials=max_open_trials,
+            listeners=[self.events.append],
+            stopper=Halving(self.budget),
+            goals=goals,
         )
         self.kinds = dict(enumerate(map(stack_key, configurations)))
 
@@ -81,11 +81,20 @@ class Stage:
     ) -> Commands:
         kinds = frozenset(self.kinds[number] for number in held)
         return self.director.hear(
-            TrainerStatus(trainer, list(news), frozenset(held), kinds, room, len(held), 0.5, **said)
+            TrainerStatus(
+                trainer=trainer,
+                news=list(news),
+                trials=frozenset(held),
+                kinds=kinds,
+                room=room,
+                networks=len(held),
+                busy=0.5,
+                **said,
+            )
         )
 
     def begins(self, trainer: str, room: int = 0, held: Sequence[int] = (), **said: Any) -> list[int]:
-        return [each.number for each in self.hear(trainer, room, held, **said).begin]
+        return [each.trial for each in self.hear(trainer, room, held, **said).begin]
 
     def ended(self) -> dict[int, str]:
         found = [event for event in self.events if isinstance(event, Ended)]
@@ -100,18 +109,18 @@ class Stage:
 
 
 def news(number: int, epoch: int, misfit: float = 1.0, diverged: bool = False) -> TrialUpdate:
-    return TrialUpdate(number, report(epoch, misfit, diverged), {"parameters": 7.0})
+    return TrialUpdate(trial=number, report=report(epoch, misfit, diverged), architecture={"parameters": 7.0})
 
 
 def failed(number: int, error: str = "ValueError: no") -> TrialUpdate:
-    return TrialUpdate(number, Report(), {}, error)
+    return TrialUpdate(trial=number, report=Report(), architecture={}, error=error)
 
 
 def test_assignments_carry_what_a_trainer_needs() -> None:
     stage = Stage([A, B])
     orders = stage.hear("x", 1)
-    assert orders == Commands([Assignment(0, A, 100)], [])
-    assert stage.hear("y", 5) == Commands([Assignment(1, B, 101)], [])
+    assert orders == Commands([Assignment(trial=0, configuration=A, seed=100)], [])
+    assert stage.hear("y", 5) == Commands([Assignment(trial=1, configuration=B, seed=101)], [])
     started = [event for event in stage.events if isinstance(event, Started)]
     assert [(event.trial, event.configuration, event.seed) for event in started] == [(0, A, 100), (1, B, 101)]
     spoke = [event for event in stage.events if isinstance(event, TrainerHeartbeat)]
@@ -337,7 +346,7 @@ CRASH = Death("SIGSEGV in f (a.py, line 3)", crashed=True)
 
 
 def test_where_all_trials_crash_their_trainers_the_search_ends_soon_and_all_may_go_on() -> None:
-    stage = Stage([A] * 9, ahead=5)
+    stage = Stage([A] * 9, max_open_trials=5)
     deaths = 0
     while not stage.director.done:
         stage.begins(f"x{deaths}", 4)
@@ -352,7 +361,7 @@ def test_where_all_trials_crash_their_trainers_the_search_ends_soon_and_all_may_
 @pytest.mark.parametrize("trainers", [1, 2])
 def test_only_trials_that_crash_their_trainers_fail(killers: set[int], trainers: int) -> None:
     """Those of one model crash, those of another don't."""
-    other = Configuration("pushforward", "energy")
+    other = Configuration(model="pushforward", objective="energy")
     stage = Stage([A if number in killers else other for number in range(10)], trials=10)
     stage.director.trainers = trainers
     names, held = map(str, itertools.count()), dict[str, list[int]]()
@@ -445,15 +454,15 @@ def test_what_kills_again_where_it_had_come_before_fails_too() -> None:
     assert stage.ended() == {0: "failed"}
 
 
-@pytest.mark.parametrize("ahead", [1, 3, 99])
-def test_no_more_are_proposed_than_may_be_open(ahead: int) -> None:
-    stage = Stage([A] * 7, ahead=ahead)
+@pytest.mark.parametrize("max_open_trials", [1, 3, 99])
+def test_no_more_are_proposed_than_may_be_open(max_open_trials: int) -> None:
+    stage = Stage([A] * 7, max_open_trials=max_open_trials)
     held = stage.begins("x", 9)
-    assert held == list(range(min(ahead, 7)))
-    assert stage.proposer.asked == min(ahead, 7)
+    assert held == list(range(min(max_open_trials, 7)))
+    assert stage.proposer.asked == min(max_open_trials, 7)
     assert stage.director.left == 7
     fresh = stage.begins("x", 9, held[1:], news=[news(0, 9)])
-    assert fresh == ([] if ahead > 7 else [ahead])
+    assert fresh == ([] if max_open_trials > 7 else [max_open_trials])
     assert stage.director.left == 6
 
 
@@ -469,7 +478,7 @@ def test_left_and_done() -> None:
 
 
 def test_closing_ends_what_is_open() -> None:
-    stage = Stage([A] * 5, ahead=3)
+    stage = Stage([A] * 5, max_open_trials=3)
     stage.begins("x", 2)
     stage.hear("x", 0, [0, 1], [news(0, 3, 2.0)])
     stage.director.close()
@@ -484,7 +493,7 @@ def test_whatever_trainers_do_everything_ends_exactly_once(seed: int) -> None:
     """Trainers of a few names die, lag, repeat themselves and let go late; trials fail and diverge."""
     generator = np.random.default_rng(seed)
     kinds = [A, B, C]
-    stage = Stage([kinds[int(generator.integers(3))] for _ in range(30)], ahead=8, grace=2, reduction=2)
+    stage = Stage([kinds[int(generator.integers(3))] for _ in range(30)], max_open_trials=8, grace=2, reduction=2)
     names = map(str, itertools.count())
     trainers: dict[str, dict[int, int]] = {next(names): {} for _ in range(3)}
     epochs_said: dict[int, list[int]] = {}
@@ -511,8 +520,8 @@ def test_whatever_trainers_do_everything_ends_exactly_once(seed: int) -> None:
                 del held[number]
         orders = stage.hear(name, int(generator.integers(0, 4)), list(held), said)
         owners = [number for own in trainers.values() for number in own]
-        assert not {each.number for each in orders.begin} & set(owners)  # nobody else has it
-        held.update({each.number: 0 for each in orders.begin})
+        assert not {each.trial for each in orders.begin} & set(owners)  # nobody else has it
+        held.update({each.trial: 0 for each in orders.begin})
         for number in orders.stop:
             held.pop(number, None)
     assert stage.director.done
@@ -534,7 +543,7 @@ def test_no_trainer_takes_more_than_its_share() -> None:
 
 
 def test_an_abandoned_search_is_over() -> None:
-    stage = Stage([A] * 3, ahead=2)
+    stage = Stage([A] * 3, max_open_trials=2)
     stage.begins("x", 1)
     stage.director.abandon("OSError: no such disk")
     assert (stage.director.done, stage.director.left) == (True, 0)
@@ -570,7 +579,7 @@ def played(stage: Stage, seed: int, until: int = 10**9) -> None:
         orders = stage.hear(name, 3 - len(own), list(own), told)
         for number in orders.stop:
             own.pop(number, None)
-        own.update({each.number: 0 for each in orders.begin})
+        own.update({each.trial: 0 for each in orders.begin})
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -598,9 +607,13 @@ def test_a_director_that_recalls_goes_on_as_the_one_before(seed: int) -> None:
 )
 def test_what_was_decided_and_not_told_is_told_after_all(said: Report, outcome: str) -> None:
     stage = Stage([A, A, A], epochs=9, grace=3)
-    past: list[Event] = [Started(number, A, 100 + number, 0.0) for number in range(3)]
-    past += [Reported(0, report(3, 1.0), {}, 1.0), Reported(1, report(3, 1.1), {}, 1.0), Reported(2, said, {}, 2.0)]
-    past += [Ended(1, "stopped", 1.5)]
+    past: list[Event] = [Started(trial=number, configuration=A, seed=100 + number, time=0.0) for number in range(3)]
+    past += [
+        Reported(trial=0, report=report(3, 1.0), architecture={}, time=1.0),
+        Reported(trial=1, report=report(3, 1.1), architecture={}, time=1.0),
+        Reported(trial=2, report=said, architecture={}, time=2.0),
+    ]
+    past += [Ended(trial=1, outcome="stopped", time=1.5)]
     stage.director.recall(past)
     (ended,) = stage.events
     assert isinstance(ended, Ended)
@@ -611,7 +624,12 @@ def test_what_was_decided_and_not_told_is_told_after_all(said: Report, outcome: 
 
 def test_reports_from_before_are_not_news() -> None:
     stage = Stage([A], epochs=9, grace=9)
-    stage.director.recall([Started(0, A, 100, 0.0), Reported(0, report(6, 1.0), {}, 1.0)])
+    stage.director.recall(
+        [
+            Started(trial=0, configuration=A, seed=100, time=0.0),
+            Reported(trial=0, report=report(6, 1.0), architecture={}, time=1.0),
+        ]
+    )
     assert stage.begins("x", 1) == [0]
     stage.hear("x", 0, [0], [news(0, 3), news(0, 6), news(0, 9)])
     assert [event.report.epoch for event in stage.events if isinstance(event, Reported)] == [9]
@@ -622,23 +640,26 @@ def test_a_study_that_proposes_something_else_is_refused() -> None:
     stage = Stage([A])
     stage.proposer.ask_again = lambda configuration: (0, B)
     with pytest.raises(GenseekError, match="trial 0 is not in this study's space any more"):
-        stage.director.recall([Started(0, A, 100, 0.0)])
+        stage.director.recall([Started(trial=0, configuration=A, seed=100, time=0.0)])
 
 
 def test_a_trial_that_breaks_a_bound_stops_before_a_worse_one_that_keeps_it() -> None:
     stage = Stage([A, A], goals=Goals(bounds={"overfit": 0.6}), grace=2)
     stage.begins("x", 2)
-    kept = TrialUpdate(0, Report(2, misfit=9.0, scores={"overfit": 0.5}), {})
-    breaks = TrialUpdate(1, Report(2, misfit=1.0, scores={"overfit": 0.9}), {})
+    kept = TrialUpdate(trial=0, report=Report(epoch=2, misfit=9.0, scores={"overfit": 0.5}), architecture={})
+    breaks = TrialUpdate(trial=1, report=Report(epoch=2, misfit=1.0, scores={"overfit": 0.9}), architecture={})
     assert stage.hear("x", 0, [0, 1], [kept, breaks]).stop == [1]
     assert stage.proposer.told == {1: ("stopped", 1.0)}
-    assert stage.proposer.excess == {1: {"overfit": pytest.approx(0.5)}}
+    assert stage.proposer.violations == {1: {"overfit": pytest.approx(0.5)}}
 
 
 def test_a_network_too_large_stops_at_its_first_report() -> None:
     stage = Stage([A, A], goals=Goals(bounds={"parameters": 100.0}))
     stage.begins("x", 2)
-    said = [TrialUpdate(number, Report(1, misfit=1.0), {"parameters": 100.0 + number}) for number in range(2)]
+    said = [
+        TrialUpdate(trial=number, report=Report(epoch=1, misfit=1.0), architecture={"parameters": 100.0 + number})
+        for number in range(2)
+    ]
     assert stage.hear("x", 0, [0, 1], said).stop == [1]
     assert stage.ended() == {1: "stopped"}
 
@@ -646,7 +667,16 @@ def test_a_network_too_large_stops_at_its_first_report() -> None:
 def test_the_proposer_hears_of_all_goals() -> None:
     stage = Stage([A], goals=Goals(("parameters", "ad")))
     stage.begins("x", 1)
-    stage.hear("x", 0, [], [TrialUpdate(0, Report(9, misfit=1.0, scores={"ad": 3.0}), {"parameters": 7.0})])
+    stage.hear(
+        "x",
+        0,
+        [],
+        [
+            TrialUpdate(
+                trial=0, report=Report(epoch=9, misfit=1.0, scores={"ad": 3.0}), architecture={"parameters": 7.0}
+            )
+        ],
+    )
     assert stage.proposer.told == {0: ("finished", 7.0, 3.0)}
     assert stage.proposer.reports == [(0, 9, 1.0)]
 

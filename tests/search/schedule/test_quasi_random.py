@@ -15,7 +15,7 @@ COUNT = 256
 
 
 def values(domain: Domain, seed: int = 0) -> list[Any]:
-    sequence = QuasiRandom({"other": Range(0.0, 1.0), "key": domain, "fixed": Fixed(3)}, seed)
+    sequence = QuasiRandom({"other": Range(low=0.0, high=1.0), "key": domain, "fixed": Fixed(3)}, seed)
     points = [sequence.point(number) for number in range(COUNT)]
     assert all(point.keys() == {"other", "key"} for point in points)
     return [point["key"] for point in points]
@@ -25,9 +25,9 @@ def values(domain: Domain, seed: int = 0) -> list[Any]:
     ("domain", "each"),
     [
         (Choice(("a", "b", "c", "d")), COUNT // 4),
-        (Range(1, 4), COUNT // 4),
-        (Range(2, 8, step=2), COUNT // 4),
-        (Range(0.0, 0.75, step=0.25), COUNT // 4),
+        (Range(low=1, high=4), COUNT // 4),
+        (Range(low=2, high=8, step=2), COUNT // 4),
+        (Range(low=0.0, high=0.75, step=0.25), COUNT // 4),
     ],
 )
 def test_every_value_as_often_as_any_other(domain: Domain, each: int) -> None:
@@ -37,7 +37,9 @@ def test_every_value_as_often_as_any_other(domain: Domain, each: int) -> None:
     assert all(value in domain for value in counts)
 
 
-@pytest.mark.parametrize("domain", [Range(-1.0, 3.0), Range(1e-4, 1e-1, log=True), Range(1, 1000, log=True)])
+@pytest.mark.parametrize(
+    "domain", [Range(low=-1.0, high=3.0), Range(low=1e-4, high=1e-1, log=True), Range(low=1, high=1000, log=True)]
+)
 def test_ranges_are_filled_in_their_own_scale(domain: Range) -> None:
     found = values(domain)
     assert all(value in domain for value in found)
@@ -51,14 +53,14 @@ def test_ranges_are_filled_in_their_own_scale(domain: Range) -> None:
 
 def test_more_even_than_chance() -> None:
     keys = ("a", "b", "c")
-    sequence = QuasiRandom({key: Range(0.0, 1.0) for key in keys}, 1)
+    sequence = QuasiRandom({key: Range(low=0.0, high=1.0) for key in keys}, 1)
     points = np.array([[sequence.point(number)[key] for key in keys] for number in range(COUNT)])
     chance = np.random.default_rng(0).random(points.shape)
     assert qmc.discrepancy(points) < qmc.discrepancy(chance) / 5
 
 
 def test_another_seed_is_another_sequence() -> None:
-    assert values(Range(0.0, 1.0), 0) != values(Range(0.0, 1.0), 1)
+    assert values(Range(low=0.0, high=1.0), 0) != values(Range(low=0.0, high=1.0), 1)
 
 
 def test_a_space_of_one_point() -> None:

@@ -246,8 +246,8 @@ def test_what_breaks_a_bound_is_proposed_less() -> None:
         proposer = Suggester(toy(), 0)
         for _ in range(60):
             number, configuration = proposer.ask()
-            excess = math.log10(configuration.training.learning_rate) + 3  # above 0.001 it breaks the bound
-            proposer.tell(number, "finished", [bowl(configuration)], {"overfit": excess} if bound else {})
+            violations = math.log10(configuration.training.learning_rate) + 3  # above 0.001 it breaks the bound
+            proposer.tell(number, "finished", [bowl(configuration)], {"overfit": violations} if bound else {})
         return [proposer.ask()[1].training.learning_rate for _ in range(30)]
 
     assert statistics.median(rates(bound=False)) > 3e-3

@@ -7,9 +7,9 @@ import pytest
 from search.errors import GenseekError
 from search.study.space import Argument, Choice, Fixed, Range, domain_of
 
-WHOLE = Argument("count", int, (), 3)
-NUMBER = Argument("share", float, (), 0.5)
-WORD = Argument("kind", str, ("round", "square"), "round")
+WHOLE = Argument(name="count", kind=int, words=(), default=3)
+NUMBER = Argument(name="share", kind=float, words=(), default=0.5)
+WORD = Argument(name="kind", kind=str, words=("round", "square"), default="round")
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ WORD = Argument("kind", str, ("round", "square"), "round")
         (WHOLE, [4], Fixed(4)),
         (WHOLE, [4, 2], Choice((4, 2))),
         (WORD, ["square", "round"], Choice(("square", "round"))),
-        (WHOLE, {"low": 1, "high": 9}, Range(1, 9)),
-        (WHOLE, {"low": 1, "high": 9, "step": 4}, Range(1, 9, step=4)),
-        (NUMBER, {"low": 1, "high": 10, "log": True}, Range(1.0, 10.0, log=True)),
-        (NUMBER, {"low": 0.0, "high": 0.3, "step": 0.1}, Range(0.0, 0.3, step=0.1)),
+        (WHOLE, {"low": 1, "high": 9}, Range(low=1, high=9)),
+        (WHOLE, {"low": 1, "high": 9, "step": 4}, Range(low=1, high=9, step=4)),
+        (NUMBER, {"low": 1, "high": 10, "log": True}, Range(low=1.0, high=10.0, log=True)),
+        (NUMBER, {"low": 0.0, "high": 0.3, "step": 0.1}, Range(low=0.0, high=0.3, step=0.1)),
     ],
 )
 def test_what_may_be_written(argument: Argument, written: Any, domain: Any) -> None:
@@ -68,13 +68,13 @@ def test_what_lies_inside() -> None:
     assert 5 not in Fixed(4)
     assert "b" in Choice(("a", "b"))
     assert "c" not in Choice(("a", "b"))
-    assert all(value in Range(0.5, 2.0) for value in (0.5, 1, 2.0))
-    assert all(value not in Range(0.5, 2.0) for value in (0.49, 2.01, "1"))
-    assert [value for value in range(10) if value in Range(2, 8, step=3)] == [2, 5, 8]
-    assert 0.1 + 0.2 in Range(0.0, 1.0, step=0.1)
+    assert all(value in Range(low=0.5, high=2.0) for value in (0.5, 1, 2.0))
+    assert all(value not in Range(low=0.5, high=2.0) for value in (0.49, 2.01, "1"))
+    assert [value for value in range(10) if value in Range(low=2, high=8, step=3)] == [2, 5, 8]
+    assert 0.1 + 0.2 in Range(low=0.0, high=1.0, step=0.1)
 
 
 def test_corners_are_the_ends_and_all_choices() -> None:
-    assert Fixed(4).corners() == (4,)
-    assert Choice((3, 1, 2)).corners() == (3, 1, 2)
-    assert Range(1, 9, step=4).corners() == (1, 9)
+    assert Fixed(4).extremes() == (4,)
+    assert Choice((3, 1, 2)).extremes() == (3, 1, 2)
+    assert Range(low=1, high=9, step=4).extremes() == (1, 9)

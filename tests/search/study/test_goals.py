@@ -21,7 +21,7 @@ def test_what_cannot_be_judged_has_the_worst_value(bad: float | None) -> None:
 
 def test_excess_is_relative_and_at_most_0_where_a_bound_is_kept() -> None:
     goals = Goals(bounds={"overfit": 0.6, "parameters": 120.0})
-    assert goals.excess(SCORES, FACTS) == pytest.approx({"overfit": 0.1, "parameters": 0.0})
+    assert goals.violations(SCORES, FACTS) == pytest.approx({"overfit": 0.1, "parameters": 0.0})
     assert goals.violation(SCORES, FACTS) == pytest.approx(0.1)
     assert goals.violation({"overfit": 0.5}, {"parameters": 240.0}) == pytest.approx(1.0)
     assert goals.violation({"overfit": 0.6}, {"parameters": 119.0}) == 0.0
@@ -30,7 +30,7 @@ def test_excess_is_relative_and_at_most_0_where_a_bound_is_kept() -> None:
 @pytest.mark.parametrize("scores", [{}, {"overfit": math.nan}, {"overfit": math.inf}])
 def test_what_is_not_known_breaks_its_bound(scores: dict[str, float]) -> None:
     goals = Goals(bounds={"overfit": 0.6})
-    assert goals.excess(scores, {}) == {"overfit": WORST}
+    assert goals.violations(scores, {}) == {"overfit": WORST}
     assert goals.standing(1.0, scores, {}).misfit == WORST
 
 
@@ -42,12 +42,12 @@ def test_what_breaks_a_bound_stands_behind_all_that_keeps_it() -> None:
     assert kept == 9e4 < BREAKS < little < much < WORST
 
 
-def test_only_what_training_cannot_change_is_hopeless() -> None:
+def test_only_what_training_cannot_change_is_infeasible() -> None:
     goals = Goals(bounds={"overfit": 0.6, "parameters": 100.0, "sample_seconds": 1.0})
-    assert goals.hopeless({"parameters": 101.0})
-    assert goals.hopeless({"sample_seconds": 1.1, "parameters": 1.0})
-    assert not goals.hopeless({"parameters": 100.0})
-    assert not goals.hopeless({})
+    assert goals.infeasible({"parameters": 101.0})
+    assert goals.infeasible({"sample_seconds": 1.1, "parameters": 1.0})
+    assert not goals.infeasible({"parameters": 100.0})
+    assert not goals.infeasible({})
 
 
 def test_sampling_is_timed_where_it_counts() -> None:

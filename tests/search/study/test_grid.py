@@ -44,7 +44,12 @@ def proposed(study: Study) -> list[dict[str, Any]]:
 
 
 def test_every_combination_in_order() -> None:
-    domains = {"a": Choice((1, 2)), "b": Fixed("x"), "c": Range(1, 3), "d": Range(0.5, 1.0, step=0.25)}
+    domains = {
+        "a": Choice((1, 2)),
+        "b": Fixed("x"),
+        "c": Range(low=1, high=3),
+        "d": Range(low=0.5, high=1.0, step=0.25),
+    }
     points = list(grid(domains))
     assert len(points) == 2 * 3 * 3
     assert points[:4] == [
@@ -56,7 +61,9 @@ def test_every_combination_in_order() -> None:
     assert len({tuple(point.values()) for point in points}) == len(points)
 
 
-@pytest.mark.parametrize("domain", [Range(0.1, 1.0), Range(1, 8, log=True), Range(0.1, 1.0, log=True)])
+@pytest.mark.parametrize(
+    "domain", [Range(low=0.1, high=1.0), Range(low=1, high=8, log=True), Range(low=0.1, high=1.0, log=True)]
+)
 def test_a_range_needs_steps(domain: Range) -> None:
     with pytest.raises(GenseekError, match="rate: a grid needs a list of values"):
         list(grid({"rate": domain}))

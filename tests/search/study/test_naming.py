@@ -12,7 +12,14 @@ from search.study.study import serving, short_name
 
 def named(model: str, objective: str = "", weights: dict[str, Any] | None = None, **arguments: Any) -> str:
     every = {key: argument.default for key, argument in arguments_of(MODELS[model]).items()} | arguments
-    return short_name(Configuration(model, objective or serving(model)[0], every, weights or {}))
+    return short_name(
+        Configuration(
+            model=model,
+            objective=objective or serving(model)[0],
+            model_arguments=every,
+            objective_arguments=weights or {},
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_a_class_without_a_source_is_searched_and_not_exported(
         def sample(self, noise: Any) -> Any:
             return self.push(self.draw(noise))
 
-        def facts(self) -> list[dict[str, float]]:
+        def architecture(self) -> list[dict[str, float]]:
             return [{"parameters": self.features} for _ in self.width]
 
     MODELS["narrow"] = Narrow
@@ -258,7 +258,7 @@ from search.study.configuration import Configuration, Training
 from search.train.trial import Trial
 task = pickle.load(open(sys.argv[1], "rb"))
 for model in ("sines", "residual"):
-    configuration = Configuration(model, "moments", training=Training(batch=20))
+    configuration = Configuration(model=model, objective="moments", training=Training(batch=20))
     print(Trial(configuration, task, 0).untrained().advance().item())
 """
     done = python(["-c", script, tmp_path / "task"], tmp_path)
@@ -384,7 +384,7 @@ class Mine(Model):
     "Mine."
     def __init__(self, shape, seed, *, ARGUMENTS): ...
     def sample(self, noise): ...
-    def facts(self): ...
+    def architecture(self): ...
 """
 MINE = "MODELS = {'mine': Mine}"
 
@@ -401,7 +401,7 @@ MINE = "MODELS = {'mine': Mine}"
         ("OBJECTIVES = {'mine': dict}", r"objective 'mine' is <class 'dict'>, expected a subclass of .*\.Objective"),
         ("SCORES = {'mine': dict}", r"score 'mine' is <class 'dict'>, expected a subclass of .*\.Score"),
         ("PROBLEMS = {'mine': dict}", r"problem 'mine' is <class 'dict'>, expected a subclass of .*\.Problem"),
-        ("from models import Model\nMODELS = {'mine': Model}", "model 'mine' doesn't define facts, sample"),
+        ("from models import Model\nMODELS = {'mine': Model}", "model 'mine' doesn't define architecture, sample"),
         (
             "from models import VAE\nMODELS = {'pushforward': VAE}",
             "'pushforward': the name is taken by models.pushforward",
@@ -437,8 +437,9 @@ def test_what_cannot_be_sent_is_told_before_anything_starts(store_folder: Path, 
         HEAD.replace("ARGUMENTS", "width: int = 3")
         .replace("import torch", "import threading; lock = threading.Lock()")
         .replace(
-            "def facts(self): ...",
-            "def facts(self): return lock\n    def draw(self, noise): ...\n    def push(self, inputs, noise=None): ...",
+            "def architecture(self): ...",
+            "def architecture(self): return lock\n    def draw(self, noise): ...\n"
+            "    def push(self, inputs, noise=None): ...",
         )
         + MINE
     )
@@ -450,8 +451,8 @@ def test_what_cannot_be_sent_is_told_before_anything_starts(store_folder: Path, 
 def test_keys_that_a_pair_shares_are_refused(tmp_path: Path) -> None:
     (tmp_path / "shared.py").write_text(
         HEAD.replace("ARGUMENTS", "bandwidth: float = 1.0, width: int = 1").replace(
-            "def facts(self): ...",
-            "def facts(self): ...\n    def draw(self, noise): ...\n    def push(self, inputs, noise=None): ...",
+            "def architecture(self): ...",
+            "def architecture(self): ...\n    def draw(self, noise): ...\n    def push(self, inputs, noise=None): ...",
         )
         + MINE
     )

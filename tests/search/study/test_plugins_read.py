@@ -244,8 +244,12 @@ def test_what_is_recorded_beside_scores_is_reserved() -> None:
     from search.record.columns import Axes
     from search.record.recorder import points_of
 
-    report = Report(1, misfit=1.0, scores={"ad": 1.0}, best_epoch=1, epoch_misfit=1.0)
-    recorded = {name for name, *_ in points_of(Reported(0, report, {}, 1.0), 0.0, Axes()) if "/" not in name}
+    report = Report(epoch=1, misfit=1.0, scores={"ad": 1.0}, best_epoch=1, epoch_misfit=1.0)
+    recorded = {
+        name
+        for name, *_ in points_of(Reported(trial=0, report=report, architecture={}, time=1.0), 0.0, Axes())
+        if "/" not in name
+    }
     assert recorded - {"ad"} <= set(RESERVED)
 
 

@@ -59,8 +59,8 @@ def test_a_study_is_read() -> None:
     assert (study.name, study.problem, study.problem_arguments) == ("mine", "gaussian_2d", {"train": 200})
     assert study.budget == Budget(trials=8, epochs=30, grace=3)
     assert study.training == {
-        "learning_rate": Range(1e-3, 1e-2, log=True),
-        "batch": Range(8, 32, step=8),
+        "learning_rate": Range(low=1e-3, high=1e-2, log=True),
+        "batch": Range(low=8, high=32, step=8),
         "schedule": Fixed("cosine"),
     }
     assert study.models == {"pushforward": {"width": Choice((8, 16))}, "vae": {"latent": Choice((1, 2))}}
@@ -299,7 +299,12 @@ def test_a_flat_configuration_loses_nothing(model: str, objective: str) -> None:
     own, loss = arguments_of(MODELS[model]), arguments_of(OBJECTIVES[objective])
     keys = ["model", "objective", *own, *loss, *arguments_of(Training)]
     assert len(set(keys)) == len(keys)
-    configuration = Configuration(model, objective, dict.fromkeys(own, 1), dict.fromkeys(loss, 2))
+    configuration = Configuration(
+        model=model,
+        objective=objective,
+        model_arguments=dict.fromkeys(own, 1),
+        objective_arguments=dict.fromkeys(loss, 2),
+    )
     assert list(configuration.flat()) == keys
     assert Configuration.from_nested(configuration.nested()) == configuration
 

@@ -17,12 +17,27 @@ from search.train.trial import Trial, rebuilt
 
 TRAINING = Training(batch=20, learning_rate=0.01)
 PAIRS = {
-    "map": Configuration("pushforward", "mmd", {"width": 6}, training=TRAINING),
-    "averaged": Configuration("ae", "reconstruction", {}, training=Training(batch=20, average=0.8, schedule="cosine")),
-    "descent": Configuration("vae", "elbo", {"dropout": 0.2}, training=Training(batch=20, optimizer="sgd")),
-    "critic": Configuration("pushforward", "wgan_gp", {"width": 6}, {"critic_width": 5}, TRAINING),
-    "prior": Configuration("lars_vae", "lars_vae", training=TRAINING),
-    "closed form": Configuration("gmm", "likelihood", {"components": 2}, training=TRAINING),
+    "map": Configuration(model="pushforward", objective="mmd", model_arguments={"width": 6}, training=TRAINING),
+    "averaged": Configuration(
+        model="ae",
+        objective="reconstruction",
+        model_arguments={},
+        training=Training(batch=20, average=0.8, schedule="cosine"),
+    ),
+    "descent": Configuration(
+        model="vae", objective="elbo", model_arguments={"dropout": 0.2}, training=Training(batch=20, optimizer="sgd")
+    ),
+    "critic": Configuration(
+        model="pushforward",
+        objective="wgan_gp",
+        model_arguments={"width": 6},
+        objective_arguments={"critic_width": 5},
+        training=TRAINING,
+    ),
+    "prior": Configuration(model="lars_vae", objective="lars_vae", training=TRAINING),
+    "closed form": Configuration(
+        model="gmm", objective="likelihood", model_arguments={"components": 2}, training=TRAINING
+    ),
 }
 
 
@@ -50,7 +65,7 @@ def test_what_is_resumed_goes_on_to_the_last_bit(pair: str, replicas: int, make_
     again = Trial(PAIRS[pair], task, 5)
     resumed = loaded.resumed(again)
     assert resumed.epoch(again) == (5 if pair == "closed form" else 2)
-    assert again.facts
+    assert again.architecture
     assert advanced(resumed, 3) == told
     for first, second in ((group.pack.state(), resumed.pack.state()), (trial.best(), again.best())):
         assert first.keys() == second.keys()
@@ -128,7 +143,7 @@ def test_a_full_disk_leaves_what_was_whole(make_task: Any, tmp_path: Path, monke
     newer = Checkpoint.load(place(tmp_path))
     assert newer is not None
     assert newer.reports == trial.reports == [*first.reports, trial.report]
-    assert newer.facts == trial.facts
+    assert newer.architecture == trial.architecture
     assert [path.name for path in tmp_path.iterdir()] == ["00000"]
 
 

@@ -11,7 +11,7 @@ from objectives.problems import Gaussian2D
 from search.study.configuration import Configuration, Training
 from search.train.context import TrialContext
 from search.train.stacking import Machine, Stacking
-from search.train.trainer import Told, Trainer
+from search.train.trainer import Trainer, TrialUpdate
 from search.train.trial import Trial
 
 pytestmark = [
@@ -27,22 +27,32 @@ def task() -> TrialContext:
     problem = Gaussian2D(train=200, validation=100, test=100)
     rows = problem.rows(0)
     judge = judge_for(problem, rows.train, rows.validation, 100, repeats=20)
-    return TrialContext(rows, ("a", "b"), Shape(2, "normal", 2), judge, EPOCHS, (2, EPOCHS), 2)
+    return TrialContext(
+        rows=rows,
+        columns=("a", "b"),
+        shape=Shape(2, "normal", 2),
+        judge=judge,
+        epochs=EPOCHS,
+        evaluations=(2, EPOCHS),
+        eval_samples=2,
+    )
 
 
-def trained(device: str, widths: list[int]) -> dict[int, Told]:
+def trained(device: str, widths: list[int]) -> dict[int, TrialUpdate]:
     shared, trainer = task(), Trainer(Stacking(Machine.measured(device)))
     for number, width in enumerate(widths):
         model = ("pushforward", "vae")[number % 2]
         own: dict[str, Any] = {"width": width} if model == "pushforward" else {"decoder_width": width}
-        chosen = Configuration(model, PAIRS[model], own, training=Training(batch=20, learning_rate=1e-3))
+        chosen = Configuration(
+            model=model, objective=PAIRS[model], model_arguments=own, training=Training(batch=20, learning_rate=1e-3)
+        )
         trainer.add(number, Trial(chosen, shared, number, device))
-    last: dict[int, Told] = {}
+    last: dict[int, TrialUpdate] = {}
     while trainer.trials:
         for told in trainer.advance():
-            last[told.number] = told
+            last[told.trial] = told
             if told.error or told.report.epoch >= EPOCHS:
-                trainer.remove([told.number])
+                trainer.remove([told.trial])
     return last
 
 

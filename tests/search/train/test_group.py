@@ -24,7 +24,11 @@ def configuration(model: str, objective: str, training: dict[str, Any], **argume
         for critic in (False, True)
     )
     return Configuration(
-        model, objective, of_model, of_objective, Training(**{"batch": 20, "learning_rate": 0.01, **training})
+        model=model,
+        objective=objective,
+        model_arguments=of_model,
+        objective_arguments=of_objective,
+        training=Training(**{"batch": 20, "learning_rate": 0.01, **training}),
     )
 
 
@@ -76,7 +80,7 @@ def alone(trial: Trial, task: Any | None = None) -> list[Report]:
 
 def samples(group: Group, trial: Trial) -> Any:
     kept = group.keep([trial]).pack
-    return draw_samples(kept.averaged, [trial.featured.features] * len(kept.seeds), 1, 60, kept.seeds)
+    return draw_samples(kept.averaged, [trial.featured.features] * len(kept.seeds), 1, 60, seeds=kept.seeds)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -313,7 +317,7 @@ def test_samples_are_those_of_the_seed(make_task: Any) -> None:
     group = Group.join([Group.of(trial) for trial in pairs])  # the same network twice
     features = [trial.featured.features for trial in pairs]
     first, turned, alike = (
-        draw_samples(group.pack.averaged, features, 3, 30, seeds) for seeds in ([7, 8], [8, 7], [7, 7])
+        draw_samples(group.pack.averaged, features, 3, 30, seeds=seeds) for seeds in ([7, 8], [8, 7], [7, 7])
     )
     assert first.shape == (2, 3, 30, 2)
     np.testing.assert_array_equal(first, turned[::-1])

@@ -37,8 +37,8 @@ def pushforward(trial: int = 0, n: int = 64, budget: int = 5, seed: int = 9, **t
         MMD(rows, trial),
         rows.unsqueeze(0),
         [Training(**{"batch": 16, **training})],
-        [seed + trial],
-        budget,
+        seeds=[seed + trial],
+        budget=budget,
     )
 
 
@@ -112,7 +112,7 @@ def watched(n: int, batch: int, seeds: list[int]) -> Pack:
     rows = torch.arange(float(n)).unsqueeze(1).expand(len(seeds), n, 2)
     shape = Shape(features=2, source="normal", source_features=1)
     model = join([Pushforward(shape, 0, width=2) for _ in seeds])
-    return Pack(model, Watching(), rows, [Training(batch=batch)] * len(seeds), seeds, 5)
+    return Pack(model, Watching(), rows, [Training(batch=batch)] * len(seeds), seeds=seeds, budget=5)
 
 
 def test_an_epoch_shows_every_row_once_in_an_order_of_its_own() -> None:
@@ -243,7 +243,7 @@ class Gaussian(Model):
         eps = noise.normal("sample", [self.mean.shape[1]] * len(self.mean))
         return self.mean.unsqueeze(1) + eps @ torch.linalg.cholesky(self.covariance).transpose(1, 2)
 
-    def facts(self) -> list[dict[str, float]]:
+    def architecture(self) -> list[dict[str, float]]:
         return [{"parameters": 5}] * len(self.mean)
 
 
@@ -264,7 +264,14 @@ def gaussian(trial: int, average: float = 0.0) -> Pack:
     shape, rows = Shape(features=2, source="normal", source_features=2), data(trial)
     floor = 10.0**-trial
     model = Gaussian(shape, trial, floor=floor)
-    return Pack(model, Likelihood(rows, trial), rows.unsqueeze(0), [Training(batch=64, average=average)], [trial], 3)
+    return Pack(
+        model,
+        Likelihood(rows, trial),
+        rows.unsqueeze(0),
+        [Training(batch=64, average=average)],
+        seeds=[trial],
+        budget=3,
+    )
 
 
 def test_a_closed_form_density_trains_untouched() -> None:
@@ -349,8 +356,8 @@ def adversarial(trial: int, offset: float = 0.0) -> Pack:
         Critic(rows, trial, width=4 + 2 * trial, rate=0.02 + 0.01 * trial),
         rows.unsqueeze(0),
         [Training(batch=16, learning_rate=2e-3)],
-        [trial],
-        20,
+        seeds=[trial],
+        budget=20,
     )
 
 

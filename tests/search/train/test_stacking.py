@@ -15,7 +15,16 @@ MACHINE = Machine(step=1e-3, product=1e-10)
 def group(
     make_task: Any, count: int = 1, width: int = 8, seconds: float = 0.0, batch: int = 20, **fields: Any
 ) -> Group:
-    task, chosen = make_task(**fields), Configuration("pushforward", "mmd", {"width": width}, {}, Training(batch=batch))
+    task, chosen = (
+        make_task(**fields),
+        Configuration(
+            model="pushforward",
+            objective="mmd",
+            model_arguments={"width": width},
+            objective_arguments={},
+            training=Training(batch=batch),
+        ),
+    )
     joined = Group.join([Group.of(Trial(chosen, task, seed)) for seed in range(count)])
     joined.seconds = seconds
     return joined
@@ -95,7 +104,19 @@ def test_every_narrow_network_and_every_row_weighs(make_task: Any) -> None:
 def test_depths_pad_too(make_task: Any) -> None:
     task = make_task()
     shallow, deep = (
-        Group.of(Trial(Configuration("pushforward", "mmd", {"depth": depth}, {}, Training(batch=20)), task, 0))
+        Group.of(
+            Trial(
+                Configuration(
+                    model="pushforward",
+                    objective="mmd",
+                    model_arguments={"depth": depth},
+                    objective_arguments={},
+                    training=Training(batch=20),
+                ),
+                task,
+                0,
+            )
+        )
         for depth in (1, 6)
     )
     assert not Stacking(Machine(step=1e-3, product=1e-8)).worth(shallow, deep)
@@ -103,13 +124,25 @@ def test_depths_pad_too(make_task: Any) -> None:
 
 
 def test_what_trials_must_share() -> None:
-    base = Configuration("vae", "elbo", {"latent": 2}, {"beta": 1.0}, Training(batch=20))
-    alike = Configuration("vae", "elbo", {"latent": 5}, {"beta": 2.0}, Training(batch=20, optimizer="sgd", l1=0.1))
+    base = Configuration(
+        model="vae",
+        objective="elbo",
+        model_arguments={"latent": 2},
+        objective_arguments={"beta": 1.0},
+        training=Training(batch=20),
+    )
+    alike = Configuration(
+        model="vae",
+        objective="elbo",
+        model_arguments={"latent": 5},
+        objective_arguments={"beta": 2.0},
+        training=Training(batch=20, optimizer="sgd", l1=0.1),
+    )
     assert stack_key(base) == stack_key(alike)
     others = (
-        Configuration("lars_vae", "elbo", training=base.training),
-        Configuration("vae", "w2_vae", training=base.training),
-        Configuration("vae", "elbo", training=Training(batch=25)),
+        Configuration(model="lars_vae", objective="elbo", training=base.training),
+        Configuration(model="vae", objective="w2_vae", training=base.training),
+        Configuration(model="vae", objective="elbo", training=Training(batch=25)),
     )
     assert len({stack_key(base), *map(stack_key, others)}) == 4
 

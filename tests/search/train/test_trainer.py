@@ -14,7 +14,7 @@ from search.events.events import Report
 from search.study.configuration import Configuration, Training
 from search.train.group import Checkpoint, Group
 from search.train.stacking import MOST, UNMEASURED, Machine, Stacking
-from search.train.trainer import Told, Trainer
+from search.train.trainer import Trainer, TrialUpdate
 from search.train.trial import Trial
 
 CHEAP = Machine(step=1e6, product=0.0)  # every step is cheap beside the smallest: packs grow as fast as they may
@@ -56,7 +56,13 @@ def task(make_task: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def configuration(width: int = 6, objective: str = "touchy", batch: int = 20, **arguments: Any) -> Configuration:
     training = Training(batch=batch, learning_rate=0.01)
-    return Configuration("pushforward", objective, {"width": width, "depth": 1}, arguments, training)
+    return Configuration(
+        model="pushforward",
+        objective=objective,
+        model_arguments={"width": width, "depth": 1},
+        objective_arguments=arguments,
+        training=training,
+    )
 
 
 def alone(trial: Trial) -> list[Report]:
@@ -76,7 +82,7 @@ class Watched:
         self.trainer = trainer
         self.reports: dict[int, list[Report]] = {}
         self.errors: dict[int, str] = {}
-        self.told: list[list[Told]] = []
+        self.told: list[list[TrialUpdate]] = []
         self.packs: list[list[list[Trial]]] = []
 
         def seen(group: Group) -> list[Trial]:
@@ -93,13 +99,13 @@ class Watched:
             self.told.append(told)
             for each in told:
                 if each.error:
-                    self.errors[each.number] = each.error
+                    self.errors[each.trial] = each.error
                     continue
-                known = self.reports.setdefault(each.number, [])
+                known = self.reports.setdefault(each.trial, [])
                 if not known or each.report.epoch > known[-1].epoch:  # what is said again is not news
                     known.append(each.report)
-                if each.report.epoch >= trials[each.number].task.epochs:
-                    self.trainer.remove([each.number])
+                if each.report.epoch >= trials[each.trial].task.epochs:
+                    self.trainer.remove([each.trial])
 
     def finish(self, most: int = 200) -> None:
         rounds = 0
@@ -311,7 +317,13 @@ def test_errors_of_a_judgement_count_too(watched: Made, make_task: Any, assert_a
     task = make_task(judge=Shy())
     watch = watched(8)
     # At this strength the penalty takes all weights to zero in one step, and what is left is a constant.
-    constant = Configuration("pushforward", "energy", {"width": 4}, {}, Training(batch=20, l1=1e6))
+    constant = Configuration(
+        model="pushforward",
+        objective="energy",
+        model_arguments={"width": 4},
+        objective_arguments={},
+        training=Training(batch=20, l1=1e6),
+    )
     good = [configuration(width, objective="energy") for width in (4, 6, 8)]
     trials = added(watch, task, [*good, constant])
     watch.finish()
@@ -374,7 +386,7 @@ def test_after_a_failure_it_goes_on_from_checkpoints(watched: Made, task: Any, a
     assert {number: checkpoint.reports[-1].epoch for number, checkpoint in saved.items()} == {0: 3, 1: 2, 2: 2}
     watch.finish()
     assert watch.errors == {2: "ArithmeticError: this step is fatal"}
-    said = [each.report.epoch for told in watch.told for each in told if each.number == 0]
+    said = [each.report.epoch for told in watch.told for each in told if each.trial == 0]
     assert said[:6] == [1, 2, 3, 4, 5, 4]  # the sixth epoch of the first is the fifth of the others
     for number in (0, 1):
         assert_alike(watch.reports[number], alone(trials[number]))
@@ -391,7 +403,7 @@ def test_a_trial_comes_with_a_checkpoint(watched: Made, task: Any, assert_alike:
     for number, trial in enumerate(trials):
         second.trainer.add(number, Trial(trial.configuration, task, trial.seed), saved[number])
     second.advance()
-    assert [(each.number, each.report.epoch) for each in second.told[0]] == [(0, 3), (1, 2)]
+    assert [(each.trial, each.report.epoch) for each in second.told[0]] == [(0, 3), (1, 2)]
     second.finish()
     for number, trial in enumerate(trials):
         assert_alike(second.reports[number], alone(trial)[2 - number :])

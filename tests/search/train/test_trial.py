@@ -13,7 +13,7 @@ import torch
 
 from models import Shape
 from models.generator import Generator
-from objectives import Floor, Rows, Verdict, judge_for
+from objectives import Evaluation, Floor, Rows, judge_for
 from objectives.problems import Gaussian2D
 from search.events.events import Report
 from search.study.configuration import Configuration, Training
@@ -25,7 +25,7 @@ from search.train.trial import Trial, rebuilt
 PROBLEM = Gaussian2D(train=100, validation=60, test=60)
 ROWS = PROBLEM.rows(0)
 SHAPE = Shape(2, "normal", 2)
-FIT = Floor(1.0, 2.0, 1.0, 60, 60)
+FIT = Floor(median=1.0, upper=2.0, positive=1.0, n=60, m=60)
 
 
 class Scripted:
@@ -34,21 +34,31 @@ class Scripted:
     def __init__(self, misfits: Sequence[float]) -> None:
         self.misfits, self.seen = iter(misfits), list[Any]()
 
-    def each(self, generated: Any) -> list[Verdict]:
+    def each(self, generated: Any) -> list[Evaluation]:
         self.seen += [np.array(member) for member in generated]
-        return [Verdict({"ad": misfit * 10}, misfit, {"ad": FIT}) for _, misfit in zip(generated, self.misfits)]  # noqa: B905
+        return [Evaluation({"ad": misfit * 10}, misfit, {"ad": FIT}) for _, misfit in zip(generated, self.misfits)]  # noqa: B905
 
 
 def task(
     judge: Any = None, evaluations: Sequence[int] = (1, 2, 4, 6), rows: Rows = ROWS, eval_samples: int = 2
 ) -> TrialContext:
     judge = judge or judge_for(PROBLEM, rows.train, rows.validation, 60, repeats=20)
-    return TrialContext(rows, ("a", "b"), SHAPE, judge, evaluations[-1], evaluations, eval_samples)
+    return TrialContext(
+        rows=rows,
+        columns=("a", "b"),
+        shape=SHAPE,
+        judge=judge,
+        epochs=evaluations[-1],
+        evaluations=evaluations,
+        eval_samples=eval_samples,
+    )
 
 
 def configuration(model: str = "pushforward", **training: Any) -> Configuration:
     training = {"batch": 20, "learning_rate": 0.01, **training}
-    return Configuration(model, {"pushforward": "mmd", "vae": "elbo"}[model], training=Training(**training))
+    return Configuration(
+        model=model, objective={"pushforward": "mmd", "vae": "elbo"}[model], training=Training(**training)
+    )
 
 
 def reported(group: Group) -> Report:
@@ -66,7 +76,7 @@ def reports(trial: Trial) -> list[Report]:
 def drawn(trial: Trial, generator: Generator) -> Any:
     """The samples that a trial's judgement sees."""
     rows = len(trial.task.rows.validation)
-    return draw_samples(generator.model, [generator.features], trial.task.eval_samples, rows, [trial.seed])[0]
+    return draw_samples(generator.model, [generator.features], trial.task.eval_samples, rows, seeds=[trial.seed])[0]
 
 
 def generator_of(group: Group) -> Generator:
@@ -229,19 +239,19 @@ def test_a_checkpoint_that_keeps_the_bounds_counts_before_one_that_fits_better()
 class Copies(Scripted):
     """A judge whose misfit improves while `overfit` is as scripted."""
 
-    def each(self, generated: Any) -> list[Verdict]:
+    def each(self, generated: Any) -> list[Evaluation]:
         self.seen += [np.array(member) for member in generated]
         overfit = next(self.misfits)
-        return [Verdict({"overfit": overfit}, 9.0 - len(self.seen), {"overfit": FIT}) for _ in generated]
+        return [Evaluation({"overfit": overfit}, 9.0 - len(self.seen), {"overfit": FIT}) for _ in generated]
 
 
 def test_sampling_is_timed_where_it_counts() -> None:
     trial = Trial(configuration(), replace(task(), goals=Goals(("misfit", "sample_seconds"))), 0)
     trial.untrained()
-    assert 0 < trial.facts["sample_seconds"] < 10
+    assert 0 < trial.architecture["sample_seconds"] < 10
     trial = Trial(configuration(), task(), 0)
     trial.untrained()
-    assert "sample_seconds" not in trial.facts
+    assert "sample_seconds" not in trial.architecture
 
 
 def test_sampling_is_timed_once_wherever_a_trial_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,12 +263,12 @@ def test_sampling_is_timed_once_wherever_a_trial_goes_on(monkeypatch: pytest.Mon
     monkeypatch.setattr("search.train.trial.sample_seconds", lambda *given: 9.0)  # a busy machine
     again = Trial(configuration(), timed, 0)
     saved.resumed(again)
-    assert again.facts == first.facts
+    assert again.architecture == first.architecture
     first.untrained()  # as after a failure of its group
-    assert again.facts == first.facts
+    assert again.architecture == first.architecture
     new = Trial(configuration(), timed, 0)
     new.untrained()
-    assert new.facts["sample_seconds"] == 9.0
+    assert new.architecture["sample_seconds"] == 9.0
 
 
 def test_company_does_not_lengthen_what_sampling_takes() -> None:

@@ -48,7 +48,9 @@ def searched(task: Any, folder: Path, count: int, listener: Any = None, **budget
     listeners = [events.append, *([listener] if listener else [])]
     chosen = Budget(**{"trials": count, "epochs": task.epochs, "grace": task.epochs, **budget})
     seeds = [900 + number for number in range(count)]
-    complete = tune_trials(Suggester(study(count), 0), task, chosen, seeds, folder / "search", listeners)
+    complete = tune_trials(
+        Suggester(study(count), 0), task, chosen, seeds, folder=folder / "search", listeners=listeners
+    )
     return complete, events
 
 
@@ -159,7 +161,21 @@ def test_only_trainers_that_die_without_a_word_between_end_a_search(monkeypatch:
             post.on_trial_recover(0, [], trial)
         node = "10.0.0.1" if number else "10.0.0.2"
         post.on_trial_result(
-            0, [], trial, {"message": TrainerStatus(f"{number}", [], frozenset(), frozenset(), 1, 0, 0.0, node=node)}
+            0,
+            [],
+            trial,
+            {
+                "message": TrainerStatus(
+                    trainer=f"{number}",
+                    news=[],
+                    trials=frozenset(),
+                    kinds=frozenset(),
+                    room=1,
+                    networks=0,
+                    busy=0.0,
+                    node=node,
+                )
+            },
         )
         post.on_trial_error(0, [], trial)
     assert lost == [(f"{number}", number > 0, "an unknown error") for number in range(3)]
@@ -180,7 +196,7 @@ def test_orders_that_cannot_be_left_are_given_again(ray_cluster: None) -> None:
             raise OSError("no such desk")
 
     post, trial = _DirectorCallback(director, Broken.remote()), SimpleNamespace(trial_id="a", error_file=None)
-    message = TrainerStatus("x", [], frozenset(), frozenset(), 1, 0, 0.0)
+    message = TrainerStatus(trainer="x", news=[], trials=frozenset(), kinds=frozenset(), room=1, networks=0, busy=0.0)
     latest = time.monotonic() + 60
     while not unsent:
         assert time.monotonic() < latest
@@ -274,7 +290,16 @@ def made_for_gpus(folder: Path) -> Any:
     rows = problem.rows(0)
     judge = judge_for(problem, rows.train, rows.validation, 60, repeats=20)
     shape = Shape(2, "normal", 2)
-    return TrialContext(rows, ("a", "b"), shape, judge, 300, tuple(range(30, 301, 30)), 2, objectives=seen_by(folder))
+    return TrialContext(
+        rows=rows,
+        columns=("a", "b"),
+        shape=shape,
+        judge=judge,
+        epochs=300,
+        evaluations=tuple(range(30, 301, 30)),
+        eval_samples=2,
+        objectives=seen_by(folder),
+    )
 
 
 @pytest.mark.slow

@@ -94,11 +94,16 @@ def started(soon: None, tmp_path: Path) -> Iterator[Started]:
 
 def configuration(width: int = 6, **training: Any) -> Configuration:
     training = {"batch": 20, "learning_rate": 0.01, **training}
-    return Configuration("pushforward", "energy", {"width": width}, training=Training(**training))
+    return Configuration(
+        model="pushforward", objective="energy", model_arguments={"width": width}, training=Training(**training)
+    )
 
 
 def assignments(*widths: int) -> list[Assignment]:
-    return [Assignment(number, configuration(width), 70 + number) for number, width in enumerate(widths)]
+    return [
+        Assignment(trial=number, configuration=configuration(width), seed=70 + number)
+        for number, width in enumerate(widths)
+    ]
 
 
 def heard(trainer: Any, until: Callable[[list[TrainerStatus]], bool], seconds: float = 60) -> list[TrainerStatus]:
@@ -119,8 +124,8 @@ def over(*numbers: int, epochs: int = 6) -> Callable[[list[TrainerStatus]], bool
     """Whether these trials were all told of to their end."""
 
     def check(messages: list[TrainerStatus]) -> bool:
-        ended = {each.number for each in all_news(messages) if each.error or each.report.epoch >= epochs}
-        return ended >= set(numbers) and not messages[-1].numbers
+        ended = {each.trial for each in all_news(messages) if each.error or each.report.epoch >= epochs}
+        return ended >= set(numbers) and not messages[-1].trials
 
     return check
 
@@ -139,7 +144,7 @@ def test_the_first_message_asks_for_work(started: Started, make_task: Any) -> No
     trainer, _, first = started(make_task())
     if not first.room:  # it is still measuring this machine
         first = heard(trainer, lambda messages: bool(messages) and messages[-1].room > 0)[-1]
-    assert (first.news, first.numbers, first.networks, first.device) == ([], frozenset(), 0, "cpu")
+    assert (first.news, first.trials, first.networks, first.device) == ([], frozenset(), 0, "cpu")
     assert first.room == UNMEASURED
 
 
@@ -154,11 +159,11 @@ def test_trials_are_trained_told_of_and_kept(
     messages = heard(trainer, over(0, 1, 2))
     told = all_news(messages)
     for each in given:
-        own = [one for one in told if one.number == each.number]
+        own = [one for one in told if one.trial == each.trial]
         assert_alike([one.report for one in own], alone(each, task))
         assert {one.error for one in own} == {""}
-        assert all(one.facts["parameters"] > 0 for one in own)
-        assert len(load_generator(tmp_path / f"{each.number:05d}").sample(9)) == 9
+        assert all(one.architecture["parameters"] > 0 for one in own)
+        assert len(load_generator(tmp_path / f"{each.trial:05d}").sample(9)) == 9
     assert {message.trainer for message in messages} == {first.trainer}
     assert {key for message in messages for key in message.kinds} == {stack_key(given[0].configuration)}
     assert max(message.networks for message in messages) == 3
@@ -172,9 +177,9 @@ def test_stopped_trials_leave(started: Started, make_task: Any, tmp_path: Path) 
     desk.put(first.trainer, assignments(4, 8))
     heard(trainer, lambda messages: bool(messages) and messages[-1].networks == 2)
     desk.put(first.trainer, stop=[0, 55])
-    heard(trainer, lambda messages: bool(messages) and messages[-1].numbers == {1})
+    heard(trainer, lambda messages: bool(messages) and messages[-1].trials == {1})
     desk.put(first.trainer, stop=[1])
-    heard(trainer, lambda messages: bool(messages) and not messages[-1].numbers)
+    heard(trainer, lambda messages: bool(messages) and not messages[-1].trials)
     assert not (tmp_path / "00000").exists()
 
 
@@ -189,11 +194,13 @@ def test_a_silent_trainer_says_that_it_lives(started: Started, make_task: Any) -
 
 def test_what_cannot_be_built_is_told(started: Started, make_task: Any) -> None:
     trainer, desk, first = started(make_task())
-    impossible = Assignment(0, configuration(features="log1p"), 1)  # of rows with negative ones
-    none = Assignment(1, configuration(width=0), 1)
-    desk.put(first.trainer, [impossible, none, Assignment(2, configuration(), 1)])
+    impossible = Assignment(
+        trial=0, configuration=configuration(features="log1p"), seed=1
+    )  # of rows with negative ones
+    none = Assignment(trial=1, configuration=configuration(width=0), seed=1)
+    desk.put(first.trainer, [impossible, none, Assignment(trial=2, configuration=configuration(), seed=1)])
     told = all_news(heard(trainer, over(0, 1, 2)))
-    errors = {each.number: each.error for each in told if each.error}
+    errors = {each.trial: each.error for each in told if each.error}
     assert set(errors) == {0, 1}
     assert errors[0].startswith("ValueError: log1p features need rows of at least 0")
     assert errors[1].startswith("ValueError: width")
@@ -201,8 +208,10 @@ def test_what_cannot_be_built_is_told(started: Started, make_task: Any) -> None:
 
 def test_a_diverged_trial_leaves_no_checkpoint(started: Started, make_task: Any, tmp_path: Path) -> None:
     trainer, desk, first = started(make_task())
-    desk.put(first.trainer, [Assignment(0, configuration(learning_rate=1e30, optimizer="sgd"), 1)])
-    told = all_news(heard(trainer, lambda messages: bool(all_news(messages)) and not messages[-1].numbers))
+    desk.put(
+        first.trainer, [Assignment(trial=0, configuration=configuration(learning_rate=1e30, optimizer="sgd"), seed=1)]
+    )
+    told = all_news(heard(trainer, lambda messages: bool(all_news(messages)) and not messages[-1].trials))
     assert told[-1].report.diverged
     assert not (tmp_path / "00000").exists()
 
@@ -215,7 +224,7 @@ def test_another_trainer_goes_on_from_the_checkpoint(started: Started, make_task
     state = tmp_path / STATES / "00000"
     heard(trainer, lambda messages: state.exists() and len(all_news(messages)) >= 3)
     desk.put(first.trainer, stop=[0])
-    heard(trainer, lambda messages: bool(messages) and not messages[-1].numbers)
+    heard(trainer, lambda messages: bool(messages) and not messages[-1].trials)
     for thread in threading.enumerate():
         if thread.name == "saving":
             thread.join()
@@ -232,7 +241,7 @@ def test_another_trainer_goes_on_from_the_checkpoint(started: Started, make_task
         group.advance()
     # What the first one may not have been able to tell is told again, and then what is new.
     assert [each.report for each in told] == group.trials[0].reports
-    assert {tuple(each.facts.items()) for each in told} == {tuple(group.trials[0].facts.items())}
+    assert {tuple(each.architecture.items()) for each in told} == {tuple(group.trials[0].architecture.items())}
 
 
 def test_a_torn_checkpoint_is_none(started: Started, make_task: Any, tmp_path: Path) -> None:
@@ -272,7 +281,7 @@ def test_a_full_disk_fails_the_trial_and_not_the_trainer(
     trainer, desk, first = started(make_task())
     desk.put(first.trainer, assignments(4, 6))
     told = all_news(heard(trainer, over(0, 1)))
-    errors = {each.number: each.error for each in told if each.error}
+    errors = {each.trial: each.error for each in told if each.error}
     assert errors == {0: "its checkpoint can't be kept: No space left on device"}
 
 
@@ -287,7 +296,7 @@ def test_a_plugin_whose_tensors_cannot_be_written_fails_alone(
     trainer, desk, first = started(make_task())
     desk.put(first.trainer, assignments(4, 6))
     told = all_news(heard(trainer, over(0, 1)))
-    errors = {each.number: each.error for each in told if each.error}
+    errors = {each.trial: each.error for each in told if each.error}
     assert errors == {0: "its checkpoint can't be kept: RuntimeError: Some tensors share memory"}
 
 
@@ -326,7 +335,7 @@ def test_orders_are_known_of_at_once_and_obeyed_once(
         else first.room
     )
     desk.put(first.trainer, assignments(4))
-    message = heard(trainer, lambda messages: bool(messages) and messages[-1].numbers == {0})[-1]
+    message = heard(trainer, lambda messages: bool(messages) and messages[-1].trials == {0})[-1]
     assert message.room == room - 1
     desk.put(first.trainer, assignments(4))  # as if the first had been lost
     go.set()
