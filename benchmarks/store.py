@@ -28,8 +28,8 @@ from page import table, write
 from search import Store, load_study
 from search.events.events import Ended, Report, Reported, Started
 from search.rank.leaderboard import floors_json
-from search.record.columns import Axes
 from search.record.dataset import DataSet
+from search.record.layout import Axes
 from search.record.recorder import Recorder
 from search.schedule.suggest import Suggester
 

@@ -14,6 +14,7 @@ from models.features import FEATURES, Features
 from models.model import Model, Shape
 from models.noise import Noise, hashed_seed
 
+FORMAT = 1  # of model.json; it grows when what a folder holds changes
 CHUNK = 4096  # rows sampled at a time: fixed, because the rows of a seed depend on it
 DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 
@@ -70,8 +71,11 @@ def load(folder: Path | str, registry: dict[str, type[Model]]) -> Generator:
     text = path.read_text()
     tensors = read_safetensors(path.with_name("weights.safetensors"))
     try:
-        return build(json.loads(text), tensors, registry)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        described = json.loads(text)
+        if described.get("format") != FORMAT:
+            raise ValueError(f"it has format {described.get('format', 0)}, and this reads format {FORMAT}")
+        return build(described, tensors, registry)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ValueError(f"{path}: doesn't describe a generator of these weights ({reason})") from error
 

@@ -1,8 +1,6 @@
-"""Text for people and programs: what other programs would take for their own signs is escaped, and JSON is valid."""
+"""Text for people and programs: what other programs would take for their own signs is escaped."""
 
 import html
-import json
-import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -83,17 +81,3 @@ def letters(figure: Any, key: str = "") -> Any:
 
 def _written(match: re.Match[str]) -> str:
     return ascii(match[0])[1:-1] if match[0].isascii() else f"\\u{ord(match[0]):04x}"
-
-
-def json_text(value: Any, indent: int | None = 2) -> str:
-    """JSON of a value, with null for what JSON has no number for."""
-    return json.dumps(finite(value), indent=indent, allow_nan=False)
-
-
-def finite(value: Any) -> Any:
-    """A value with None instead of every number that isn't finite."""
-    if isinstance(value, dict):
-        return {key: finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.text import Text
 
 from search.errors import GenseekError, StudyError, TrainingError, unknown_name
+from search.formats import json_text
 from search.log import LOGGER, choose, quiet, show_traceback, verbose
-from search.text import json_text, visible
+from search.text import visible
 
 WIDE = 120  # columns of a file or a pipe
 UNREAD = 141  # exit code where the reader of the output has gone, as shells have it of the signal

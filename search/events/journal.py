@@ -18,6 +18,7 @@ from typing import IO, Any, Self, final
 from search.checkpoints import CheckpointStorage
 from search.errors import StoreError
 from search.events.events import Ended, Event, RecordingStalled, Report, Reported, Started, TrainerHeartbeat, Troubled
+from search.formats import FORMAT, check_format, spelled, unspelled
 from search.study.configuration import Configuration
 
 JOURNAL = "journal.jsonl"
@@ -51,6 +52,11 @@ class Journal:
             raise StoreError(f"search {path.parent.name!r} is running in another process") from error
         self._file.seek(0)
         lines = self._file.readlines()
+        try:
+            _check(path, lines)
+        except StoreError:
+            self._file.close()
+            raise
         self._lines = [_line(line) for line in lines]
         while self._lines and self._lines[-1] is None:
             self._lines.pop()
@@ -77,7 +83,7 @@ class Journal:
 
     def begin(self, header: dict[str, Any]) -> None:
         """Write what the search is; the last header counts."""
-        self._append({"search": header})
+        self._append({"format": FORMAT, "search": header})
         self._settle()
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
@@ -97,7 +103,7 @@ class Journal:
         return header, events
 
     def _append(self, written: dict[str, Any]) -> None:
-        self._file.write(f"{json.dumps(written)}\n".encode())
+        self._file.write(f"{json.dumps(written, allow_nan=False)}\n".encode())
         self._file.flush()
 
     def _settle(self) -> None:
@@ -116,6 +122,14 @@ def begun(path: Path) -> bool:
 def without_interruptions(events: Sequence[Event]) -> list[Event]:
     """Events without those that an interruption ended: their trials go on."""
     return [event for event in events if not (isinstance(event, Ended) and event.outcome == "interrupted")]
+
+
+def _check(path: Path, lines: Sequence[bytes]) -> None:
+    """See that a journal, if it says what its search is, is of the form that this module reads."""
+    with suppress(ValueError):
+        first = json.loads(lines[0]) if lines else None
+        if isinstance(first, dict) and "search" in first:
+            check_format(first, f"the journal {path}", "search anew, under another name")
 
 
 def _line(line: bytes) -> dict[str, Any] | Event | None:
@@ -138,7 +152,7 @@ def _written(event: Event) -> dict[str, Any]:
     if isinstance(event, Started):
         values["configuration"] = event.configuration.nested()
     elif isinstance(event, Reported):
-        values["report"] = asdict(event.report)
+        values["report"], values["architecture"] = spelled(asdict(event.report)), spelled(event.architecture)
     elif isinstance(event, Ended):
         values["checkpoint"] = None if event.checkpoint is None else event.checkpoint.uri
     return {"event": type(event).__name__, **values}
@@ -149,7 +163,8 @@ def _event(written: dict[str, Any]) -> Event:
     if written["event"] == "Started":
         return Started(**{**values, "configuration": Configuration.from_nested(values["configuration"])})
     if written["event"] == "Reported":
-        return Reported(**{**values, "report": Report(**values["report"])})
+        report = Report(**unspelled(values["report"]))
+        return Reported(**{**values, "report": report, "architecture": unspelled(values["architecture"])})
     return Ended(
         **{**values, "checkpoint": None if values["checkpoint"] is None else CheckpointStorage(values["checkpoint"])}
     )

@@ -18,11 +18,13 @@ import models
 from models.generator import Generator, load
 from models.program import drawn as drawn_by, exported
 from search.errors import StoreError, StudyError
+from search.formats import FORMAT, json_text
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
+from search.record.layout import network_folder
 from search.record.store import Store
 from search.study.plugins import merge_installed, merge_module
-from search.text import code, json_text, markdown, markdown_table, pasted, shortened
+from search.text import code, markdown, markdown_table, pasted, shortened
 from search.train.group import DESCRIPTION, PLUGIN, WEIGHTS
 
 DRAWING = "-n 1000 --seed 0 --out rows.csv"
@@ -51,7 +53,7 @@ def export_generator(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"--out {out}: exists already and isn't an empty folder")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = store.fetch(entry.run_id, entry.kept, Path(folder))
+        checkpoint = store.fetch(entry.run_id, network_folder(entry), Path(folder))
         made = Path(folder) / "made"
         try:
             made.mkdir()
@@ -89,7 +91,7 @@ def _write(
     for name in kept:
         shutil.copyfile(checkpoint / name, out / name)
     for name, content in parts.items():
-        (out / name).write_text(json_text(content) + "\n")
+        (out / name).write_text(json_text({"format": FORMAT} | content) + "\n")
     with as_file(files(models)) as package:
         shutil.copytree(package, out / "models", ignore=shutil.ignore_patterns("__pycache__"))
     (out / "models" / "sampler.py").rename(out / "sampler.py")
@@ -166,7 +168,7 @@ def write_program(folder: Path) -> str:
         return shortened(f"torch.export can't trace it ({type(error).__name__}: {said.strip()}", 200) + ")"
     normal, uniform = (drawn.shape[1] for drawn in drawn_by(generator, 1, 0))
     described = {"columns": generator.columns, "whole": generator.whole, "normal": normal, "uniform": uniform}
-    (folder / "program.json").write_text(json_text(described) + "\n")
+    (folder / "program.json").write_text(json_text({"format": FORMAT} | described) + "\n")
     return ""
 
 

@@ -31,13 +31,14 @@ from search.errors import StoreError, StudyError, redact_credentials
 from search.export.export import card, export_generator, load_generator
 from search.rank.leaderboard import Entry, Leaderboard
 from search.record.client import found_or_made, pages, quoted
+from search.record.layout import CONFIRMED_FIGURE, DATA_SHA256, JUDGED, LOST_TO, PROBLEM, SEARCH, TRIAL, VERSION, WINNER
 from search.record.store import Store
 from search.study.space import arguments_of
 from search.study.study import Study
 from search.train.context import TrialContext
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-PROBLEM, WINNER, MISFIT, JUDGED = "genseek.problem", "genseek.winner", "genseek.confirmed_misfit", "genseek.judged"
+MISFIT = CONFIRMED_FIGURE.format("misfit")
 LONGEST = 80  # letters of a registered model's name
 MOST_LETTERS = 5000  # of a version's description, in MLflow's databases; the card is whole beside the weights
 SERVED = (
@@ -164,11 +165,11 @@ def _new_version(
     figures = {key: f"{value:.6g}" for key, value in entry.confirmed.items()}
     tags = {
         WINNER: winner,
-        "genseek.search": board.name,
-        "genseek.trial": str(entry.trial),
-        "genseek.data_sha256": board.origin["data_sha256"],
-        "genseek.version": metadata.version("genseek"),
-        **{f"genseek.confirmed_{key}": figures[key] for key in ("misfit", "low", "high") if key in figures},
+        SEARCH: board.name,
+        TRIAL: str(entry.trial),
+        DATA_SHA256: board.origin["data_sha256"],
+        VERSION: metadata.version("genseek"),
+        **{CONFIRMED_FIGURE.format(key): figures[key] for key in ("misfit", "low", "high") if key in figures},
     }
     sampling = SERVED.format(name=name)
     with tempfile.TemporaryDirectory() as folder:
@@ -210,7 +211,7 @@ def _judged(client: MlflowClient, version: ModelVersion, misfit: float | None) -
     if wins and beaten is not None and misfit is not None:
         its = f"{_misfit(beaten):.6g}" if MISFIT in beaten.tags else "none that is confirmed"
         client.set_model_version_tag(
-            name, str(beaten.version), "genseek.lost_to", f"version {number}: misfit {misfit:.6g} against {its}"
+            name, str(beaten.version), LOST_TO, f"version {number}: misfit {misfit:.6g} against {its}"
         )
     client.set_model_version_tag(name, number, JUDGED, alias)
     known = (int(against.version), _misfit(against)) if against is not None and MISFIT in against.tags else None
@@ -239,8 +240,8 @@ def _registered(version: Any, alias: str = "", against: tuple[int, float] | None
         version=int(version.version),
         alias=alias or (", ".join(sorted(version.aliases)) if version.aliases else f"was {tags[JUDGED]}"),
         misfit=float(tags[MISFIT]) if MISFIT in tags else None,
-        search=tags.get("genseek.search", ""),
-        trial=int(tags.get("genseek.trial", -1)),
+        search=tags.get(SEARCH, ""),
+        trial=int(tags.get(TRIAL, -1)),
         against=against,
     )
 

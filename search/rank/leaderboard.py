@@ -21,7 +21,6 @@ STYLES: dict[str, str] = {
     "failed": "bold red",
     "interrupted": "yellow",
 }
-CONFIRMED = "confirmed"  # group of metrics, and folder of artifacts, of what fresh networks scored
 UNKNOWN = {"problem": "unknown", "problem_arguments": {}, "data_sha256": "unknown", "versions": {"genseek": "unknown"}}
 
 
@@ -62,13 +61,8 @@ class Entry:
 
     @property
     def judged(self) -> bool:
-        """Whether fresh networks of it have a misfit: then the best of them is what it leaves, in the folder `kept`."""
+        """Whether fresh networks of it have a misfit: then the best of them is its network."""
         return "misfit" in self.confirmed
-
-    @property
-    def kept(self) -> str:
-        """Folder of its artifacts that has its network."""
-        return CONFIRMED if self.judged else "checkpoint"
 
     @property
     def confirmed_misfit(self) -> float:

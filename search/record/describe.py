@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from search.errors import GenseekError
 from search.log import decoration
 from search.rank.leaderboard import SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
-from search.record.read import DESCRIPTION, WINNER
+from search.record.layout import DESCRIPTION, WINNER
 from search.record.store import Store
 from search.record.view import runs_page
 from search.study.study import short_name

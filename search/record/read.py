@@ -9,20 +9,25 @@ from typing import Any
 from mlflow.entities import Run
 
 from objectives import Floor
-from search.rank.leaderboard import CONFIRMED, Entry, Leaderboard, floors_from
+from search.rank.leaderboard import Entry, Leaderboard, floors_from
+from search.record.layout import (
+    CONFIGURATION,
+    CONFIRMED,
+    CONFIRMED_OF,
+    MISSING,
+    NETWORK,
+    OUTCOME,
+    RUNNING,
+    SPREAD,
+    TEST,
+    TRIAL,
+    TRIALS,
+    VERDICT,
+    WINNER,
+)
 from search.study.configuration import Configuration
 from search.study.goals import RESERVED, WORST
 from search.study.serialize import goals_from
-
-OUTCOME, RUNNING = "genseek.outcome", "running"  # tag of a trial's state, and what it is before it has ended
-ERROR = "genseek.error"  # tag: of a trial that failed, and of a search whose trainers kept dying
-MISSING = "genseek.missing"  # tag of a trial: what of it the store didn't take, though it answered
-WINNER = "genseek.winner"  # tag: of a search, its winner's run; of a trial, whether it is that
-DESCRIPTION = "mlflow.note.content"  # tag that MLflow's UI shows as a run's description
-VERDICT = "genseek.finalist"
-FRONT = "genseek.front"  # tag of trials at full budget, where a search has several goals
-CONFIRMED_OF = "genseek.confirmed"  # tag: of how many trials the finalists were chosen
-TRIALS = "genseek.trials"  # tag of a search that was extended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,22 +72,22 @@ def found(run: Run) -> SearchInfo:
 def entry(run: Run) -> Entry:
     """The trial of a child run, as the leaderboard lists it."""
     tags, metrics = run.data.tags, run.data.metrics
-    grouped: dict[str, dict[str, float]] = {"": {}, "test": {}, "network": {}, "spread": {}, CONFIRMED: {}}
+    grouped: dict[str, dict[str, float]] = {"": {}, TEST: {}, NETWORK: {}, SPREAD: {}, CONFIRMED: {}}
     for key, value in metrics.items():
         group, _, name = key.rpartition("/")
         grouped.setdefault(group, {})[name] = value
     return Entry(
-        trial=int(tags["genseek.trial"]),
-        configuration=Configuration.from_nested(json.loads(tags["genseek.configuration"])),
+        trial=int(tags[TRIAL]),
+        configuration=Configuration.from_nested(json.loads(tags[CONFIGURATION])),
         outcome="interrupted" if tags.get(OUTCOME, RUNNING) == RUNNING else tags[OUTCOME],
         epoch=int(metrics.get("epoch", 0)),
         best_epoch=int(metrics.get("best_epoch", 0)),
         misfit=metrics.get("misfit", WORST),
         scores={name: value for name, value in grouped[""].items() if name not in RESERVED},
-        architecture=grouped["network"],
-        test=grouped["test"] and {"misfit": math.inf} | grouped["test"],
+        architecture=grouped[NETWORK],
+        test=grouped[TEST] and {"misfit": math.inf} | grouped[TEST],
         run_id=run.info.run_id,
-        spread=grouped["spread"],
+        spread=grouped[SPREAD],
         confirmed=grouped[CONFIRMED],
         verdict=tags.get(VERDICT, ""),
     )
@@ -96,8 +101,8 @@ def whole(run: Run) -> bool:
 
 def trial_of(run: Run) -> int | None:
     """Number of the trial of a child run; None where it isn't one, or what it was is gone."""
-    number = run.data.tags.get("genseek.trial", "")
-    return int(number) if number.isdecimal() and "genseek.configuration" in run.data.tags else None
+    number = run.data.tags.get(TRIAL, "")
+    return int(number) if number.isdecimal() and CONFIGURATION in run.data.tags else None
 
 
 def board(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboard:

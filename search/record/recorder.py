@@ -15,9 +15,23 @@ from search.checkpoints import CheckpointStorage
 from search.events.events import Ended, Event, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.log import verbose
 from search.record.client import refused
-from search.record.columns import Axes, asymmetry
 from search.record.dataset import DataSet
-from search.record.read import ERROR, MISSING, OUTCOME, RUNNING
+from search.record.layout import (
+    CHECKPOINT,
+    CONFIG,
+    EPOCH,
+    ERROR,
+    KIND,
+    LOSS,
+    MISSING,
+    NETWORK,
+    NODE,
+    OUTCOME,
+    RUNNING,
+    SPREAD,
+    Axes,
+    asymmetry,
+)
 from search.record.store import Store
 from search.study.study import short_name
 
@@ -27,7 +41,7 @@ PERIOD = 2.0  # seconds between writes of what running trials reported
 CLOSING = 20.0  # seconds that a failing store is tried again when the search is over
 TRIES = 3  # to write what fails though the store answers, before it's set aside
 SHOWN = 3  # things that weren't recorded, in a line
-ALIVE = {"genseek.kind": "search"}  # tag that a search's run has anyway
+ALIVE = {KIND: "search"}  # tag that a search's run has anyway
 
 
 class _RetryError(Exception):
@@ -176,7 +190,7 @@ class Recorder:
         self._begun[trial] = event.time
         self._params[trial] = self._axes.parameters(event.configuration) | {"seed": event.seed}
         numbers = self._axes.numbers(event.configuration)
-        self._points[trial] = [(f"config/{key}", _rounded(value), 0, event.time) for key, value in numbers.items()]
+        self._points[trial] = [(f"{CONFIG}/{key}", _rounded(value), 0, event.time) for key, value in numbers.items()]
 
     def _open(self, event: Started) -> None:
         """Make the run of a trial, or go on with it."""
@@ -230,7 +244,7 @@ class Recorder:
         trial = event.trial
         error = {ERROR: event.error[-4000:]} if event.error else {}
         nodes = ", ".join(filter(None, dict.fromkeys(self._nodes.get(trial, ()))))
-        self._log(trial, {OUTCOME: event.outcome, "genseek.node": nodes} | error)
+        self._log(trial, {OUTCOME: event.outcome, NODE: nodes} | error)
         if event.checkpoint is not None:
             self._kept(trial, "the checkpoint", partial(self._keep, trial, event.checkpoint))
         missing = [what for what, trials in self._aside.items() if trial in trials]
@@ -242,7 +256,7 @@ class Recorder:
 
     def _keep(self, trial: int, checkpoint: CheckpointStorage) -> None:
         with checkpoint.fetched() as folder:
-            self._store.save(self.run_ids[trial], folder, "checkpoint")
+            self._store.save(self.run_ids[trial], folder, CHECKPOINT)
 
 
 def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
@@ -258,14 +272,14 @@ def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
         "seconds": event.time - begun,
         "misfit": report.misfit,
         **report.scores,
-        "loss/train": report.loss,
-        "loss/validation": report.validation_loss,
-        "epoch/misfit": report.epoch_misfit,
-        **{f"epoch/{name}": value for name, value in report.epoch_scores.items()},
-        **{f"spread/{name}": value for name, value in report.spread.items()},
-        "network/zeros": report.zeros,
-        "network/deviation": report.deviation,
-        **{f"network/{name}": value for name, value in event.architecture.items()},
+        f"{LOSS}/train": report.loss,
+        f"{LOSS}/validation": report.validation_loss,
+        f"{EPOCH}/misfit": report.epoch_misfit,
+        **{f"{EPOCH}/{name}": value for name, value in report.epoch_scores.items()},
+        **{f"{SPREAD}/{name}": value for name, value in report.spread.items()},
+        f"{NETWORK}/zeros": report.zeros,
+        f"{NETWORK}/deviation": report.deviation,
+        **{f"{NETWORK}/{name}": value for name, value in event.architecture.items()},
     }
     return [(name, _rounded(value), report.epoch, event.time) for name, value in values.items() if math.isfinite(value)]
 

@@ -19,19 +19,19 @@ from search.checkpoints import CheckpointStorage, writable
 from search.environment import MLFLOW, set_defaults
 from search.errors import GenseekError, StoreError, StudyError, redact_credentials, unknown_name
 from search.events.events import Started
+from search.formats import FORMAT, check_format, json_text
 from search.log import decoration, hush
 from search.rank.leaderboard import Leaderboard
 from search.record import view
 from search.record.client import CURE, every_experiment, experiment_of, mlflow_errors, pages, quoted
-from search.record.columns import Axes
 from search.record.dataset import DataSet, input_of
-from search.record.read import OUTCOME, RUNNING, SearchInfo, board, found, trial_of, whole
+from search.record.layout import CONFIGURATION, FORMAT_TAG, KIND, OUTCOME, PARENT, RUNNING, SUMMARY, TRIAL, Axes
+from search.record.read import SearchInfo, board, found, trial_of, whole
 from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
-from search.text import command, json_text
+from search.text import command
 
 FOLDER = "genseek-store"  # of a store, where none is named
 DATABASE, TUNE = "mlflow.db", "ray"
-SUMMARY = "search.json"
 STATUS = {
     "finished": "FINISHED",
     "stopped": "FINISHED",
@@ -117,7 +117,9 @@ class Store:
         location = self._artifacts().as_uri() if self.embedded else None
         with mlflow_errors(self.uri):
             experiment = experiment_of(self._client, study, location)
-            run = self._client.create_run(experiment, run_name=name, tags={**tags, "genseek.kind": "search"})
+            run = self._client.create_run(
+                experiment, run_name=name, tags={**tags, KIND: "search", FORMAT_TAG: str(FORMAT)}
+            )
             run_id = str(run.info.run_id)
         first = min(self._searches(name), key=lambda each: (each.info.start_time, each.info.run_id), default=run)
         if first.info.run_id != run_id:  # another machine took the name since
@@ -133,18 +135,18 @@ class Store:
     def begin_trial(self, parent: str, name: str, started: Started) -> str:
         """Child run of a trial; its run id."""
         tags = {
-            "genseek.kind": "trial",
-            "genseek.trial": str(started.trial),
-            "genseek.configuration": json.dumps(started.configuration.nested()),
+            KIND: "trial",
+            TRIAL: str(started.trial),
+            CONFIGURATION: json.dumps(started.configuration.nested()),
             OUTCOME: RUNNING,
-            "mlflow.parentRunId": parent,
+            PARENT: parent,
         }
         with mlflow_errors(self.uri):
             return str(self._client.create_run(self._home(parent), int(started.time * 1000), tags, name).info.run_id)
 
     def trial_run(self, parent: str, trial: int) -> str | None:
         """Run id of a trial's child run, if there is one."""
-        runs = self._runs(f"{_children(parent)} and tags.genseek.trial = '{trial}'")
+        runs = self._runs(f"{_children(parent)} and tags.{TRIAL} = '{trial}'")
         return str(runs[0].info.run_id) if runs else None
 
     def trial_runs(self, parent: str) -> dict[int, tuple[str, bool]]:
@@ -201,14 +203,14 @@ class Store:
         """Keep a JSON file with a run."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
-            path.write_text(json_text(value))
+            path.write_text(json_text({"format": FORMAT} | value))
             self.save(run_id, path)
 
     def fetch(self, run_id: str, name: str, into: Path) -> Path:
         """Path below `into` of a copy of a run's file or folder.
 
         Raises:
-            StudyError: there is none.
+            StoreError: there is none.
         """
         with mlflow_errors(self.uri):
             if not self.embedded:
@@ -239,11 +241,14 @@ class Store:
 
         Raises:
             StudyError: there is none.
+            StoreError: another genseek has recorded it, in another form.
         """
         runs = self._searches(name)
         if not runs:
             names = [search.name for search in self.searches()]
             raise StudyError(f"{unknown_name('search', name, names)} (in {self.where()})")
+        tags = {"format": runs[0].data.tags.get(FORMAT_TAG, 0)}
+        check_format(tags, f"search {name!r} in {self.where()}", "search anew, under another name")
         return found(runs[0])
 
     def leaderboard(self, name: str) -> Leaderboard:
@@ -327,4 +332,4 @@ def _shortened(value: str) -> str:
 
 
 def _children(parent: str) -> str:
-    return f"tags.genseek.kind = 'trial' and tags.`mlflow.parentRunId` = {quoted(parent)}"
+    return f"tags.{KIND} = 'trial' and tags.`{PARENT}` = {quoted(parent)}"

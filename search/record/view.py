@@ -12,16 +12,15 @@ import zlib
 from typing import Any
 
 from objectives import STANDARD
-from search.record.columns import Axes
+from search.record.layout import CONFIG, CONFIRMED, GROUPS, LOSS, NETWORK, NODE, OUTCOME, TEST, TRIAL, VERDICT, Axes
 from search.record.read import SearchInfo
 
 NOTE = "Searches of one study by genseek. Open a search to read its description; its trials are nested below it."
 BEST = ("model", "latent", "sigma", "lambda", "asymmetry")  # columns of parameters besides the searched ones
-METRICS = ("misfit", *STANDARD, "confirmed/misfit", "test/misfit", "network/parameters", "rung", "seconds")
-TAGS = ("genseek.trial", "genseek.outcome", "genseek.finalist", "genseek.node")
+METRICS = ("misfit", *STANDARD, f"{CONFIRMED}/misfit", f"{TEST}/misfit", f"{NETWORK}/parameters", "rung", "seconds")
+TAGS = (TRIAL, OUTCOME, VERDICT, NODE)
 MOST_AXES = 9  # of the parallel coordinates: more can't be read
 FIRST = ("model", "objective", "latent", "sigma", "lam", "beta")  # of them these, where they are searched
-GROUPS = ("config", "confirmed", "epoch", "loss", "network", "spread", "test")  # of metrics; their charts are folded
 SECTION, NAME = "genseek", "attributes.`Run Name`"
 
 
@@ -103,15 +102,15 @@ def _charts(axes: Axes) -> list[dict[str, Any]]:
             "showAllRuns": True,
         },
         _line("misfit of the best checkpoint, by epoch", "misfit"),
-        _line("validation loss, by epoch", "loss/validation"),
-        _scatter("network/parameters"),
+        _line("validation loss, by epoch", f"{LOSS}/validation"),
+        _scatter(f"{NETWORK}/parameters"),
         _scatter("overfit"),
     ]
     if {"encoder_width", "encoder_depth", "decoder_width", "decoder_depth"} & set(axes.searched):
-        charts.append(_scatter("network/log2_encoder_over_decoder"))
-    charts += [_scatter(f"config/{key}") for key in ("latent", "sigma") if key in axes.searched]
+        charts.append(_scatter(f"{NETWORK}/log2_encoder_over_decoder"))
+    charts += [_scatter(f"{CONFIG}/{key}") for key in ("latent", "sigma") if key in axes.searched]
     if "sigma" in axes.searched and {"lam", "beta"} & set(axes.searched):
-        x, y = ({"key": f"config/{key}", "type": "METRIC"} for key in ("sigma", "lambda"))
+        x, y = ({"key": f"{CONFIG}/{key}", "type": "METRIC"} for key in ("sigma", "lambda"))
         charts.append({"type": "CONTOUR", "displayName": "misfit", "xaxis": x, "yaxis": y, "zaxis": misfit})
     common = {"runsCountToCompare": 20, "metricSectionId": SECTION, "deleted": False, "isGenerated": False}
     return [{"uuid": f"chart-{number}", **common, **chart} for number, chart in enumerate(charts)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from search.errors import StoreError
+from search.record.layout import REPORT
 from search.record.store import Store
 from search.report import networks, results, samples, settings
 from search.report.data import Contents, collect
@@ -15,7 +16,6 @@ from search.study.serialize import study_toml
 from search.study.study import short_name
 from search.text import command
 
-REPORT = "report.html"
 FOLDER = "reports"  # of the store
 
 

@@ -15,6 +15,7 @@ from search.events.journal import JOURNAL, Journal
 from search.export.export import load_generator
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
+from search.record.layout import network_folder
 from search.record.read import SearchInfo
 from search.record.store import TUNE, Store
 from search.study.configuration import Configuration
@@ -133,7 +134,7 @@ def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
     Raises:
         StoreError: it is gone.
     """
-    return contents.store.fetch(entry.run_id, entry.kept, folder)
+    return contents.store.fetch(entry.run_id, network_folder(entry), folder)
 
 
 def kept_generator(contents: Contents, entry: Entry) -> Generator | None:

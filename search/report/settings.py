@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from search.log import hush
 from search.rank.leaderboard import Entry, Leaderboard, scores_shown
-from search.record.columns import EQUAL
+from search.record.layout import EQUAL
 from search.report.data import Contents, History
 from search.report.page import OUTCOMES, SYMBOLS, Drawing, Row, Section, Table, level, styled
 from search.report.results import FEW_TRIALS as SHOWN, listed

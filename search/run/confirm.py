@@ -22,9 +22,9 @@ from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
 from search.rank.finalist import Finalist, advantage, interval, resampled
-from search.rank.leaderboard import CONFIRMED, Entries, Entry, Leaderboard
+from search.rank.leaderboard import Entries, Entry, Leaderboard
 from search.record.describe import describe_search
-from search.record.read import CONFIRMED_OF, VERDICT
+from search.record.layout import CONFIRMED, CONFIRMED_OF, VERDICT
 from search.run.finish import picture
 from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Suggester

@@ -16,8 +16,7 @@ from search.events.events import Ended
 from search.export.export import load_generator
 from search.log import decoration
 from search.rank.leaderboard import Entries, Leaderboard, floors_json
-from search.record.read import FRONT
-from search.record.store import SUMMARY
+from search.record.layout import ASYMMETRY, CHECKPOINT, FRONT, SAMPLES, SUMMARY, TEST
 from search.report import png
 from search.run.plan import Plan
 from search.study.plugins import blamed
@@ -50,7 +49,7 @@ def _kept(plan: Plan, ended: Ended, run_id: str) -> Iterator[Path]:
             if ended.checkpoint is not None and ended.checkpoint.names():
                 folder = stack.enter_context(ended.checkpoint.fetched())
         if folder is None:
-            folder = plan.store.fetch(run_id, "checkpoint", Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            folder = plan.store.fetch(run_id, CHECKPOINT, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         yield folder
 
 
@@ -82,7 +81,7 @@ def finish_search(plan: Plan, parent: str, board: Leaderboard) -> None:
     store.save_json(parent, SUMMARY, summary)
     best = {entry.trial for entry in board.front()} if len(board.goals.rank) > 1 else set()
     for entry in board.finished():
-        values = {f"test/{name}": value for name, value in entry.test.items()}
+        values = {f"{TEST}/{name}": value for name, value in entry.test.items()}
         values |= {"violation": board.standing(entry).violation} if board.goals.bounds else {}
         tags = {FRONT: str(entry.trial in best).lower()} if len(board.goals.rank) > 1 else {}
         if entry.run_id and values | tags:
@@ -95,10 +94,10 @@ def finish_search(plan: Plan, parent: str, board: Leaderboard) -> None:
         return  # nothing was trained at full budget within the bounds
     store.log(parent, [("best_misfit", winner.misfit, 0, now)])
     with tempfile.TemporaryDirectory() as pictures:
-        checkpoint = store.fetch(winner.run_id, "checkpoint", Path(pictures))
+        checkpoint = store.fetch(winner.run_id, CHECKPOINT, Path(pictures))
         picture(plan, checkpoint, plan.task.rows.validation, [parent, winner.run_id])
         with decoration("no picture of misfit against asymmetry"):
-            path = Path(pictures) / "asymmetry.png"
+            path = Path(pictures) / ASYMMETRY
             if png.asymmetry(board, path):
                 store.save(parent, path)
 
@@ -107,7 +106,7 @@ def picture(plan: Plan, checkpoint: Path, rows: Array, run_ids: Sequence[str]) -
     """Keep a picture of a generator's samples beside held-out rows `[n, columns]` with some runs."""
     with decoration("no picture of samples"), tempfile.TemporaryDirectory() as folder:
         sample = load_generator(checkpoint).sample(len(rows), plan.study.budget.seed).numpy()
-        path = Path(folder) / "samples.png"
+        path = Path(folder) / SAMPLES
         png.samples_beside(rows, sample, plan.task.columns, path)
         for run_id in run_ids:
             plan.store.save(run_id, path)

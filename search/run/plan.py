@@ -15,7 +15,7 @@ from typing import Any, final
 
 from objectives import Judge, Problem
 from search.checkpoints import CheckpointStorage
-from search.errors import DataError, GenseekError, StoreError, StudyError, unknown_name
+from search.errors import DataError, GenseekError, StoreError, StudyError
 from search.events.journal import JOURNAL, Journal, begun
 from search.rank.leaderboard import Leaderboard
 from search.record.store import TUNE, Store
@@ -159,13 +159,9 @@ def plan_resume(store: Store, name: str, more: int = 0, checkpoints: str | None 
 
 def _fetch(store: Store, name: str, path: Path) -> None:
     """Get the journal of a search that has ended from the store."""
-    run_id = store.search_run(name)
-    if run_id is None and path.exists():
+    if store.search_run(name) is None and path.exists():
         raise StudyError(f"search {name!r} was cut off before it began: run it again")
-    if run_id is None:
-        names = [found.name for found in store.searches()]
-        raise StudyError(f"{unknown_name('search', name, names)} (in {store.where()})")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    run_id = store.search(name).run_id
     try:
         store.fetch(run_id, JOURNAL, path.parent)
     except GenseekError as error:

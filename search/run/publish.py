@@ -15,8 +15,9 @@ from search.export.registry import Registered, register
 from search.log import decoration
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Leaderboard
+from search.record.layout import REPORT
 from search.record.store import Store
-from search.report.build import REPORT, keep_report, write_report
+from search.report.build import keep_report, write_report
 from search.run.confirm import candidates, confirm_search
 from search.run.plan import Plan
 from search.run.search import Result, run_search

@@ -17,10 +17,9 @@ from search.events.events import Ended, Event, Listener, RecordingStalled
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import versions
 from search.rank.leaderboard import Entries, Leaderboard
-from search.record.columns import Axes
 from search.record.dataset import DataSet
 from search.record.describe import describe_search
-from search.record.read import ERROR, TRIALS
+from search.record.layout import DATA_SHA256, ERROR, TRIALS, Axes
 from search.record.recorder import Recorder
 from search.run.finish import finish_search, references, tests
 from search.run.plan import FINALISTS, Plan
@@ -191,7 +190,7 @@ def _params(study: Study) -> dict[str, str]:
 
 def _parent(plan: Plan, params: dict[str, str], axes: Axes, new: bool) -> str:
     """Parent run of the search, open: a new one, or that of a search that goes on."""
-    tags = {"genseek.data_sha256": plan.task.rows.digest()}
+    tags = {DATA_SHA256: plan.task.rows.digest()}
     parent = None if new else plan.store.search_run(plan.name)
     if parent is None:
         return plan.store.begin(plan.name, params, tags, plan.study.name, axes=axes)

@@ -93,7 +93,7 @@ def goals_json(goals: Goals) -> dict[str, Any]:
 
 
 def goals_from(written: dict[str, Any]) -> Goals:
-    """Goals of their JSON form; of one that is empty, as of searches from before there were any, the usual ones."""
+    """Goals of their JSON form; of one that a damaged record lacks, the usual ones."""
     return Goals(tuple(written["rank"]), written["bounds"]) if written else Goals()
 
 

@@ -17,6 +17,7 @@ from models import Model
 from models.noise import hashed_seed
 from search.checkpoints import CheckpointStorage
 from search.events.events import Report
+from search.formats import FORMAT, check_format, json_text, spelled, unspelled
 from search.train.context import draw_samples
 from search.train.pack import Pack
 from search.train.trial import Judged, Trial
@@ -186,7 +187,7 @@ class Checkpoint:
         groups = ((STATE, self.state), (BEST, self.best))
         tensors = {prefix + name: tensor for prefix, group in groups for name, tensor in group.items()}
         told = {"reports": [asdict(report) for report in self.reports], "architecture": dict(self.architecture)}
-        place.write(save(tensors, {TOLD: json.dumps(told)}))
+        place.write(save(tensors, {TOLD: json.dumps({"format": FORMAT} | spelled(told), allow_nan=False)}))
 
     @classmethod
     def load(cls, place: CheckpointStorage) -> "Checkpoint | None":
@@ -199,7 +200,8 @@ class Checkpoint:
             {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
             for prefix in (STATE, BEST)
         )
-        told = json.loads(_metadata(content)[TOLD])
+        told = unspelled(json.loads(_metadata(content)[TOLD]))
+        check_format(told, f"the checkpoint {place.uri}", "search anew")
         return cls(
             state=state,
             best=best,
@@ -211,7 +213,7 @@ class Checkpoint:
 def save_best(trial: Trial, place: CheckpointStorage) -> None:
     """Write the generator of a trial's best checkpoint: tensors, what makes it of them, and the code of a plug-in."""
     place.at(WEIGHTS).write(save(trial.best()))
-    place.at(DESCRIPTION).write(json.dumps(trial.described(), indent=2).encode())
+    place.at(DESCRIPTION).write(json_text(trial.described()).encode())
     source = trial.task.sources.get(trial.configuration.model)
     if source:
         place.at(PLUGIN).write(source.encode())

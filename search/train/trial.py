@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models import MODELS, Model
-from models.generator import Generator, build
+from models.generator import FORMAT, Generator, build
 from models.noise import hashed_seed
 from models.pack import keep
 from objectives import Evaluation
@@ -129,6 +129,7 @@ class Trial:
         """What, with the tensors, makes the best generator again; JSON."""
         plugin = {"plugin": True} if self.configuration.model in self.task.sources else {}
         return {
+            "format": FORMAT,
             "model": self.configuration.model,
             "arguments": self.configuration.model_arguments,
             "shape": vars(self.task.shape),

@@ -256,7 +256,7 @@ def test_a_checkpoint_samples_without_scikit_learn(tmp_path: Path) -> None:
         trained = Generator(model, FEATURES["standard"](rows()[0].double()), ("a", "b", "c"))
         folder = tmp_path / name
         folder.mkdir()
-        described = {"model": name, "arguments": {}, "shape": asdict(SHAPE), "features": "standard"}
+        described = {"format": 1, "model": name, "arguments": {}, "shape": asdict(SHAPE), "features": "standard"}
         (folder / "model.json").write_text(json.dumps({**described, "columns": trained.columns}))
         save_file(trained.tensors(), folder / "weights.safetensors")
         expected[name] = trained.sample(5, seed=3).tolist()

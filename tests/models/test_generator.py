@@ -30,6 +30,7 @@ def generator(model: str = "pushforward", features: str = "standard") -> Generat
 
 def export(trained: Generator, folder: Path, model: str = "pushforward", features: str = "standard") -> None:
     described = {
+        "format": 1,
         "model": model,
         "arguments": ARGUMENTS.get(model, {}),
         "shape": asdict(SHAPE),

@@ -43,7 +43,13 @@ def packaged(folder: Path, model: str, **arguments: Any) -> Path:
     made, source = trained(model, **arguments), folder / "generator"
     shutil.copytree(Path(models.__file__).parent, source / "models", ignore=shutil.ignore_patterns("__pycache__"))
     (source / "sampler.py").write_text("")
-    described = {"model": model, "arguments": arguments, "shape": asdict(Shape(2, "normal", 2)), "features": "standard"}
+    described = {
+        "format": 1,
+        "model": model,
+        "arguments": arguments,
+        "shape": asdict(Shape(2, "normal", 2)),
+        "features": "standard",
+    }
     (source / "model.json").write_text(json.dumps({**described, "columns": COLUMNS}))
     save_file(made.tensors(), source / "weights.safetensors")
     package(source, folder / "model", "m-1", "r-1")

@@ -16,8 +16,8 @@ from search.checkpoints import CheckpointStorage
 from search.events.events import Ended, Report, Reported, Started, TrainerHeartbeat
 from search.rank.leaderboard import Entries
 from search.record import recorder
-from search.record.columns import Axes
 from search.record.dataset import DataSet
+from search.record.layout import Axes
 from search.record.recorder import Recorder
 from search.study.configuration import Configuration, Training
 

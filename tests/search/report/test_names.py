@@ -61,7 +61,7 @@ def exported(folder: Path, columns: tuple[str, ...]) -> Path:
     made = Generator(MODELS["pushforward"](shape, 4), FEATURES["standard"](rows), columns)
     shutil.copytree(Path(models.__file__).parent, folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(folder / "models" / "sampler.py", folder / "sampler.py")
-    described = {"model": "pushforward", "arguments": {}, "shape": asdict(shape), "features": "standard"}
+    described = {"format": 1, "model": "pushforward", "arguments": {}, "shape": asdict(shape), "features": "standard"}
     (folder / "model.json").write_text(json.dumps({**described, "columns": columns}))
     save_file(made.tensors(), folder / "weights.safetensors")
     return folder

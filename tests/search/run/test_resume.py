@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from search import Store, load_study, plan_search, with_overrides
 from search.events.events import Ended, Reported, Started
 from search.events.journal import JOURNAL, Journal, begun as begun_journal, without_interruptions
-from search.record.columns import Axes
+from search.record.layout import Axes
 from search.record.recorder import points_of
 from search.run.plan import RESERVED
 from search.study.serialize import study_from, study_json

@@ -241,7 +241,7 @@ def test_a_program_may_not_call_its_score_so_either(tmp_path: Path, monkeypatch:
 
 def test_what_is_recorded_beside_scores_is_reserved() -> None:
     from search.events.events import Report, Reported
-    from search.record.columns import Axes
+    from search.record.layout import Axes
     from search.record.recorder import points_of
 
     report = Report(epoch=1, misfit=1.0, scores={"ad": 1.0}, best_epoch=1, epoch_misfit=1.0)

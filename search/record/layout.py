@@ -1,4 +1,4 @@
-"""What a search varies, as MLflow's tables and charts can show it.
+"""Where everything is in the record: names of tags, metrics, parameters and artifacts, and what a search varies.
 
 MLflow's axes are linear, and it sorts and filters parameters as text: numbers that a study searches are recorded as
 metrics too, and those on a logarithmic scale as logarithms beside.
@@ -11,9 +11,38 @@ from typing import Any
 
 from models import MODELS
 from objectives import OBJECTIVES
+from search.rank.leaderboard import Entry
 from search.study.configuration import Configuration, Training
 from search.study.space import Fixed, Range, arguments_of
 from search.study.study import Study
+
+# Tags of every run of genseek's.
+KIND = "genseek.kind"  # "search" (a parent run) or "trial" (a child run of it)
+PARENT = "mlflow.parentRunId"
+DESCRIPTION = "mlflow.note.content"  # that MLflow's UI shows as a run's description
+ERROR = "genseek.error"  # of a trial that failed, and of a search whose trainers kept dying
+WINNER = "genseek.winner"  # of a search and of a model's version, the winner's run; of a trial, whether it is that
+# Tags of a search.
+FORMAT_TAG = "genseek.format"  # of its record
+DATA_SHA256 = "genseek.data_sha256"
+TRIALS = "genseek.trials"  # of one that was extended
+CONFIRMED_OF = "genseek.confirmed"  # of how many trials the finalists were chosen
+# Tags of a trial.
+TRIAL, CONFIGURATION, NODE = "genseek.trial", "genseek.configuration", "genseek.node"
+OUTCOME, RUNNING = "genseek.outcome", "running"  # its state, and what that is before it has ended
+MISSING = "genseek.missing"  # what of it the store didn't take, though it answered
+VERDICT = "genseek.finalist"
+FRONT = "genseek.front"  # of those at full budget, where a search has several goals
+# Tags of a version of a registered model.
+PROBLEM, SEARCH, VERSION = "genseek.problem", "genseek.search", "genseek.version"
+JUDGED, LOST_TO = "genseek.judged", "genseek.lost_to"
+CONFIRMED_FIGURE = "genseek.confirmed_{}"  # of its misfit, low and high
+# Groups of metrics: scores of the best checkpoint have plain names. Their charts are folded.
+GROUPS = ("config", "confirmed", "epoch", "loss", "network", "spread", "test")
+CONFIG, CONFIRMED, EPOCH, LOSS, NETWORK, SPREAD, TEST = GROUPS  # `confirmed` is a folder of artifacts as well
+# Artifacts of a search, and of a trial or a finalist.
+SUMMARY, REPORT = "search.json", "report.html"
+CHECKPOINT, SAMPLES, ASYMMETRY = "checkpoint", "samples.png", "asymmetry.png"
 
 ALWAYS = ("latent", "sigma", "lambda")  # numbers that are worth sorting by, searched or not
 EQUAL = 0.1  # log2 of encoder over decoder parameters: 7 % more or fewer count as the same
@@ -84,6 +113,11 @@ def asymmetry(architecture: dict[str, float]) -> str | None:
     if ratio is None:
         return None
     return "equal" if abs(ratio) < EQUAL else "encoder larger" if ratio > 0 else "decoder larger"
+
+
+def network_folder(entry: Entry) -> str:
+    """Folder of a trial's artifacts that has its network: the best of its fresh ones, where these were judged."""
+    return CONFIRMED if entry.judged else CHECKPOINT
 
 
 def _common(constructors: Iterable[Any]) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search import load_study
-from search.record.columns import Axes, asymmetry
+from search.record.layout import Axes, asymmetry
 from search.study.configuration import Configuration, Training
 from search.study.parse import shipped
 
