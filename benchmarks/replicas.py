@@ -87,12 +87,12 @@ def replicated(
         for (configuration, seed), trial in zip(wanted, trials, strict=True):
             task, judge = prepared(study, seed)
             tensors = trial.best() if keep_best else _last(group, trial).tensors()
-            generator = rebuilt(trial.described(), tensors)
+            generator = rebuilt(trial.to_dict(), tensors)
             drawn = draw_samples(
                 generator.model, [generator.features], task.eval_samples, len(task.rows.test), seeds=[trial.seed]
             )
             curve, loss = curves[trial], losses[trial]
-            replicas.append(Replica(configuration, seed, judge(drawn[0]), trial.described(), tensors, curve, loss))
+            replicas.append(Replica(configuration, seed, judge(drawn[0]), trial.to_dict(), tensors, curve, loss))
     return sorted(replicas, key=lambda replica: (configurations.index(replica.configuration), replica.seed))
 
 

@@ -13,7 +13,7 @@ from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES, STANDARD
 from search.study.budget import Budget
 from search.study.configuration import Training
-from search.study.presets import shipped
+from search.study.presets import preset_names
 from search.study.space import Argument, arguments_of
 from search.study.study import serving
 
@@ -130,7 +130,7 @@ def _keys() -> str:
 
 def _studies() -> str:
     parts = ["# Studies that come with genseek", "`genseek run NAME` runs one; copy the text for one of your own."]
-    for name in shipped():
+    for name in preset_names():
         text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
         problem = tomllib.loads(text)["problem"]["name"]
         parts += [f"## {name}", f"On {_linked([problem], 'problems.md')}.", f"```toml\n{text.rstrip()}\n```"]

@@ -19,7 +19,7 @@ def clean(name: object) -> str:
     return joined.strip("\ufeff")
 
 
-def asked(columns: str) -> list[str]:
+def wanted_columns(columns: str) -> list[str]:
     """The names in a line of CSV, as `--columns` and a study's key `columns` give them; none where it is blank.
 
     Raises:

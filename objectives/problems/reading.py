@@ -15,7 +15,7 @@ import pandas as pd
 
 from objectives.problems.dialect import EMPTY, Layout, layout, records_of
 from objectives.problems.faults import check_columns, check_scale, complete_rows, floats, holds_numbers
-from objectives.problems.names import MADE_UP, asked, clean, leave_out, listed, option
+from objectives.problems.names import MADE_UP, clean, leave_out, listed, option, wanted_columns
 from objectives.problems.numerals import COMMA, MARKS, POINT, plain
 from objectives.problems.problem import Array
 
@@ -72,7 +72,7 @@ def read_table(
     """
     try:
         sheet = _sheet(Path(data))
-        chosen = _chosen(sheet, asked(columns))
+        chosen = _chosen(sheet, wanted_columns(columns))
         if not chosen or not len(sheet.columns[0]):
             raise ValueError(EMPTY)
         check_columns(
@@ -300,7 +300,11 @@ def _chosen(sheet: _Sheet, wanted: list[str]) -> dict[str, int]:
 
 def _absent(name: str, wanted: list[str], names: list[str]) -> str:
     """What to write for a column that isn't there."""
-    apart = [other for other in names if "," in other and all(part in wanted for part in asked(other.replace('"', "")))]
+    apart = [
+        other
+        for other in names
+        if "," in other and all(part in wanted for part in wanted_columns(other.replace('"', "")))
+    ]
     near = get_close_matches(name, names, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {listed(names)}"
     return f"no column {name!r}; {f'a name with a comma is quoted: {option(apart[:1])}' if apart else hint}"

@@ -145,7 +145,7 @@ def list_(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="problems, models, objectives, scores, studies, searches or registered.",
+            help=f"{', '.join(LISTED[:-1])} or {LISTED[-1]}.",
             autocompletion=listings,
         ),
     ],
@@ -162,7 +162,7 @@ def list_(
     elif what == "registry":
         from search.export.registry import registered
 
-        rows = [each.described() for each in registered(store_of(store, tracking_uri))]
+        rows = [each.to_dict() for each in registered(store_of(store, tracking_uri))]
     elif what in LISTINGS:
         rows = LISTINGS[what]()
     else:

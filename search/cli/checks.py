@@ -156,7 +156,7 @@ def _store(folder: Path, patience: float) -> Iterator[Finding]:
                     cure="searches need another: --store",
                 )
             )
-        if there := store.elsewhere():
+        if there := store.moved_from():
             said = f"MLflow looks for them in {', '.join(there)}, since the store was moved or copied; genseek doesn't"
             cure = "a search in the store, or genseek ui, says in its record where they are now"
             states.append(Finding(what="store's files", state="warning", found=said, cure=cure))
@@ -173,7 +173,7 @@ def _tracking(uri: str, patience: float) -> Finding:
     shown = redact_credentials(uri)
     if uri.startswith("http"):
         cure = "is it an MLflow server, does it run, and do MLFLOW_TRACKING_USERNAME and PASSWORD fit?"
-        return _tried("tracking server", lambda: f"{shown}, {asked(uri, patience)}", patience * 3, cure)
+        return _tried("tracking server", lambda: f"{shown}, {probe_server(uri, patience)}", patience * 3, cure)
 
     def opened() -> str:
         from search.record.store import Store
@@ -192,9 +192,9 @@ def _ray(address: str, patience: float) -> Iterator[Finding]:
                 from search.tune.jobs import Jobs
 
                 return f"{address}, {len(Jobs(address).all())} searches submitted, RAY_AUTH_MODE {mode}"
-            from search.tune.cluster import joined
+            from search.tune.cluster import count_nodes
 
-            return f"{address}, {joined(address)} nodes, RAY_AUTH_MODE {mode}"
+            return f"{address}, {count_nodes(address)} nodes, RAY_AUTH_MODE {mode}"
 
         yield _tried("Ray cluster", counted, patience, "ray status, on the head, says how it is")
     else:
@@ -281,7 +281,7 @@ def _size(count: float) -> str:
 ASKING = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
-def asked(uri: str, patience: float) -> str:
+def probe_server(uri: str, patience: float) -> str:
     """Version of the server at `uri`, and whether the user's name and password let in.
 
     Raises:

@@ -1,19 +1,39 @@
 """The commands for a Ray cluster that this machine isn't part of: `submit`, `attach`, `stop` and `status`."""
 
-import inspect
 import time
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli import run
 from search.cli.console import Printer, print_json
-from search.cli.options import Json, SearchName, StudyName
+from search.cli.options import (
+    Columns,
+    Data,
+    DropMissing,
+    Epochs,
+    Finalists,
+    Json,
+    NewName,
+    PackSize,
+    ProblemName,
+    Replicas,
+    SearchName,
+    Seed,
+    StudyName,
+    Tracking,
+    Trainers,
+    TrainOn,
+    Trials,
+    WarmStart,
+)
 from search.errors import StudyError
 from search.text import command
 
+if TYPE_CHECKING:
+    from search.tune.jobs import Job, Jobs
+
 LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to it
-ELSEWHERE = ("name", "warm")  # options of `run` that aren't of its study
 Api = Annotated[
     str,
     typer.Option(
@@ -26,34 +46,55 @@ def submit(
     study: StudyName,
     address: Api = LOCAL,
     follow: Annotated[bool, typer.Option("--follow", help="Show what it prints; Ctrl-C leaves it running.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option(help="Folder of the store there, a whole path. Default: GENSEEK_STORE there."),
-    ] = None,
+    problem: ProblemName = None,
+    data: Data = None,
+    columns: Columns = None,
+    drop_missing: DropMissing = False,
+    trials: Trials = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    pack_size: PackSize = None,
+    replicas: Replicas = None,
+    device: TrainOn = None,
+    trainers: Trainers = None,
+    finalists: Finalists = None,
+    warm_start: WarmStart = None,
+    name: NewName = None,
     checkpoints: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoints", help="Where trials keep them, as `run` has it. Default: GENSEEK_CHECKPOINTS there."
-        ),
+        str | None, typer.Option(help="Where trials keep them, as `run` has it. Default: GENSEEK_CHECKPOINTS there.")
     ] = None,
-    **options: Any,
+    store: Annotated[
+        str | None, typer.Option(help="Folder of the store there, a whole path. Default: GENSEEK_STORE there.")
+    ] = None,
+    tracking_uri: Tracking = None,
 ) -> None:
-    """Let a cluster run a search, with its study, table and plug-ins; the other options are those of `run`."""
+    """Let a cluster run a search, with its study, table and plug-ins; the options are those of `run`."""
     from search.run.plan import check_name, stem
     from search.study.parse import load_study, problem_of, with_overrides
     from search.tune.jobs import Jobs, bundle, off_this_machine
 
-    tracking_uri = options.pop("tracking_uri")
     _check_places(store, checkpoints, tracking_uri)
-    given = {key: value for key, value in options.items() if key not in ELSEWHERE}
-    loaded = with_overrides(load_study(study), **given)
+    changed: dict[str, Any] = {
+        "problem": problem,
+        "columns": columns,
+        "drop_missing": drop_missing,
+        "trials": trials,
+        "epochs": epochs,
+        "seed": seed,
+        "pack_size": pack_size,
+        "replicas": replicas,
+        "device": device,
+        "trainers": trainers,
+        "finalists": finalists,
+    }
+    loaded = with_overrides(load_study(study), data=data, **changed)
     if not off_this_machine(loaded):
         problem_of(loaded)
-    name = check_name(options["name"] or f"{stem(loaded)}-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = check_name(name or f"{stem(loaded)}-{time.strftime('%Y%m%d-%H%M%S')}")
     jobs = Jobs(address)
-    with bundle(study, loaded) as (folder, sent, data):
-        rest = options | {"name": name, "data": data, "checkpoints": checkpoints}
-        job = jobs.submit(name, ["run", sent, *_written(rest)], folder, store, tracking_uri=tracking_uri)
+    with bundle(study, loaded) as (folder, sent, copied):
+        rest = {"data": copied, **changed, "warm_start": warm_start, "name": name, "checkpoints": checkpoints}
+        job = jobs.submit(name, ["run", sent, *_words(rest)], folder, store, tracking_uri=tracking_uri)
     _go_on(jobs, job, address, follow)
 
 
@@ -133,7 +174,7 @@ def status(
         console.say(f"no search was submitted to {address}")
 
 
-def _go_on(jobs: Any, job: Any, address: str, follow: bool = False) -> None:
+def _go_on(jobs: "Jobs", job: "Job", address: str, follow: bool = False) -> None:
     """Say how to get at a job, or show it."""
     console = Printer()
     console.say("search ", (job.search, "bold"), " runs in the cluster, whatever becomes of this machine")
@@ -143,7 +184,7 @@ def _go_on(jobs: Any, job: Any, address: str, follow: bool = False) -> None:
         _follow(jobs, job, address)
 
 
-def _follow(jobs: Any, job: Any, address: str) -> None:
+def _follow(jobs: "Jobs", job: "Job", address: str) -> None:
     try:
         code = jobs.follow(job, lambda lines: print(lines, end="", flush=True))
     except KeyboardInterrupt:
@@ -156,33 +197,10 @@ def _where(address: str) -> list[str]:
     return [] if address == LOCAL else ["--address", address]
 
 
-def _shared() -> list[inspect.Parameter]:
-    """Options of `run` that `submit` has too."""
-    own = [*inspect.signature(submit).parameters, "as_json"]
-    return [each for each in inspect.signature(run.run).parameters.values() if each.name not in own]
-
-
-def _written(options: dict[str, Any]) -> list[str]:
+def _words(options: Mapping[str, object]) -> list[str]:
     """Options of `run` as they are written on its command line."""
-    alone = typer.Typer(add_completion=False)
-    alone.command()(run.run)
     words = []
-    for parameter in typer.main.get_command(alone).params:
-        value = options.get(parameter.name or "")
-        if value is True:
-            words.append(parameter.opts[0])
-        elif value is not None and value is not False:
-            words += [parameter.opts[0], str(value)]
+    for name, value in options.items():
+        if value is not None and value is not False:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return words
-
-
-def _with_shared(command: Any) -> Any:
-    """`submit` with all of its options spelt out, as the command line reads them from its signature."""
-    own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
-    every = [*own, *_shared()]
-    command.__signature__ = inspect.Signature(every)
-    command.__annotations__ = {each.name: each.annotation for each in every}
-    return command
-
-
-_with_shared(submit)

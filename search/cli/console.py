@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, TextIO, final
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, final
 
 import typer
 from rich.console import Console
@@ -23,6 +23,9 @@ from search.errors import GenseekError, StudyError, TrainingError, unknown_name
 from search.formats import json_text
 from search.log import LOGGER, choose, quiet, show_traceback, verbose
 from search.text import visible
+
+if TYPE_CHECKING:
+    from search.record.store import Store
 
 WIDE = 120  # columns of a file or a pipe
 UNREAD = 141  # exit code where the reader of the output has gone, as shells have it of the signal
@@ -118,7 +121,7 @@ def aside(console: Console) -> Printer:
     return Printer(console.stderr, silent=quiet() or console.quiet)
 
 
-def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> Any:
+def store_of(folder: Path | None, tracking_uri: str | None, create: bool = False) -> "Store":
     """The store that the options name: its record is MLFLOW_TRACKING_URI's unless `tracking_uri` says otherwise."""
     from search.record.store import Store
 
@@ -312,7 +315,7 @@ def call(app: typer.Typer) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        tell(f"a bug of genseek: {_line(error)}; {_kept()}")
+        tell(f"internal error: {_line(error)}; {_kept()}")
         return 1
     tell(said)
     return code
@@ -360,10 +363,10 @@ def _kept() -> str:
     """Show a traceback, or keep it in a file; where."""
     if verbose():
         traceback.print_exc()
-        return "its traceback is above"
+        return "please report it with the traceback above"
     with tempfile.NamedTemporaryFile("w", prefix="genseek-", suffix=".log", delete=False) as file:
         traceback.print_exc(file=file)
-    return f"its traceback is in {file.name}, and --verbose shows it"
+    return f"please report it with {file.name}"
 
 
 def version(asked: bool) -> None:

@@ -7,7 +7,7 @@ from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, SCORES
 from search.study.parse import load_study
 from search.study.plugins import merge_installed
-from search.study.presets import shipped
+from search.study.presets import preset_names
 from search.study.space import arguments_of
 from search.study.study import serving
 
@@ -43,7 +43,7 @@ def _scores() -> list[dict[str, Any]]:
 
 
 def _studies() -> list[dict[str, Any]]:
-    studies = [load_study(name) for name in shipped()]
+    studies = [load_study(name) for name in preset_names()]
     return [
         {
             "name": s.name,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.study.presets import shipped
+from search.study.presets import preset_names
 
 BY = (
     "misfit",
@@ -30,13 +30,13 @@ LISTED = ("problems", "families", "objectives", "scores", "studies", "searches",
 def studies(incomplete: str) -> list[str]:
     """Shipped studies, and study files below what is typed."""
     files = [str(path) for path in Path().glob(f"{incomplete}*.toml")] if not incomplete.startswith("/") else []
-    return [name for name in (*shipped(), *files) if name.startswith(incomplete)]
+    return [name for name in (*preset_names(), *files) if name.startswith(incomplete)]
 
 
 def problems(incomplete: str) -> list[str]:
     """Problems of the shipped studies; each problem has one."""
     folder = resources.files("search.study.presets")
-    read = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in shipped())
+    read = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in preset_names())
     return sorted({name for study in read if (name := study["problem"]["name"]).startswith(incomplete)})
 
 
@@ -50,7 +50,7 @@ def listings(incomplete: str) -> list[str]:
     return [name for name in LISTED if name.startswith(incomplete)]
 
 
-def joined(address: str | None) -> str | None:
+def use_address(address: str | None) -> str | None:
     """Let Ray, and all that asks for its address, know what `--address` says."""
     if address is not None:
         os.environ["RAY_ADDRESS"] = address
@@ -73,6 +73,18 @@ ProblemName = Annotated[
 Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
 Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, a line of CSV.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
+Trials = Annotated[int | None, typer.Option(help="Configurations to try.")]
+Epochs = Annotated[int | None, typer.Option(help="Full training budget of a trial.")]
+Seed = Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")]
+PackSize = Annotated[str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")]
+Replicas = Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")]
+TrainOn = Annotated[str | None, typer.Option("--device", help="Where trials train: auto, cpu or gpu.")]
+Trainers = Annotated[
+    int | None, typer.Option(help="Trainers wanted, room or not, of a cluster that grows. Default: all that fit.")
+]
+Finalists = Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0: none.")]
+WarmStart = Annotated[str | None, typer.Option(metavar="NAME", help="A search in the store whose best to try first.")]
+NewName = Annotated[str | None, typer.Option("--name", help="Name of the search. Default: the study's, numbered.")]
 StoreFolder = Annotated[
     Path | None,
     typer.Option(
@@ -96,7 +108,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         help="Ray cluster that this machine is a node of: auto, or HEAD:6379. Default: RAY_ADDRESS, or none.",
-        callback=joined,
+        callback=use_address,
     ),
 ]
 Tracking = Annotated[

@@ -27,9 +27,9 @@ def best(
     if pareto and len(board.goals.rank) < 2:
         raise StudyError(f"--pareto: search {name!r} has one goal, misfit; a study names several with rank = [...]")
     entry = board.winner(by)
-    winner = board.described(entry)
+    winner = board.to_dict(entry)
     if as_json:
-        print_json([board.described(each) for each in board.front()] if pareto else winner)
+        print_json([board.to_dict(each) for each in board.front()] if pareto else winner)
         return
     if pareto:
         show_front(console, board)
@@ -171,7 +171,7 @@ def compare(
     found = compare(load_generator, names)
     path = write_comparison(found, out or Path(f"{'-'.join(names)}.html"))
     if as_json:
-        print_json(found.described() | {"report": str(path)})
+        print_json(found.to_dict() | {"report": str(path)})
         return
     console = Printer()
     show(console, found)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
@@ -13,22 +14,33 @@ from search.cli.options import (
     Columns,
     Data,
     DropMissing,
+    Epochs,
+    Finalists,
     Json,
+    NewName,
     OtherCheckpoints,
+    PackSize,
     ProblemName,
+    Replicas,
     SearchName,
+    Seed,
     StoreFolder,
     StudyName,
     Tracking,
+    Trainers,
+    TrainOn,
+    Trials,
+    WarmStart,
 )
 from search.errors import GenseekError, StudyError, TrainingError, redact_credentials
 from search.study.budget import SEEDS, Budget
 from search.text import command, counted
 
 if TYPE_CHECKING:
-    from search.events.events import Listener
+    from search.events.events import Event, Listener
     from search.rank.finalist import Finalist
     from search.rank.leaderboard import Leaderboard
+    from search.record.store import Store
     from search.run.plan import Plan
     from search.run.publish import Published
     from search.run.search import Result
@@ -40,22 +52,16 @@ def run(
     data: Data = None,
     columns: Columns = None,
     drop_missing: DropMissing = False,
-    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Full training budget of a trial.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")] = None,
-    pack_size: Annotated[
-        str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")
-    ] = None,
-    replicas: Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")] = None,
-    device: Annotated[str | None, typer.Option(help="Where trials train: auto, cpu or gpu.")] = None,
-    trainers: Annotated[
-        int | None, typer.Option(help="Trainers wanted, room or not, of a cluster that grows. Default: all that fit.")
-    ] = None,
-    finalists: Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0: none.")] = None,
-    warm: Annotated[
-        str | None, typer.Option("--warm-start", metavar="NAME", help="A search in the store whose best to try first.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the search. Default: the study's, numbered.")] = None,
+    trials: Trials = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    pack_size: PackSize = None,
+    replicas: Replicas = None,
+    device: TrainOn = None,
+    trainers: Trainers = None,
+    finalists: Finalists = None,
+    warm_start: WarmStart = None,
+    name: NewName = None,
     address: Address = None,
     checkpoints: CheckpointsUri = None,
     store: StoreFolder = None,
@@ -63,7 +69,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Search for the best generator, and print the leaderboard."""
-    from search.run.plan import plan_search, warm_start
+    from search.run.plan import plan_search, start_from
     from search.study.parse import load_study, with_overrides
 
     loaded = with_overrides(
@@ -82,8 +88,8 @@ def run(
         finalists=finalists,
     )
     opened = store_of(store, tracking_uri, create=True)
-    if warm is not None:
-        loaded = warm_start(loaded, opened.leaderboard(warm))
+    if warm_start is not None:
+        loaded = start_from(loaded, opened.leaderboard(warm_start))
     _search(plan_search(loaded, opened, name, checkpoints), _where(store, tracking_uri, address), as_json)
 
 
@@ -137,7 +143,7 @@ def confirm(
     finalists = confirm_best(plan, top=count, seeds=seeds, progress=shown)
     _published(aside(console), publish(plan))
     if as_json:
-        print_json([each.described() for each in finalists])
+        print_json([each.to_dict() for each in finalists])
 
 
 def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
@@ -157,7 +163,7 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     outcome = search_and_publish(plan, seeds=SEEDS, progress=_Shown(console, plan, where, as_json))
     _published(beside, outcome.published)
     if as_json:
-        print_json(outcome.board.described(outcome.board.winner()))
+        print_json(outcome.board.to_dict(outcome.board.winner()))
     here = where[: where.index("--address")] if "--address" in where else where
     following = [command("export", plan.name, "--out", "DIR", *here)]
     following += [command("ui", plan.name, *here)] if plan.store.embedded else []
@@ -206,7 +212,7 @@ class _Shown:
             tell(f"not all is recorded: {line}; {self._again} writes the rest")
         if result.interrupted or result.unrecorded:
             if self._as_json and result.board.eligible():
-                print_json(result.board.described(result.board.winner()))
+                print_json(result.board.to_dict(result.board.winner()))
             raise typer.Exit(130 if result.interrupted else 2)
 
     def confirmed(self, finalists: Sequence["Finalist"], board: "Leaderboard") -> None:
@@ -229,10 +235,10 @@ def _published(console: Printer, published: "Published") -> None:
     if published.report:
         console.say(f"report: {published.report}")
     if published.registered:
-        console.say(f"registered: {published.registered.told()}")
+        console.say(f"registered: {published.registered.in_words()}")
 
 
-def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[object]:
+def _where(store: Path | None, tracking_uri: str | None, address: str | None) -> list[object]:
     """Options by which the same search goes on."""
     given = {
         "--store": store,
@@ -242,13 +248,13 @@ def _where(store: Any, tracking_uri: str | None, address: str | None) -> list[ob
     return [word for option, value in given.items() if value is not None for word in (option, value)]
 
 
-def _announced(console: Printer, store: Any, name: str) -> list[Any]:
+def _announced(console: Printer, store: "Store", name: str) -> list["Listener"]:
     """Listener that says where MLflow's UI shows a search, once it has begun; of an MLflow server, whose UI it has."""
     from search.record.view import links
 
     said = False
 
-    def listen(event: Any) -> None:
+    def listen(event: "Event") -> None:
         nonlocal said
         if not said:
             said = True

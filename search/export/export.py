@@ -73,7 +73,7 @@ def _write(
     out: Path, checkpoint: Path, store: Store, board: Leaderboard, *, entry: Entry, program: bool, sampling: str
 ) -> str:
     """Write the export of an entry into a folder; why there is no program, as `export` returns it."""
-    described, kept = board.described(entry), [WEIGHTS, DESCRIPTION]
+    described, kept = board.to_dict(entry), [WEIGHTS, DESCRIPTION]
     description = json.loads((checkpoint / DESCRIPTION).read_text())
     if description.get("plugin"):
         kept.append(PLUGIN)
@@ -188,7 +188,7 @@ COPULA = "gaussian copula"
 
 def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str) -> str:
     """The card in Markdown; `sampling` says how to sample from where the card lies."""
-    described, provenance = board.described(entry), board.origin
+    described, provenance = board.to_dict(entry), board.origin
     parts = [
         f"# {markdown(entry.configuration.model)} of {markdown(provenance['problem'])}",
         f"Trial {entry.trial} of the search {code(board.name)}, found by genseek {provenance['versions']['genseek']}. "

@@ -60,11 +60,11 @@ class Registered:
     trial: int
     against: tuple[int, float] | None = None
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Row of a listing, and JSON."""
         return {key: getattr(self, key) for key in ("name", "version", "alias", "misfit", "search", "trial")}
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """One line."""
         misfit = "misfit not confirmed" if self.misfit is None else f"misfit {self.misfit:.2f}"
         beside = f" against {self.against[1]:.2f} of version {self.against[0]}" if self.against else ""
@@ -83,7 +83,7 @@ def register(store: Store, search: str, study: Study, task: TrialContext) -> Reg
     entry = board.winner()
     misfit = entry.confirmed.get("misfit")
     store.prepare()  # else MLflow would put the model where the store was before
-    with _told(store):
+    with _one_line_errors(store):
         client = _client(store)
         name = _registered_name(client, study, identity(study, task))
         winner = f"{entry.run_id} {'' if misfit is None else f'{misfit:.6g}'}".strip()
@@ -98,7 +98,7 @@ def register(store: Store, search: str, study: Study, task: TrialContext) -> Reg
 
 def registered(store: Store) -> list[Registered]:
     """Champion and challenger of every problem, by name."""
-    with _told(store):
+    with _one_line_errors(store):
         client = _client(store)
         return [
             _registered(client.get_model_version(model.name, version), alias)
@@ -251,7 +251,7 @@ def _client(store: Store) -> MlflowClient:
 
 
 @contextmanager
-def _told(store: Store) -> Iterator[None]:
+def _one_line_errors(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:

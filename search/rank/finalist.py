@@ -63,7 +63,7 @@ class Finalist:
         """
         return _mean(self.validated) / self.searched - 1
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """JSON of all of it."""
         plain = {key: value for key, value in vars(self).items() if key not in ("configuration", "checkpoint")}
         return plain | {"configuration": self.configuration.flat(), "misfit": self.misfit, "optimism": self.optimism}

@@ -171,7 +171,7 @@ class Leaderboard:
                 return entry
         raise StudyError(f"search {self.name!r} has no trial {trial}")
 
-    def described(self, entry: Entry) -> dict[str, Any]:
+    def to_dict(self, entry: Entry) -> dict[str, Any]:
         """JSON of an entry with its floors: trial, model, objective, configuration, scores, test, run id."""
         return {
             "search": self.name,

@@ -48,7 +48,7 @@ class SearchInfo:
     winner: str
 
 
-def found(run: Run) -> SearchInfo:
+def search_info(run: Run) -> SearchInfo:
     """The search of a parent run."""
     tags, metrics = run.data.tags, run.data.metrics
     trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
@@ -105,7 +105,7 @@ def trial_of(run: Run) -> int | None:
     return int(number) if number.isdecimal() and CONFIGURATION in run.data.tags else None
 
 
-def board(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboard:
+def leaderboard_of(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboard:
     """The leaderboard of a search, from its summary, or what there is of it, and the runs of its trials."""
     floors: dict[str, dict[str, Floor]] = {"validation": {}, "test": {}} | floors_from(summary.get("floors", {}))
     references = {

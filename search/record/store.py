@@ -26,7 +26,7 @@ from search.record import view
 from search.record.client import CURE, every_experiment, experiment_of, mlflow_errors, pages, quoted
 from search.record.dataset import DataSet, input_of
 from search.record.layout import CONFIGURATION, FORMAT_TAG, KIND, OUTCOME, PARENT, RUNNING, SUMMARY, TRIAL, Axes
-from search.record.read import SearchInfo, board, found, trial_of, whole
+from search.record.read import SearchInfo, leaderboard_of, search_info, trial_of, whole
 from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.text import command
 
@@ -96,7 +96,7 @@ class Store:
             self._connect()
         self._prepared = True
 
-    def elsewhere(self) -> list[str]:
+    def moved_from(self) -> list[str]:
         """Where an embedded store's record says that its files are, if not here: it was moved, or copied."""
         with mlflow_errors(self.uri):
             found = {experiment.artifact_location for experiment in every_experiment(self._client)}
@@ -161,7 +161,7 @@ class Store:
 
     def confirmed(self, name: str) -> bool:
         """Whether the finalists of a search, among all the trials that it has now, were confirmed."""
-        return any(found(run).confirmed for run in self._searches(name))
+        return any(search_info(run).confirmed for run in self._searches(name))
 
     def reopen(self, run_id: str) -> None:
         """Let a run that has ended go on."""
@@ -234,7 +234,7 @@ class Store:
 
     def searches(self) -> list[SearchInfo]:
         """All searches, newest first."""
-        return [found(run) for run in self._searches()]
+        return [search_info(run) for run in self._searches()]
 
     def search(self, name: str) -> SearchInfo:
         """The search of a name.
@@ -249,7 +249,7 @@ class Store:
             raise StudyError(f"{unknown_name('search', name, names)} (in {self.where()})")
         tags = {"format": runs[0].data.tags.get(FORMAT_TAG, 0)}
         check_format(tags, f"search {name!r} in {self.where()}", "search anew, under another name")
-        return found(runs[0])
+        return search_info(runs[0])
 
     def leaderboard(self, name: str) -> Leaderboard:
         """Leaderboard of a search that has ended.
@@ -267,7 +267,7 @@ class Store:
                     f"search {name!r} has not ended: it has no summary yet "
                     f"(if it was cut off: {command('resume', name, *self.options())})"
                 ) from error
-        return board(name, summary, children)
+        return leaderboard_of(name, summary, children)
 
     def experiments(self) -> list[str]:
         """Ids of the experiments of all studies."""

@@ -85,7 +85,7 @@ class Comparison:
             return f"{best.name} has the lowest misfit, {best.misfit:.2f}, but its interval meets that of {rivals}."
         return f"{best.name} has the lowest misfit, {best.misfit:.2f}, and its interval meets that of no other."
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """JSON of all of it."""
         sides = [
             {

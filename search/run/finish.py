@@ -76,7 +76,7 @@ def finish_search(plan: Plan, parent: str, board: Leaderboard) -> None:
         "provenance": board.provenance,
         "goals": goals_json(board.goals),
         "unranked": list(board.unranked),
-        "leaderboard": [board.described(entry) for entry in board.ranked()],
+        "leaderboard": [board.to_dict(entry) for entry in board.ranked()],
     }
     store.save_json(parent, SUMMARY, summary)
     best = {entry.trial for entry in board.front()} if len(board.goals.rank) > 1 else set()

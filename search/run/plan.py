@@ -235,7 +235,7 @@ def _begun(store: Store) -> set[str]:
 MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
 
 
-def warm_start(study: Study, board: Leaderboard) -> Study:
+def start_from(study: Study, board: Leaderboard) -> Study:
     """The study with the best configurations of another search that lie in its space behind its own points.
 
     Raises:

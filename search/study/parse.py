@@ -28,7 +28,7 @@ from search.study.fields import (
 )
 from search.study.goals import Goals
 from search.study.plugins import blamed, check_name
-from search.study.presets import shipped
+from search.study.presets import preset_names
 from search.study.space import arguments_of, checked_arguments, domain_of, grid
 from search.study.study import Domains, Study, check_point, serving
 
@@ -46,8 +46,8 @@ def load_study(name: str) -> Study:
         except (OSError, UnicodeDecodeError) as error:
             raise StudyError(f"{name}: can't read the study file ({error})") from error
         return parse_study(text, path.stem, where=name)
-    if name not in shipped():
-        raise StudyError(f"{unknown_name('study or problem', name, shipped())} (a study file ends in .toml)")
+    if name not in preset_names():
+        raise StudyError(f"{unknown_name('study or problem', name, preset_names())} (a study file ends in .toml)")
     text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
     return parse_study(text, name, where=f"{name}.toml")
 

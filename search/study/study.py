@@ -103,7 +103,7 @@ def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[s
         value = argument.checked(point[key]) if key in point else argument.default
         if domain is not None and value not in domain:
             if key in point:
-                raise StudyError(f"{key} = {value!r} lies outside the study's values for it")
+                raise StudyError(f"{key} = {value!r} is not in the study's domain for {key}")
             value = domain.extremes()[0]
         if domain is None and key in point and value != argument.default:
             raise StudyError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")

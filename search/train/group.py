@@ -213,7 +213,7 @@ class Checkpoint:
 def save_best(trial: Trial, place: CheckpointStorage) -> None:
     """Write the generator of a trial's best checkpoint: tensors, what makes it of them, and the code of a plug-in."""
     place.at(WEIGHTS).write(save(trial.best()))
-    place.at(DESCRIPTION).write(json_text(trial.described()).encode())
+    place.at(DESCRIPTION).write(json_text(trial.to_dict()).encode())
     source = trial.task.sources.get(trial.configuration.model)
     if source:
         place.at(PLUGIN).write(source.encode())

@@ -80,7 +80,7 @@ class Trainer:
         """Train every group for an epoch and return the progress of its trials; one that failed has left by itself."""
         began = time.perf_counter()
         self._admit()
-        fresh = [trial for group in list(self._groups) for trial in self._advanced(group)]
+        fresh = [trial for group in list(self._groups) for trial in self._advance_group(group)]
         told = [
             TrialUpdate(trial=self._number(trial), report=trial.report, architecture=trial.architecture)
             for trial in fresh
@@ -100,7 +100,7 @@ class Trainer:
         self._saved.update(fresh)
         return fresh
 
-    def _advanced(self, group: Group) -> list[Trial]:
+    def _advance_group(self, group: Group) -> list[Trial]:
         try:
             return group.advance()
         except Exception as error:  # whatever a model of a user's own may raise
@@ -124,11 +124,11 @@ class Trainer:
 
     def _restart(self, trials: Sequence[Trial]) -> None:
         """Let trials go on together from their checkpoints."""
-        begun = [own for trial in trials if (own := self._begun(trial)) is not None]
+        begun = [own for trial in trials if (own := self._begin(trial)) is not None]
         if begun:
-            self._groups += self._joined(begun)
+            self._groups += self._join_groups(begun)
 
-    def _joined(self, groups: Sequence[Group]) -> list[Group]:
+    def _join_groups(self, groups: Sequence[Group]) -> list[Group]:
         """Groups as one; those that can't be joined to the first are left as they are, and that is remembered."""
         try:
             return [Group.join(groups)]
@@ -141,7 +141,7 @@ class Trainer:
             if len(groups) > 2:
                 joined, rest = groups[0], list[Group]()
                 for group in groups[1:]:
-                    joined, *left = self._joined([joined, group])
+                    joined, *left = self._join_groups([joined, group])
                     rest += left
                 return [joined, *rest]
             self._apart.update((self._number(trial), NEVER) for trial in groups[1].trials)
@@ -154,7 +154,7 @@ class Trainer:
         self._failed.append(TrialUpdate(trial=number, report=trial.report, architecture=trial.architecture, error=said))
         self._forget(number)
 
-    def _begun(self, trial: Trial) -> Group | None:
+    def _begin(self, trial: Trial) -> Group | None:
         """Group of a trial where its checkpoint left it, or at its beginning; None if it can't be built."""
         try:
             saved = self._saved.get(self._number(trial))
@@ -175,7 +175,7 @@ class Trainer:
             if self._split(key) or (place is None and any(room == 0 for _, room in spare)):
                 continue
             self._waiting.remove(trial)
-            begun = self._begun(trial)
+            begun = self._begin(trial)
             if begun is None:
                 continue
             self._groups.append(begun)
@@ -198,7 +198,7 @@ class Trainer:
                     joining.append(other)
             if joining:
                 self._groups = [each for each in self._groups if each is not group and each not in joining]
-                self._groups += self._joined([group, *joining])
+                self._groups += self._join_groups([group, *joining])
 
     def _worth(self, group: Group, other: Group) -> bool:
         try:

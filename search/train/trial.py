@@ -125,7 +125,7 @@ class Trial:
         )
         self.reports.append(report)
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What, with the tensors, makes the best generator again; JSON."""
         plugin = {"plugin": True} if self.configuration.model in self.task.sources else {}
         return {

@@ -126,7 +126,7 @@ def check_places() -> None:
     os.environ.setdefault("HOME", home)
 
 
-def joined(address: str) -> int:
+def count_nodes(address: str) -> int:
     """Nodes of the cluster at an address, which this process joins to count them.
 
     Raises:

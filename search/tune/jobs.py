@@ -63,7 +63,7 @@ class Jobs:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        with self._told():
+        with self._one_line_errors():
             from ray.job_submission import JobSubmissionClient
 
             if not verbose():
@@ -90,7 +90,7 @@ class Jobs:
         driver = shlex.join(["genseek", *arguments, *recorded, "--address", "auto"])
         # Ray removes a job's own folder some day, and a search may go on later.
         kept = f"mkdir -p {there} && cp -r {FILES}/. {there} && cd {there} && " if folder else ""
-        with self._told():
+        with self._one_line_errors():
             self._client.submit_job(
                 entrypoint=f"{kept}exec {driver} --store {where}",
                 submission_id=id,
@@ -106,7 +106,7 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Jobs of searches, the newest first."""
-        with self._told():
+        with self._one_line_errors():
             found = [(job, (job.metadata or {}).get(KEY)) for job in self._client.list_jobs()]
         jobs = [
             Job(
@@ -142,14 +142,14 @@ class Jobs:
 
     def follow(self, job: Job, show: Callable[[str], Any]) -> int:
         """Show all that a driver prints until it ends; its exit code."""
-        with self._told():
+        with self._one_line_errors():
             asyncio.run(self._tail(job.id, show))
         now = self._ended(job)
         return 0 if now.status == "SUCCEEDED" else 130 if now.status == "STOPPED" else now.code or 1
 
     def stop(self, job: Job) -> Job:
         """Let a driver record what it was doing, and end; the job when it has."""
-        with self._told():
+        with self._one_line_errors():
             self._client.stop_job(job.id)
         return self._ended(job)
 
@@ -178,7 +178,7 @@ class Jobs:
             show(lines)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _one_line_errors(self) -> Iterator[None]:
         """Tell in one line what a cluster doesn't do."""
         try:
             yield

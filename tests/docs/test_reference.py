@@ -18,7 +18,7 @@ from search.cli.app import app
 from search.study.budget import Budget
 from search.study.configuration import Training
 from search.study.fields import Sampler
-from search.study.presets import shipped
+from search.study.presets import preset_names
 from search.study.space import arguments_of
 from search.study.study import serving
 
@@ -83,7 +83,7 @@ def test_models_and_objectives_name_each_other(made: dict[str, str]) -> None:
 
 
 def test_every_shipped_study_and_command_is_there(made: dict[str, str]) -> None:
-    assert re.findall(r"^## (.+)$", made["reference/studies.md"], re.M) == shipped()
+    assert re.findall(r"^## (.+)$", made["reference/studies.md"], re.M) == preset_names()
     commands, page = typer.main.get_command(app).commands, command_page.pages()["reference/commands.md"]
     assert re.findall(r"^## (.+)$", page, re.M) == list(commands)
     for name, command in commands.items():
@@ -101,7 +101,7 @@ def test_tables_of_studies_name_all_there_is() -> None:
     assert set(keys(section(STUDIES, "Samplers"))) == set(get_args(Sampler))
     assert set(keys(first)) == set(MODELS)
     assert set(keys(second)) == set(OBJECTIVES)
-    own = {name for name in shipped() if name not in PROBLEMS}
+    own = {name for name in preset_names() if name not in PROBLEMS}
     assert set(keys(section(STUDIES, "Studies that come with genseek"))) >= own
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from objectives.problems.names import asked, clean, listed, option
+from objectives.problems.names import clean, listed, option, wanted_columns
 from objectives.problems.reading import read_table
 from objectives.problems.table import Table
 
@@ -88,7 +88,7 @@ def test_any_name_is_read_chosen_and_pasted(seed: int, tmp_path: Path) -> None:
     assert read_table(data).columns == cleaned
     chosen = generator.sample(cleaned, generator.randint(1, len(cleaned)))
     assert "\n" not in option(chosen)
-    assert asked(given(option(chosen))) == chosen
+    assert wanted_columns(given(option(chosen))) == chosen
     assert Table(data=data, columns=given(option(chosen))).columns == tuple(chosen)
 
 

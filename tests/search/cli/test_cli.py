@@ -1,5 +1,6 @@
 """The command line: what each command prints, what it says of a mistake, and the folder that it exports."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -144,14 +145,14 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
 def test_list(what: str, genseek: Any) -> None:
     import models
     import objectives
-    from search.study.parse import shipped
+    from search.study.parse import preset_names
 
     names = {
         "problems": objectives.PROBLEMS,
         "families": models.MODELS,
         "objectives": objectives.OBJECTIVES,
         "scores": objectives.SCORES,
-        "studies": shipped(),
+        "studies": preset_names(),
     }[what]
     code, out, _ = genseek("list", what, "--json")
     assert code == 0
@@ -383,3 +384,10 @@ def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_submit_takes_the_options_of_run() -> None:
+    from search.cli.cluster import submit
+    from search.cli.run import run
+
+    assert set(inspect.signature(run).parameters) - {"as_json"} <= set(inspect.signature(submit).parameters)

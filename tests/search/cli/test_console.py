@@ -80,7 +80,7 @@ def test_a_bug_is_told_in_one_line_and_its_traceback_kept(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert ending(KeyError("that"), monkeypatch=monkeypatch) == 1
     (file,) = tmp_path.iterdir()
-    said = f"error: a bug of genseek: KeyError: 'that'; its traceback is in {file}, and --verbose shows it\n"
+    said = f"error: internal error: KeyError: 'that'; please report it with {file}\n"
     assert capsys.readouterr().err == said
     assert "raise error\nKeyError: 'that'" in file.read_text()
     assert ending(KeyError("that"), "--verbose", monkeypatch=monkeypatch) == 1

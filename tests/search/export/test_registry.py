@@ -63,22 +63,22 @@ def test_a_winner_without_a_confirmed_misfit_is_a_challenger_once(searched: Sear
     assert (first.name, first.version, first.alias, first.misfit) == ("gaussian_2d", 1, "challenger", None)
     assert (again.version, again.alias) == (1, "challenger")
     assert len(searched.client.search_model_versions("name = 'gaussian_2d'")) == 1
-    assert first.told() == "gaussian_2d version 1, challenger (misfit not confirmed)"
+    assert first.in_words() == "gaussian_2d version 1, challenger (misfit not confirmed)"
 
 
 def test_the_lower_confirmed_misfit_is_champion(searched: Searched) -> None:
     one, other = searched.trials()
     registered_winner(searched.plan)
     searched.confirm(one, 1.5)
-    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (misfit 1.50)"
+    assert registered_winner(searched.plan).in_words() == "gaussian_2d version 2, champion (misfit 1.50)"
     searched.confirm(other, 1.7)
     assert (
-        registered_winner(searched.plan).told()
+        registered_winner(searched.plan).in_words()
         == "gaussian_2d version 3, challenger (misfit 1.70 against 1.50 of version 2)"
     )
     searched.confirm(other, 1.2)
     better = registered_winner(searched.plan)
-    assert better.told() == "gaussian_2d version 4, champion (misfit 1.20 against 1.50 of version 2)"
+    assert better.in_words() == "gaussian_2d version 4, champion (misfit 1.20 against 1.50 of version 2)"
     versions = {int(each.version): each for each in searched.client.search_model_versions("name = 'gaussian_2d'")}
     assert versions[2].tags["genseek.lost_to"] == "version 4: misfit 1.2 against 1.5"
     assert [number for number in versions if "genseek.lost_to" in versions[number].tags] == [2]
@@ -124,7 +124,7 @@ def test_a_model_that_another_search_registers_at_the_same_time(
     searched.confirm(one, 1.5)
     find, not_yet = MlflowClient.search_registered_models, iter([[]])
     monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *given: next(not_yet, find(*given)))
-    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (misfit 1.50)"
+    assert registered_winner(searched.plan).in_words() == "gaussian_2d version 2, champion (misfit 1.50)"
 
 
 def test_a_model_that_only_others_may_see_is_one_line(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_a_champion_without_a_confirmed_misfit_can_be_beaten(searched: Searched)
     registered_winner(searched.plan)
     searched.client.set_registered_model_alias("gaussian_2d", "champion", "1")  # by hand
     searched.confirm(one, 0.5)
-    assert registered_winner(searched.plan).told() == "gaussian_2d version 2, champion (misfit 0.50)"
+    assert registered_winner(searched.plan).in_words() == "gaussian_2d version 2, champion (misfit 0.50)"
     beaten = searched.client.get_model_version("gaussian_2d", "1")
     assert beaten.tags["genseek.lost_to"] == "version 2: misfit 0.5 against none that is confirmed"
 
@@ -152,12 +152,12 @@ def test_a_champion_chosen_by_hand_stays_until_it_is_beaten(searched: Searched) 
     searched.client.set_registered_model_alias("gaussian_2d", "champion", "2")
     searched.confirm(one, 1.8)
     assert (
-        registered_winner(searched.plan).told()
+        registered_winner(searched.plan).in_words()
         == "gaussian_2d version 3, challenger (misfit 1.80 against 1.70 of version 2)"
     )
     searched.confirm(one, 1.6)
     assert (
-        registered_winner(searched.plan).told()
+        registered_winner(searched.plan).in_words()
         == "gaussian_2d version 4, champion (misfit 1.60 against 1.70 of version 2)"
     )
 

@@ -124,7 +124,7 @@ def test_scores_are_told_with_their_floors() -> None:
 
 
 def test_an_entry_is_told_as_json() -> None:
-    told = json.loads(json.dumps(board(entry(3, 1.5, kendall=0.04)).described(entry(3, 1.5, kendall=0.04))))
+    told = json.loads(json.dumps(board(entry(3, 1.5, kendall=0.04)).to_dict(entry(3, 1.5, kendall=0.04))))
     assert {key: told[key] for key in ("search", "trial", "model", "objective", "outcome", "run_id")} == {
         "search": "first",
         "trial": 3,
@@ -136,7 +136,7 @@ def test_an_entry_is_told_as_json() -> None:
     assert told["scores"]["ad"]["value"] == told["scores"]["misfit"] == 1.5
     assert told["test"] == {"ad": {"value": 2.0, "floor": 0.7, "upper": 1.9, "inside": False}, "misfit": 3.0}
     assert told["configuration"]["learning_rate"] == Configuration(model="vae", objective="elbo").training.learning_rate
-    assert board().described(entry(0, 1.0, "stopped"))["test"] is None
+    assert board().to_dict(entry(0, 1.0, "stopped"))["test"] is None
 
 
 def test_floors_come_back_from_json() -> None:
@@ -191,7 +191,7 @@ def test_what_breaks_a_bound_neither_wins_nor_stands_before_what_keeps_it() -> N
     assert [e.trial for e in found.ranked()] == [0, 2, 1, 3]
     assert found.winner() == found.winner("ad") == worse
     assert found.eligible() == [worse]
-    assert found.described(copy)["violation"] == pytest.approx(0.5)
+    assert found.to_dict(copy)["violation"] == pytest.approx(0.5)
     with pytest.raises(GenseekError, match=r"no trial at full budget keeps the constraints; the nearest, trial 2, exc"):
         board(copy, slightly, goals=goals).winner()
 

@@ -8,7 +8,7 @@ import pytest
 from search import load_study
 from search.record.layout import Axes, asymmetry
 from search.study.configuration import Configuration, Training
-from search.study.parse import shipped
+from search.study.parse import preset_names
 
 
 def test_axes_of_a_study(tiny_study: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_study_of_one_family_shares_all(tmp_path: Path) -> None:
     assert axes.searched == axes.shared == ("latent", "beta")
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", preset_names())
 def test_every_shipped_study_has_axes(name: str) -> None:
     axes = Axes.of(load_study(name))
     assert set(axes.shared) <= set(axes.searched)

@@ -13,7 +13,8 @@ import pytest
 from search import Store
 from search.report.build import report
 from search.report.page import Drawing, Page, Row as TableRow, Section, Table, rendered
-from search.study.parse import load_study, parse_study, shipped
+from search.study.parse import load_study, parse_study
+from search.study.presets import preset_names
 from search.study.serialize import study_toml
 
 EVIL = "<script>alert(1)</script>"
@@ -38,7 +39,7 @@ def test_the_study_in_a_report_runs_the_same_again(contents: Any) -> None:
     assert parse_study(text, contents.study.name, "tiny.toml") == contents.study
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", preset_names())
 def test_a_study_as_toml_is_the_same_study(name: str) -> None:
     study = load_study(name) if name != "table" else None
     if study is not None:

@@ -120,7 +120,7 @@ def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pyte
     assert [(each.trial, each.verdict) for each in found] == [(1, "winner"), (0, "diverged")]
     assert found[1].misfit == math.inf
     assert found[1].p_value == pytest.approx(1 / 20)
-    json.dumps([each.described() for each in found])
+    json.dumps([each.to_dict() for each in found])
 
 
 def test_where_none_can_be_judged_none_wins(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def whole_way(seed: int, folder: Path) -> str:
         trainer.add(number, trials[-1])
     told = [each for _ in range(study.budget.epochs) for each in trainer.advance()]
     assert not [each.error for each in told if each.error]
-    generators = [build(trial.described(), trial.best(), MODELS) for trial in trials]
+    generators = [build(trial.to_dict(), trial.best(), MODELS) for trial in trials]
     rows, judge = task.rows, judge_of(study, problem, task.rows, task.rows.test)
     for trial, generator in zip(trials, generators, strict=True):
         assert 0 < trial.report.misfit < math.inf

@@ -144,9 +144,9 @@ def test_what_is_registered_loads_from_where_the_store_is_now(finished: Any, tmp
     name = register(Store(one), finished.plan.name, finished.plan.study, finished.plan.task).name
     one.rename(two)
     store = Store(two)
-    assert store.elsewhere() == [(one / "artifacts").as_uri()]
+    assert store.moved_from() == [(one / "artifacts").as_uri()]
     store.prepare()
-    assert store.elsewhere() == []
+    assert store.moved_from() == []
     try:
         mlflow.set_tracking_uri(store.uri)
         loaded = mlflow.pyfunc.load_model(f"models:/{name}@challenger")
@@ -164,7 +164,7 @@ def test_two_processes_may_find_a_moved_store_at_once(moved: Callable[[str], Pat
         thread.start()
     for thread in threads:
         thread.join()
-    assert Store(place).elsewhere() == []
+    assert Store(place).moved_from() == []
 
 
 def test_what_others_keep_in_the_database_stays_where_it_is(moved: Callable[[str], Path], tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_a_search_in_a_store_that_is_moved(
     assert (before["run_id"], after["confirmed"] is None) == (before["run_id"], False)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["two %", "winner"]
     assert len(Store(two).leaderboard("base").entries) == 4
-    assert Store(two).elsewhere() == []
+    assert Store(two).moved_from() == []
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from search.errors import GenseekError
 from search.rank.leaderboard import Entry, Leaderboard
-from search.run.plan import MOST, warm_start
+from search.run.plan import MOST, start_from
 from search.study.configuration import Configuration
 from search.study.parse import parse_study
 from search.study.study import Study, check_point
@@ -61,22 +61,22 @@ def test_the_best_that_lie_in_the_space_follow_the_points() -> None:
         (1.5, "finished", chosen(0.005, 32)),  # outside
         (1.7, "finished", chosen(0.002)),  # a point already
     )
-    points = [check_point(study(), point) for point in warm_start(study(), other).points]
+    points = [check_point(study(), point) for point in start_from(study(), other).points]
     assert points == [chosen(0.002), chosen(0.004, 16), chosen(0.003), chosen(0.009)]
 
 
 def test_no_more_than_a_sampler_can_stand() -> None:
     other = board(*((float(number), "finished", chosen(0.001 + number / 1e5)) for number in range(30)))
-    assert len(warm_start(study(), other).points) == 1 + MOST
+    assert len(start_from(study(), other).points) == 1 + MOST
 
 
 @pytest.mark.parametrize("entries", [(), ((1.0, "finished", chosen(0.5)),), ((1.0, "finished", chosen(0.002)),)])
 def test_nothing_to_begin_with_is_told(entries: Any) -> None:
     with pytest.raises(GenseekError, match="--warm-start other: none of its configurations"):
-        warm_start(study(), board(*entries))
+        start_from(study(), board(*entries))
 
 
 def test_a_list_is_not_warmed() -> None:
     listed = replace(study(), sampler="grid")
     with pytest.raises(GenseekError, match="sampler 'grid' tries the points of a list and nothing else"):
-        warm_start(listed, board((1.0, "finished", chosen(0.001))))
+        start_from(listed, board((1.0, "finished", chosen(0.001))))

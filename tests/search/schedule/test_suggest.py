@@ -12,7 +12,8 @@ from objectives import OBJECTIVES
 from search.schedule.suggest import Suggester
 from search.study.configuration import Configuration, Training
 from search.study.goals import Goals
-from search.study.parse import load_study, parse_study, shipped
+from search.study.parse import load_study, parse_study
+from search.study.presets import preset_names
 from search.study.space import Domain, Fixed, arguments_of
 from search.study.study import Study, check_point
 
@@ -73,7 +74,7 @@ def domains(study: Study, configuration: Configuration) -> list[tuple[Domain, An
     return found
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", preset_names())
 def test_points_come_first_and_all_proposals_lie_in_their_domains(name: str) -> None:
     study = load_study(name)
     proposer = Suggester(study, seed=1)

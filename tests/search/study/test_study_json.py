@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from search.study.goals import Goals
-from search.study.parse import load_study, parse_study, shipped, with_overrides
+from search.study.parse import load_study, parse_study, preset_names, with_overrides
 from search.study.serialize import study_from, study_json
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", preset_names())
 def test_every_shipped_study_comes_back(name: str) -> None:
     study = load_study(name)
     assert study_from(json.loads(json.dumps(study_json(study)))) == study

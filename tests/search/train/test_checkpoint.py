@@ -156,7 +156,7 @@ def test_the_best_generator_loads_as_an_export(pair: str, make_task: Any, tmp_pa
     save_best(trial, place(tmp_path))
     generator = load_generator(tmp_path / "00000")
     assert generator.columns == ("a", "b")
-    ours = rebuilt(trial.described(), trial.best()).sample(30, 4).numpy()
+    ours = rebuilt(trial.to_dict(), trial.best()).sample(30, 4).numpy()
     np.testing.assert_array_equal(generator.sample(30, 4).numpy(), ours)
 
 

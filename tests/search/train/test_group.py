@@ -239,7 +239,7 @@ def test_replicas_of_one_trial_equal_trials_with_their_seeds(family: str, make_t
         best_epoch = told[trial][-1].best_epoch
         again = Trial(trial.configuration, make_task((best_epoch,), epochs=6), trial.seeds[best_of])
         histories(Group.of(again), best_epoch)
-        ours, theirs = (rebuilt(each.described(), each.best()).sample(40, 3).numpy() for each in (trial, again))
+        ours, theirs = (rebuilt(each.to_dict(), each.best()).sample(40, 3).numpy() for each in (trial, again))
         np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-3)
 
 
@@ -274,7 +274,7 @@ def test_a_replica_that_diverges_ends_its_trial(make_task: Any) -> None:
     assert trial.report.diverged
     assert not math.isfinite(trial.report.loss)
     assert (trial.report.misfit, trial.report.scores, trial.report.spread) == (first.misfit, first.scores, first.spread)
-    assert torch.isfinite(rebuilt(trial.described(), trial.best()).sample(20)).all()
+    assert torch.isfinite(rebuilt(trial.to_dict(), trial.best()).sample(20)).all()
 
 
 def test_samples_that_are_no_numbers_are_no_error(make_task: Any) -> None:

@@ -95,7 +95,7 @@ def test_the_best_checkpoint_is_kept_and_not_the_last() -> None:
     assert [report.epoch_misfit for report in told] == [5.0, 2.0, 7.0, 3.0]
     assert [report.scores["ad"] for report in told] == [50.0, 20.0, 20.0, 20.0]
     assert [report.epoch_scores["ad"] for report in told] == [50.0, 20.0, 70.0, 30.0]
-    kept = drawn(trial, rebuilt(trial.described(), trial.best()))
+    kept = drawn(trial, rebuilt(trial.to_dict(), trial.best()))
     np.testing.assert_array_equal(kept, judge.seen[1])
     assert not np.array_equal(kept, judge.seen[3])
 
@@ -133,7 +133,7 @@ def test_what_is_kept_rebuilds_the_same_generator(model: str, features: str, ave
     group = Group.of(trial)
     for _ in trial.task.evaluations:
         reported(group)
-    described = json.loads(json.dumps(trial.described()))
+    described = json.loads(json.dumps(trial.to_dict()))
     again = rebuilt(described, trial.best())
     assert again.columns == ("a", "b")
     assert torch.equal(again.sample(50, 9), generator_of(group).sample(50, 9))
@@ -151,7 +151,7 @@ def test_a_diverged_trial_says_so_and_keeps_what_it_had() -> None:
     assert not before.diverged
     assert not math.isfinite(after.loss)
     assert (after.misfit, after.scores, after.best_epoch, after.epoch_misfit) == (5.0, {"ad": 50.0}, 1, WORST)
-    assert torch.isfinite(rebuilt(trial.described(), trial.best()).sample(20)).all()
+    assert torch.isfinite(rebuilt(trial.to_dict(), trial.best()).sample(20)).all()
 
 
 def test_a_learning_rate_beyond_reason_diverges() -> None:
