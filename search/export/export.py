@@ -48,6 +48,14 @@ def export_generator(
 
     Raises:
         StoreError: `out` isn't empty or can't be written, the trial has no checkpoint, or its model's code isn't known.
+
+    Example:
+        >>> from search import Store, load_generator
+        >>> store = Store("genseek-store")
+        >>> board = store.leaderboard("first")
+        >>> missing = export_generator(store, board, board.winner().trial, Path("winner"), program=False)
+        >>> load_generator(Path("winner")).sample(1000, seed=0).shape
+        torch.Size([1000, 2])
     """
     entry = board.entry(trial)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

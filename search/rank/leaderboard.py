@@ -38,6 +38,12 @@ class Entry:
     "finalist"; figures of networks that could not be judged are missing.
     `test` holds the scores and the misfit of that checkpoint on test rows, for trials trained at full budget only, and
     `spread` the standard deviations of its misfit and scores over the trial's replicas, where it has more than one.
+
+    Example:
+        >>> from search import Store
+        >>> entry = Store("genseek-store").leaderboard("first").winner()
+        >>> entry.outcome, entry.epoch
+        ('finished', 6)
     """
 
     trial: int
@@ -90,6 +96,14 @@ class Leaderboard:
     `references` and `floors` have the keys "validation" and "test"; below these, the reference's or score's name.
     `provenance` says where the results come from: problem, data hash, seed, versions. `unranked` are the scores of
     which less isn't better.
+
+    Example:
+        >>> from search import Store
+        >>> board = Store("genseek-store").leaderboard("first")
+        >>> board.winner() == board.ranked()[0]
+        True
+        >>> board.floors["validation"].keys() == board.winner().scores.keys()
+        True
     """
 
     name: str

@@ -55,6 +55,10 @@ class Store:
 
     Raises:
         StoreError: there is no store and none can be made, or it can't be opened.
+
+    Example:
+        >>> [search.name for search in Store("genseek-store").searches()]
+        ['first']
     """
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:

@@ -69,6 +69,13 @@ def confirm_search(
 
     Raises:
         GenseekError: as `confirm`, or the store can't be written, or the storage read.
+
+    Example:
+        >>> from search import Store, plan_resume
+        >>> store = Store("genseek-store")
+        >>> finalists = confirm_search(plan_resume(store, "first"), store.leaderboard("first"), 2, 2)
+        >>> len(finalists[0].misfits)
+        2
     """
     try:
         finalists = confirm(plan, board, top, seeds, listeners=listeners)

@@ -102,6 +102,12 @@ def plan_search(study: Study, store: Store, name: str | None = None, checkpoints
 
     Raises:
         GenseekError: of the kind that fits, for anything that a user could have got wrong.
+
+    Example:
+        >>> from search import Store, load_study
+        >>> plan = plan_search(load_study("gaussian_2d"), Store("genseek-store"))
+        >>> plan.name, plan.study.budget.trials
+        ('gaussian_2d-1', 40)
     """
     store.prepare()
     own = stem(study)
@@ -139,6 +145,11 @@ def plan_resume(store: Store, name: str, more: int = 0, checkpoints: str | None 
         StudyError: there is no such search, or it runs at this moment.
         DataError: its rows have changed.
         StoreError: its journal is gone.
+
+    Example:
+        >>> from search import Store
+        >>> plan_resume(Store("genseek-store"), "first", more=4).study.budget.trials
+        10
     """
     path = _folder(store, name) / JOURNAL
     if name not in _begun(store):

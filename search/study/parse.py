@@ -38,6 +38,10 @@ def load_study(name: str) -> Study:
 
     Raises:
         StudyError: there is no such study, or something in it can't be.
+
+    Example:
+        >>> load_study("gaussian_2d").problem
+        'gaussian_2d'
     """
     if name.endswith(".toml"):
         path = Path(name)
@@ -197,6 +201,10 @@ def with_overrides(
 
     Raises:
         StudyError: an unknown problem, a table for a problem that has none, or a number out of its range.
+
+    Example:
+        >>> with_overrides(load_study("all_families"), problem="mixture_3d", trials=20).budget.trials
+        20
     """
     if problem is not None and problem != study.problem:
         if problem not in PROBLEMS:

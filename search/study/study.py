@@ -33,6 +33,11 @@ class Study:
         plugins: modules that hold models, objectives, scores and problems of the user's own; files by whole paths.
         pack_size: trials that train stacked in one process; None where their measured steps decide.
         goals: what trials are ranked by, and the bounds that they must keep.
+
+    Example:
+        >>> from search import load_study
+        >>> load_study("gaussian_2d").pairs()["vae"]
+        ['elbo']
     """
 
     name: str
