@@ -9,7 +9,6 @@ four trainers. The tables go into docs/performance.md.
 
 import argparse
 import json
-import sys
 
 import torch
 from fleet import search_run
@@ -80,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

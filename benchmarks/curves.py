@@ -8,7 +8,6 @@ then, as a trial reports them, `epoch_misfit` is that of the epoch alone.
 """
 
 import argparse
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -81,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

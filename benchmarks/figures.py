@@ -72,8 +72,8 @@ def codes(latent: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], path: Path
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for component in np.unique(labels):
-        own = placed[labels == component]
-        axes.scatter(*own.T, s=6, color=COLORS[component % len(COLORS)], label=f"component {component + 1}")
+        x, y = placed[labels == component].T
+        axes.scatter(x, y, s=6, color=COLORS[component % len(COLORS)], label=f"component {component + 1}")
     axes.set(title="t-SNE of the codes, by true component", xticks=[], yticks=[])
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=DPI)

@@ -94,4 +94,4 @@ def _started(nodes: int) -> Iterator[None]:
     ray.init(cluster.address, **quiet)
     yield
     ray.shutdown()
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]

@@ -78,7 +78,7 @@ def quality(configuration: Configuration) -> float:
     """What a configuration lacks of the best one: a bowl with an offset for each activation."""
     training, own = configuration.training, configuration.model_arguments
     rate, decay, width = math.log10(training.learning_rate), math.log10(training.l2), math.log2(own["width"])
-    bowl = (rate + 2.5) ** 2 + 0.1 * (decay + 3) ** 2 + 0.15 * (width - 6) ** 2 + 0.2 * (own["depth"] - 2) ** 2
+    bowl: float = (rate + 2.5) ** 2 + 0.1 * (decay + 3) ** 2 + 0.15 * (width - 6) ** 2 + 0.2 * (own["depth"] - 2) ** 2
     return bowl + OFFSETS[own["activation"]]
 
 

@@ -10,12 +10,14 @@ take turns, each in a process and a Ray of its own.
 
 import argparse
 import json
+import logging
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ class First(tune.Callback):
 
     at = 0.0
 
-    def on_trial_result(self, **info: Any) -> None:
+    def on_trial_result(self, *args: Any, **info: Any) -> None:
         """Note the time."""
         self.at = self.at or time.perf_counter()
 
@@ -125,7 +127,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
     task = task_of(study, problem_of(study))
     store = Store(folder / "store") if mlflow else None
     recorder = Recorder(store, store.begin("ceiling", {}, {})) if store else None
-    listeners = [note, *([recorder] if recorder else [])]
+    listeners: list[Callable[[Event], None]] = [note, *([recorder] if recorder else [])]
     tune_trials(Suggester(study, 0), task, study.budget, range(trials), folder=folder / "ray", listeners=listeners)
     if recorder and recorder.close():
         raise SystemExit("the record is not whole")
@@ -137,7 +139,7 @@ def ours(trials: int, folder: Path, mlflow: bool) -> float:
 def measure(way: str, trials: int) -> float:
     """Results a second, in this process."""
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", num_cpus=os.cpu_count())
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, num_cpus=os.cpu_count())
     with tempfile.TemporaryDirectory() as name:
         run = plain if way.startswith("plain") else ours
         seconds = run(trials, Path(name), mlflow="MLflow" in way)

@@ -58,7 +58,8 @@ class VAE(nn.Module):
         z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
         squares = ((x - self.decoder(z)) / SIGMA).square().sum(1) / 2
         divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(1) / 2
-        return (squares + divergence).mean() + x.shape[1] * (math.log(SIGMA) + math.log(2 * math.pi) / 2)
+        bound: Tensor = (squares + divergence).mean() + x.shape[1] * (math.log(SIGMA) + math.log(2 * math.pi) / 2)
+        return bound
 
     def sample(self, count: int) -> Tensor:
         """Rows `[count, features]`."""
@@ -88,12 +89,13 @@ class Training:
     @property
     def steps(self) -> int:
         """Steps of an epoch; what is left over beside whole batches waits for the next order."""
-        return len(self.rows) // self.batch
+        count: int = len(self.rows) // self.batch
+        return count
 
     def epoch(self) -> None:
         """Train for one epoch."""
         shuffled = self.rows[torch.randperm(len(self.rows))]
-        for x in shuffled[: self.steps * self.batch].split(self.batch):
+        for x in shuffled[: self.steps * self.batch].split(self.batch):  # type: ignore[no-untyped-call]
             self.optimizer.zero_grad()
             self.model.loss(x).backward()
             self.optimizer.step()

@@ -14,6 +14,9 @@ from search.train.context import TrialContext
 class PlainTrial(tune.Trainable):
     """Trains until the next evaluation and judges there, once a step; the best checkpoint counts, as in genseek."""
 
+    epoch: int
+    misfit: float
+
     def setup(self, config: dict[str, Any], task: TrialContext | None = None, test_judge: Judge | None = None) -> None:
         """Get rows and judges, which Tune puts into its object store once."""
         assert task is not None

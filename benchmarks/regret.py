@@ -9,7 +9,6 @@ into docs/performance.md.
 
 import argparse
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +19,8 @@ from page import table, write
 from searchers import Alone, Genseek, PlainRay, furthest, lowest, simulate, with_goals
 
 from search.schedule.asha import Halving
+from search.schedule.director import Stopper
+from search.study.budget import Budget
 from search.study.goals import ObjectiveValues, front
 
 FULL = 20  # budgets of a fully trained trial that a searcher may spend
@@ -33,7 +34,10 @@ SYSTEMS: dict[str, tuple[Callable[[Learning, int], Any], Any]] = {
 }
 QUICK = 3  # seeds of a quick run
 WHOLE = {"random": "random", "nsga2": "NSGA-II", "tpe": "TPE"}
-HALVINGS = {"genseek, ASHA on misfit": Halving, "genseek, ASHA on rank": partial(Halving, goals=2)}
+HALVINGS: dict[str, Callable[[Budget], Stopper]] = {
+    "genseek, ASHA on misfit": Halving,
+    "genseek, ASHA on rank": partial(Halving, goals=2),
+}
 PAIRS = (("misfit", "parameters"), ("ad", "kendall"))
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -165,4 +169,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import figures
 import numpy as np
@@ -23,7 +24,8 @@ from published import FAMILIES, PUBLISHED
 from replicas import Replica, replicated
 from results import page
 
-from objectives.problems import Mixture3D
+from models.vae import VAE
+from objectives.problems.mixture import Mixture3D
 from search import Store, load_study, plan_search, run_search, with_overrides
 from search.report import png
 from search.study.configuration import Configuration
@@ -91,9 +93,8 @@ def strength_job(penalty: str, quick: bool) -> Job:
     """One network of the study of regularisation, with growing strengths of one penalty."""
     job = points_job("regularisation", (0,), quick, False)
     plain = replace(job.configurations[0].training, l1=0.0, l2=0.0)
-    grown = tuple(
-        replace(job.configurations[0], training=replace(plain, **{penalty: strength})) for strength in STRENGTHS
-    )
+    strengths: list[dict[str, Any]] = [{penalty: strength} for strength in STRENGTHS]
+    grown = tuple(replace(job.configurations[0], training=replace(plain, **each)) for each in strengths)
     return replace(job, name=penalty, configurations=grown)
 
 
@@ -182,7 +183,7 @@ def latent(replicas: list[Replica], path: Path) -> None:
     generator = replica.generator()
     features = generator.features(torch.from_numpy(real)).float().unsqueeze(0)
     with torch.no_grad():
-        mean, _ = generator.model.encode(features)
+        mean, _ = cast(VAE, generator.model).encode(features)
     figures.codes(mean[0].numpy(), Mixture3D().labels(real), path)
 
 

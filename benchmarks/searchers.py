@@ -168,7 +168,7 @@ class PlainRay:
         self._search = OptunaSearch(
             learning.suggest, metric="value", mode="min", points_to_evaluate=learning.start(seed), seed=seed
         )
-        self._asha = ASHAScheduler("epoch", "value", "min", learning.epochs[-1], _grace(learning), 3)
+        self._asha: Any = ASHAScheduler("epoch", "value", "min", learning.epochs[-1], _grace(learning), 3)
         self._learning, self._count = learning, itertools.count()
         self._trials: dict[int, Any] = {}
 

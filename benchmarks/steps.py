@@ -25,10 +25,7 @@ def step_table(quick: bool) -> str:
         shared, chosen = task(study), configurations(study)
         train = shared.featured(chosen[0].training.features, "cpu").train
         pack, single = packed(shared, chosen), packed(shared, chosen[:1])
-        plain, fused = (
-            Training(features=plainly(chosen[0]), optimizer=train, learning_rate=1, schedule=0, fused=fused)
-            for fused in (False, True)
-        )
+        plain, fused = (Training(plainly(chosen[0]), train, epochs=1, seed=0, fused=fused) for fused in (False, True))
         calls = (plain.epoch, fused.epoch, single.advance, pack.advance)
         networks = (1, 1, 1, len(chosen))
         epochs = least(calls, 2 if quick else 7)

@@ -175,7 +175,7 @@ def main() -> None:
         store = Store(Path(folder) / "store")
         rate = fill(store, trials)
         client = MlflowClient(store.uri)
-        best = {"order_by": ["metrics.misfit ASC"], "max_results": 100}
+        best: dict[str, Any] = {"order_by": ["metrics.misfit ASC"], "max_results": 100}
         rows = [
             ["genseek list searches", *timed(store.searches, rounds)],
             ["genseek best: the whole leaderboard", *timed(lambda: store.leaderboard("many").ranked(), rounds)],

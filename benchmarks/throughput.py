@@ -8,9 +8,9 @@ have one process a core and one thread a process. The tables go into docs/perfor
 
 import argparse
 import json
+import logging
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +20,7 @@ import optuna
 import ray
 import torch
 from cases import TITLES, configurations, listed, plainly, task
+from optuna.storages.journal import JournalFileBackend
 from page import cores, table, write
 from plain import Training
 from plain_trial import PlainTrial
@@ -40,7 +41,7 @@ PLAIN, OPTUNA, FUSED = "plain Ray Tune", "Optuna, processes", "genseek"
 
 def with_ray_tune(study: Study, shared: TrialContext, folder: Path) -> list[float]:
     """Misfit of every trial, by Tune's own reused actors."""
-    ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     chosen = [plainly(each) | {"seed": seed} for seed, each in enumerate(configurations(study))]
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(PlainTrial, task=shared), {"cpu": 1}),
@@ -53,7 +54,8 @@ def with_ray_tune(study: Study, shared: TrialContext, folder: Path) -> list[floa
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    misfits = [result.metrics["misfit"] for result in tuner.fit()]
+    results: Any = tuner.fit()  # iterable by its indices alone
+    misfits = [result.metrics["misfit"] for result in results]
     ray.shutdown()
     return misfits
 
@@ -77,7 +79,7 @@ def with_optuna(study: Study, shared: TrialContext, folder: Path) -> list[float]
 
 def with_genseek(study: Study, shared: TrialContext, folder: Path) -> list[float]:
     """Misfit of every trial, by genseek without a record."""
-    ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     misfits: dict[int, float] = {}
 
     def listen(event: Any) -> None:
@@ -151,7 +153,7 @@ def _study(case: str, quick: bool) -> Study:
 
 
 def _journal(path: str) -> optuna.storages.JournalStorage:
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+    return optuna.storages.JournalStorage(JournalFileBackend(path))
 
 
 def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: TrialContext) -> None:
@@ -161,9 +163,7 @@ def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: T
     def objective(trial: optuna.Trial) -> float:
         number = trial.suggest_int("number", 0, len(chosen) - 1)
         featured = shared.featured(chosen[number]["features"], "cpu")
-        training = Training(
-            features=chosen[number], optimizer=featured.train, learning_rate=shared.epochs, schedule=number
-        )
+        training = Training(chosen[number], featured.train, shared.epochs, seed=number)
         for _ in range(shared.epochs):
             training.epoch()
         return shared.judge(training.draws(featured.features, shared.eval_samples, len(shared.rows.validation))).misfit
@@ -172,4 +172,4 @@ def _optimize(storage: str, trials: int, chosen: list[dict[str, Any]], shared: T
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

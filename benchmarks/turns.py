@@ -45,7 +45,8 @@ def alone(script: str, options: Sequence[str]) -> Measured:
 
 def median(found: Sequence[Measured], key: str) -> float:
     """Median over rounds of what was measured as `key`."""
-    return statistics.median(each[key] for each in found)
+    values: list[float] = [each[key] for each in found]
+    return statistics.median(values)
 
 
 def ratios(found: Sequence[Measured], base: Sequence[Measured], key: str) -> list[float]:

@@ -9,7 +9,7 @@ clock starts before data and floors are made. The table goes into docs/performan
 
 import argparse
 import json
-import sys
+import logging
 import tempfile
 import time
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ depth = { low = 1, high = 3 }
 activation = ["relu", "leaky_relu", "elu", "tanh", "silu"]
 [objectives.mmd]
 """
-QUICK = {"trials": 8, "epochs": 9, "grace": 3}
+QUICK: dict[str, Any] = {"trials": 8, "epochs": 9, "grace": 3}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def with_ray_tune(study: Study, folder: Path, began: float) -> list[Finish]:
     budget, problem = study.budget, problem_of(study)
     shared = task_of(study, problem)
     judge = judge_of(study, problem, shared.rows, shared.rows.test)
-    ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=cores(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(PlainTrial, task=shared, test_judge=judge), {"cpu": 1}),
         tune_config=tune.TuneConfig(
@@ -108,7 +108,8 @@ def with_ray_tune(study: Study, folder: Path, began: float) -> list[Finish]:
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    metrics = [result.metrics or {} for result in tuner.fit()]
+    results: Any = tuner.fit()  # iterable by its indices alone
+    metrics = [result.metrics or {} for result in results]
     return [Finish(each["moment"] - began, each["misfit"], each["test"]) for each in metrics if "test" in each]
 
 
@@ -237,4 +238,4 @@ def _study(seed: int, quick: bool) -> Study:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,5 +1,7 @@
 """The reference's page of commands, from what the command line tells of itself."""
 
+from typing import Any
+
 import typer
 
 from search.cli.app import app
@@ -8,6 +10,7 @@ from search.cli.app import app
 def pages() -> dict[str, str]:
     """Markdown of the page, by its path below docs/."""
     group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
     whole = group.make_context("genseek", [], resilient_parsing=True)
     everywhere = "Options of every command may stand before it too."
     parts = ["# Commands", str(group.help), everywhere, _options(group, whole)]
@@ -21,7 +24,7 @@ def pages() -> dict[str, str]:
     return {"reference/commands.md": "\n\n".join(parts) + "\n"}
 
 
-def _options(command: typer.core.TyperCommand, context: typer.Context) -> str:
+def _options(command: Any, context: Any) -> str:
     records = [record for each in command.get_params(context) if (record := each.get_help_record(context))]
     rows = [f"| `{_cell(names)}` | {_cell(told)} |" for names, told in records]
     return "\n".join(["| argument or option | meaning |", "| --- | --- |", *rows])

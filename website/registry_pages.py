@@ -83,7 +83,7 @@ def _text(registered: type) -> str:
 
 def meanings(registered: type) -> dict[str, str]:
     """What the docstring says of each argument; one line may speak of several."""
-    found = {}
+    found: dict[str, str] = {}
     for section in _sections(registered):
         if section.kind is DocstringSectionKind.parameters:
             for each in section.value:

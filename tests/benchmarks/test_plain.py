@@ -1,6 +1,7 @@
 """The plain side of the benchmarks does the same mathematics as genseek: else its times would compare nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,8 @@ def test_mmd_is_that_of_genseek_up_to_its_constant() -> None:
     from objectives.losses import MMD
 
     rows = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
-    objective, model = MMD(rows, 0), Pushforward(Shape(2, "normal", 2), 1)
+    objective = MMD(rows, 0)
+    model: Any = Pushforward(Shape(2, "normal", 2), 1)
     widths = objective.squared_bandwidth.view(()) * torch.tensor(FACTORS).view(-1, 1, 1)
     for seed in (3, 4):
         y = model.push(model.draw(Noise([seed], 64)))[0]
@@ -37,7 +39,7 @@ def test_the_bound_of_a_vae_is_that_of_genseek(monkeypatch: pytest.MonkeyPatch) 
     from objectives.losses import ELBO
 
     rows = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
-    model = VAE(Shape(4, "normal", 4), 0, encoder_width=32, decoder_width=32)
+    model: Any = VAE(Shape(4, "normal", 4), 0, encoder_width=32, decoder_width=32)
     own = plain.VAE(rows)
     for theirs, perceptron in ((model.encoder, own.encoder), (model.decoder.network, own.decoder)):
         layers = [layer for layer in perceptron if isinstance(layer, torch.nn.Linear)]
@@ -45,10 +47,8 @@ def test_the_bound_of_a_vae_is_that_of_genseek(monkeypatch: pytest.MonkeyPatch) 
             layer.weight.data, layer.bias.data = stacked.weight.data[0].T.clone(), stacked.bias.data[0, 0].clone()
     # genseek has means and variances side by side, the plain loop one behind the other.
     order = [0, 2, 1, 3]
-    own.encoder[-1].weight.data, own.encoder[-1].bias.data = (
-        own.encoder[-1].weight.data[order],
-        own.encoder[-1].bias.data[order],
-    )
+    last: Any = own.encoder[-1]
+    last.weight.data, last.bias.data = last.weight.data[order], last.bias.data[order]
     eps = model.latent_noise(Noise([5], 64))[0]
     monkeypatch.setattr(torch, "randn_like", lambda _: eps)
     expected = ELBO(rows, 0).loss(model, rows[None], Noise([5], 64))

@@ -2,6 +2,7 @@
 
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -51,8 +52,9 @@ def test_both_sides_search_one_space() -> None:
     ours = {name: domain for name, domain in ours.items() if not isinstance(domain, Fixed)}
     trial = optuna.create_study().ask()
     assert suggested(trial) == {"model": "pushforward"} | fixed
-    assert trial.distributions.keys() == ours.keys()
-    for name, theirs in trial.distributions.items():
+    distributions: dict[str, Any] = trial.distributions
+    assert distributions.keys() == ours.keys()
+    for name, theirs in distributions.items():
         domain = ours[name]
         if isinstance(domain, Choice):
             assert theirs.choices == domain.values

@@ -69,7 +69,7 @@ def shared(cluster: RayHosts) -> Path:
 @pytest.fixture(scope="module")
 def alone(shared: Path) -> Misfits:
     """What the search finds on this machine, without any cluster."""
-    command = ["run", shared / "study.toml", "--name", "alone", "--store", shared / "alone"]
+    command: list[str | Path] = ["run", shared / "study.toml", "--name", "alone", "--store", shared / "alone"]
     subprocess.run([f"{sys.prefix}/bin/genseek", *command], check=True, timeout=300, capture_output=True)
     return misfits(Store(shared / "alone"))
 

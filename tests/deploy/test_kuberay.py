@@ -59,9 +59,9 @@ def document(name: str, kind: str) -> dict[str, Any]:
 
 def cluster(name: str) -> dict[str, Any]:
     """Specification of the cluster in a RayCluster's or a RayJob's file."""
-    if name == "rayjob.yaml":
-        return document(name, "RayJob")["spec"]["rayClusterSpec"]
-    return document(name, "RayCluster")["spec"]
+    job = name == "rayjob.yaml"
+    spec: dict[str, Any] = document(name, "RayJob" if job else "RayCluster")["spec"]
+    return spec["rayClusterSpec"] if job else spec
 
 
 def groups(spec: dict[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,12 @@ from search.study.space import arguments_of
 from search.study.study import serving
 
 STUDIES = (Path(__file__).resolve().parents[2] / "docs/studies.md").read_text()
-REGISTRIES = {"problems": PROBLEMS, "models": MODELS, "objectives": OBJECTIVES, "scores": SCORES}
+REGISTRIES: dict[str, Mapping[str, type]] = {
+    "problems": PROBLEMS,
+    "models": MODELS,
+    "objectives": OBJECTIVES,
+    "scores": SCORES,
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +89,10 @@ def test_models_and_objectives_name_each_other(made: dict[str, str]) -> None:
 
 def test_every_shipped_study_and_command_is_there(made: dict[str, str]) -> None:
     assert re.findall(r"^## (.+)$", made["reference/studies.md"], re.M) == preset_names()
-    commands, page = typer.main.get_command(app).commands, command_page.pages()["reference/commands.md"]
-    assert re.findall(r"^## (.+)$", page, re.M) == list(commands)
-    for name, command in commands.items():
+    group, page = typer.main.get_command(app), command_page.pages()["reference/commands.md"]
+    assert isinstance(group, typer.core.TyperGroup)
+    assert re.findall(r"^## (.+)$", page, re.M) == list(group.commands)
+    for name, command in group.commands.items():
         options = {text for each in command.params for text in each.opts if text.startswith("--")}
         assert options <= set(re.findall(r"--[a-z-]+", section(page, name))), name
 

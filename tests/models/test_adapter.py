@@ -17,7 +17,7 @@ from search.study.space import arguments_of
 from search.train.pack import Pack
 
 SHAPE = Shape(features=3, source="normal", source_features=2)
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 Norm = Literal["none", "layer", "batch"]
 NORMS: dict[str, Any] = {"none": nn.Identity, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 
@@ -241,7 +241,8 @@ def test_extra_noise_stands_beside_the_source() -> None:
     assert inputs.shape == (2, 2000, 4)
     assert (inputs[1, :, 2:] == 0).all()
     assert inputs[0].std(0).tolist() == pytest.approx([1] * 4, abs=0.1)
-    uniform = pushforward_of(Perceptron)(Shape(3, "uniform", 1), 0).draw(Noise([1], 500))
+    model: Any = pushforward_of(Perceptron)(Shape(3, "uniform", 1), 0)
+    uniform = model.draw(Noise([1], 500))
     assert uniform.min() >= 0 and uniform.max() < 1
     assert uniform.std().item() == pytest.approx(12**-0.5, abs=0.03)
 

@@ -49,8 +49,9 @@ def test_draws_have_the_moments_of_the_codes_after_training() -> None:
     for _ in range(10):
         trainer.advance()
     trainer.finalize()
+    model: Any = trainer.averaged
     with torch.no_grad():
-        codes, z = trainer.averaged.code(x)[0], trainer.averaged.codes.draw(Noise([3], n))[0]
+        codes, z = model.code(x)[0], model.codes.draw(Noise([3], n))[0]
     spread = codes.std(0)
     assert ((z.mean(0) - codes.mean(0)).abs() < 5 * spread / n**0.5).all()
     torch.testing.assert_close(z.std(0), spread, rtol=0.02, atol=0)

@@ -1,12 +1,13 @@
 """The chained pushforward: which column depends on what, and refused arguments."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models import Chained, Noise, Shape
+from models.layers import MLP
 from models.pack import join
 
 
@@ -40,7 +41,7 @@ def test_a_column_depends_on_the_one_before_it_alone() -> None:
     model, inputs = chained(), torch.rand(1, 7, 1, generator=torch.Generator().manual_seed(3))
     rows = model.push(inputs)
     with torch.no_grad():
-        model.networks[1].output.bias += 1
+        cast(MLP, model.networks[1]).output.bias.add_(1)
     moved = model.push(inputs)
     assert torch.equal(moved[..., 0], rows[..., 0])
     torch.testing.assert_close(moved[..., 1], rows[..., 1] + 1)
@@ -60,7 +61,7 @@ def test_gradient_reaches_the_networks_up_to_its_column(column: int) -> None:
 
 
 def test_columns_are_initialised_apart() -> None:
-    first, second = chained().networks[1], chained().networks[2]
+    first, second = (cast(MLP, chained().networks[place]) for place in (1, 2))
     assert not torch.equal(first.output.weight, second.output.weight)
 
 
@@ -68,7 +69,7 @@ def test_sigmoid_holds_in_every_column() -> None:
     with torch.no_grad():
         model = chained(output="sigmoid", activation="relu", noise=1)
         for parameter in model.parameters():
-            parameter *= 30
+            parameter.mul_(30)
         rows = model.sample(Noise([1], 200))
     assert rows.min() >= 0
     assert rows.max() <= 1

@@ -169,11 +169,12 @@ def test_only_components_of_weight_are_drawn_however_large_the_share() -> None:
 
 
 def test_fitted_trials_of_a_pack_equal_those_alone() -> None:
-    for name, variants in {
+    several: dict[str, list[dict[str, Any]]] = {
         "kde": [{"centres": 20}, {"centres": 500, "bandwidth": 0.2}],
         "gmm": [{"components": 1}, {"components": 5, "covariance": "tied"}, {"components": 3, "select": "bic"}],
         "gaussian_copula": [{"quantiles": 20}, {"quantiles": 700}],
-    }.items():
+    }
+    for name, variants in several.items():
         singles = [fitted(MODELS[name](SHAPE, 0, **own), rows(seed=trial)) for trial, own in enumerate(variants)]
         pack: Any = join(singles)
         x = torch.cat([rows(50, seed=20 + trial) for trial in range(len(singles))])

@@ -40,7 +40,11 @@ def carried(velocity: Callable[[Tensor, Tensor], Tensor], *arguments: dict[str, 
 
 
 def test_growth_is_the_solvers_own_polynomial() -> None:
-    settings = [{"steps": 5, "solver": "euler"}, {"steps": 3, "solver": "rk4"}, {"steps": 8, "solver": "euler"}]
+    settings: list[dict[str, Any]] = [
+        {"steps": 5, "solver": "euler"},
+        {"steps": 3, "solver": "rk4"},
+        {"steps": 8, "solver": "euler"},
+    ]
     start, end = carried(lambda x, time: x, *settings)
     taylor = [1 + 1 / 5, sum((1 / 3) ** k / math.factorial(k) for k in range(5)), 1 + 1 / 8]
     for trial, (factor, own) in enumerate(zip(taylor, settings, strict=True)):

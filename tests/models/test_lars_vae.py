@@ -18,7 +18,8 @@ class Probit(nn.Module):
     """a(z) = Phi(z)."""
 
     def forward(self, latent: Tensor) -> Tensor:
-        return torch.special.ndtr(latent)
+        chance: Tensor = torch.special.ndtr(latent)
+        return chance
 
 
 def lars(seed: int = 0, **arguments: Any) -> LarsVAE:
@@ -111,7 +112,7 @@ def test_normaliser_travels_with_the_weights() -> None:
 
 
 def test_acceptance_starts_from_weights_of_its_own() -> None:
-    model = LarsVAE(SHAPE, 0, latent=3, encoder_width=100, acceptance_width=100)
+    model: Any = LarsVAE(SHAPE, 0, latent=3, encoder_width=100, acceptance_width=100)
     assert not torch.equal(model.acceptor.hidden[0].weight, model.autoencoder.encoder.hidden[0].weight)
 
 

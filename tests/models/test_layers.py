@@ -1,12 +1,12 @@
 """Stacked perceptrons against torch's own layers, dropout, and refused arguments."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from models.layers import ACTIVATIONS, MLP
+from models.layers import ACTIVATIONS, MLP, Layer
 from models.noise import Noise
 from models.optimizers import OPTIMIZERS, Flat, shrink, soften
 from models.pack import join, keep
@@ -132,10 +132,10 @@ def test_activations_of_a_pack_may_alternate() -> None:
     several = [mlp(trial, activation=name) for trial, name in enumerate(names)]
     x = batch(7)
     pack = join(several)
-    gradient = torch.autograd.grad(pack(x).sum(), pack.hidden[0].weight)[0]
+    gradient = torch.autograd.grad(pack(x).sum(), cast(Layer, pack.hidden[0]).weight)[0]
     for trial, single in enumerate(several):
         torch.testing.assert_close(pack(x)[trial], sequential(single)(x[trial]))
-        own = torch.autograd.grad(single(x[[trial]]).sum(), single.hidden[0].weight)[0]
+        own = torch.autograd.grad(single(x[[trial]]).sum(), cast(Layer, single.hidden[0]).weight)[0]
         torch.testing.assert_close(gradient[[trial]], own)
 
 
@@ -151,10 +151,11 @@ def test_initial_weights_are_distributed_as_torch_linear() -> None:
     network = mlp(width=400, depth=2)
     torch.manual_seed(0)
     linear = nn.Linear(400, 400)
-    own = network.hidden[1].weight.detach()
+    layer = cast(Layer, network.hidden[1])
+    own = layer.weight.detach()
     assert own.abs().max() <= 400**-0.5
     assert own.std().item() == pytest.approx(linear.weight.std().item(), rel=0.02)
-    assert network.hidden[1].bias.std().item() == pytest.approx(linear.bias.std().item(), rel=0.15)
+    assert layer.bias.std().item() == pytest.approx(linear.bias.std().item(), rel=0.15)
     assert torch.equal(mlp(5).output.weight, mlp(5).output.weight)
     assert not torch.equal(mlp(5).output.weight, mlp(6).output.weight)
 

@@ -138,7 +138,7 @@ def test_trainer_equals_torch_and_l2_is_its_weight_decay(name: Any, reference: A
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_penalties_act_on_weights_by_definition_and_leave_biases_alone(optimizer: Any) -> None:
     rate, l1, l2 = 0.1, 0.3, 0.5
-    settings = [{}, {"l1": l1}, {"l2": l2}]
+    settings: list[dict[str, Any]] = [{}, {"l1": l1}, {"l2": l2}]
     ours = trainer(
         Flatland(), [Training(optimizer=optimizer, learning_rate=rate, batch=20, **setting) for setting in settings]
     )

@@ -21,10 +21,12 @@ class Labelled(nn.Module):
 
     def __init__(self, value: float) -> None:
         super().__init__()
+        self.rate: Tensor
+        self.scratch: Tensor
         self.weight = nn.Parameter(torch.full((1, 2), value))
         self.register_buffer("rate", torch.full((1, 1, 1), value))
         self.register_buffer("scratch", torch.full((1,), value), persistent=False)
-        self.names = (f"trial {value}",)
+        self.names: tuple[str, ...] = (f"trial {value}",)
         self.inner = nn.Linear(1, 1)
         del self.inner.weight, self.inner.bias
 

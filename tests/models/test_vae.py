@@ -37,7 +37,7 @@ def test_mean_and_variance_are_different_heads() -> None:
     before = log_variance.detach().clone()
     (gradient,) = torch.autograd.grad(mean[:, 0].sum(), [model.encoder.output.bias])
     with torch.no_grad():
-        model.encoder.output.bias += 5 * gradient
+        model.encoder.output.bias.add_(5 * gradient)
     after = model.encode(rows(1))
     torch.testing.assert_close(after[0], mean + 5)
     torch.testing.assert_close(after[1], before)

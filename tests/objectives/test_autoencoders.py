@@ -48,7 +48,7 @@ def test_each_family_is_trained_by_its_own_objectives_alone() -> None:
 
 def test_reconstruction_is_the_likelihood_of_the_decoder() -> None:
     x = normal(2, 30, 3, seed=0)
-    model = join([AE(SHAPE, 1, latent=1, sigma=0.4), AE(SHAPE, 2, latent=3, sigma=1.5, learn_sigma=True)])
+    model: Any = join([AE(SHAPE, 1, latent=1, sigma=0.4), AE(SHAPE, 2, latent=3, sigma=1.5, learn_sigma=True)])
     expected = Normal(model.decode(model.code(x)), torch.tensor([0.4, 1.5]).view(2, 1, 1)).log_prob(x).sum(2).mean(1)
     objective = join([Reconstruction(x[0], 0), Reconstruction(x[1], 0)])
     torch.testing.assert_close(objective.loss(model, x, Noise([1, 2], 30)), -expected)
@@ -120,7 +120,7 @@ def test_w2_vanishes_at_the_prior_alone_and_pulls_towards_it() -> None:
 
 def test_w2_loss_is_likelihood_and_distance() -> None:
     x = normal(1, 25, 3, seed=5)
-    model = VAE(SHAPE, 3, latent=3)
+    model: Any = VAE(SHAPE, 3, latent=3)
     expected = ELBO(x[0], 0, beta=0.0).loss(model, x, Noise([4], 25)) + 0.3 * squared_w2(*model.encode(x)).mean(1)
     torch.testing.assert_close(W2VAE(x[0], 0, lam=0.3).loss(model, x, Noise([4], 25)), expected)
 

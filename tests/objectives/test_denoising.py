@@ -31,6 +31,10 @@ class Linear(nn.Module):
         return self.factor * (1 - level).sqrt() * noisy / (level * self.deviation**2 + 1 - level)
 
 
+def diffusion(seed: int, **arguments: Any) -> Any:
+    return Diffusion(Shape(2, "normal", 1), seed, **arguments)
+
+
 def normal(deviation: float) -> Tensor:
     return deviation * torch.randn(1, N, 2, generator=torch.Generator().manual_seed(0))
 
@@ -61,21 +65,17 @@ def test_noisy_rows_have_their_levels_share_of_the_signal() -> None:
 
 
 def test_each_trial_has_its_own_steps() -> None:
-    shape, x = Shape(2, "normal", 1), normal(1.0)[:, :300]
-    pack = join([Diffusion(shape, trial, steps=steps) for trial, steps in enumerate((2, 40))])
+    x = normal(1.0)[:, :300]
+    pack = join([diffusion(trial, steps=steps) for trial, steps in enumerate((2, 40))])
     losses = Denoising(x[0], 0).loss(pack, x.expand(2, -1, -1), Noise([1, 2], 300))
     for trial, steps in enumerate((2, 40)):
-        alone = Denoising(x[0], 0).loss(Diffusion(shape, trial, steps=steps), x, Noise([1 + trial], 300))
+        alone = Denoising(x[0], 0).loss(diffusion(trial, steps=steps), x, Noise([1 + trial], 300))
         torch.testing.assert_close(losses[[trial]], alone)
 
 
 def test_dropout_only_in_training() -> None:
-    model, x, objective = (
-        Diffusion(Shape(2, "normal", 1), 0, dropout=0.5),
-        normal(1.0)[:, :50],
-        Denoising(torch.zeros(1, 2), 0),
-    )
-    plain = Diffusion(Shape(2, "normal", 1), 0)
+    model, plain = diffusion(0, dropout=0.5), diffusion(0)
+    x, objective = normal(1.0)[:, :50], Denoising(torch.zeros(1, 2), 0)
     kept, dropped = (objective.loss(model, x, Noise([1], 50), train).item() for train in (False, True))
     assert kept == objective.loss(plain, x, Noise([1], 50)).item()
     assert dropped != kept

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ READERS = ("pandas", "pyarrow", "tokeniz", "codec", "dtype", "parser", "utf-8' "
 
 
 def written(
-    rows: Sequence[Sequence[object]], separator: str = ",", decimal: str = ".", head: str = "a,b,c\n", end: str = "\n"
+    rows: Iterable[Iterable[object]], separator: str = ",", decimal: str = ".", head: str = "a,b,c\n", end: str = "\n"
 ) -> str:
     """A text of rows below a head, whose commas become the separator."""
     lines = [separator.join(str(cell).replace(".", decimal) for cell in row) for row in rows]
@@ -420,7 +420,9 @@ def test_parquet_types(tmp_path: Path) -> None:
 def drawn(generator: np.random.Generator) -> tuple[bytes, list[list[float]], bool]:
     """A file in a dialect of chance, the numbers in it, and whether missing values are among them."""
     width, count = int(generator.integers(1, 6)), int(generator.integers(55, 90))
-    kinds = [lambda: np.round(generator.normal(0, 1000, count), int(generator.integers(1, 7)))]
+    kinds: list[Callable[[], np.ndarray]] = [
+        lambda: np.round(generator.normal(0, 1000, count), int(generator.integers(1, 7)))
+    ]
     kinds += [lambda: generator.integers(-5000, 90000, count), lambda: generator.integers(0, 2, count)]
     rows = np.column_stack([kinds[generator.integers(3)]() for _ in range(width)]).astype(float)
     separator = str(generator.choice([",", ";", "\t", "|", " "])) if width > 1 else ","

@@ -77,7 +77,7 @@ def test_optimal_pairs_hardly_cross() -> None:
     x, n = 0.4 * normal(1, 1000, 1), 1000
     losses = {}
     for pairing in ("independent", "optimal"):
-        objective = FlowMatching(x[0], 0, pairing=pairing)  # type: ignore[arg-type]
+        objective = FlowMatching(x[0], 0, pairing=pairing)
         losses[pairing] = objective.loss(Linear(0.4, pairing), x, Noise([1], n)).item()
     assert losses["independent"] == pytest.approx(0.4 * math.pi / 2, rel=0.1)
     assert losses["optimal"] < 0.02
@@ -91,7 +91,7 @@ def test_pairing_leaves_noise_and_rows_as_they_are() -> None:
 
     rows, model = normal(2, 50, 2, seed=3), Start()
     rows[1] = rows[0]
-    pack = FlowMatching(rows[0], 0, pairing="optimal")
+    pack: Any = FlowMatching(rows[0], 0, pairing="optimal")
     pack.pairing = ("optimal", "independent")
     losses = pack.loss(model, rows, Noise([4, 4], 50))
     drawn = Noise([4], 50).normal("start", [2])[0]

@@ -9,6 +9,7 @@ from objectives.problems.known import Gaussian1D, Gaussian2D, GaussianToUniform
 from objectives.problems.problem import Array
 from objectives.problems.table import Table
 from objectives.scores import Measure, Reference
+from objectives.scores.anderson_darling import AndersonDarling
 from objectives.scores.judge import Floor, Judge, floors, judge_for
 
 PROBLEM = Gaussian2D()
@@ -254,7 +255,7 @@ def test_a_judge_of_other_rows_is_the_one_made_for_them() -> None:
     ("value", "misfit"), [(0.0, 0.01 ** (1 / 4)), (-3.0, 0.01 ** (1 / 4)), (np.nan, np.inf), (np.inf, np.inf)]
 )
 def test_no_score_decides_all_by_being_nothing_or_no_number(value: float, misfit: float, judge: Judge) -> None:
-    class Odd(SCORES["ad"]):  # type: ignore[misc, name-defined]
+    class Odd(AndersonDarling):  # type: ignore[misc]
         def __call__(self, generated: Array) -> Measure:
             return Measure(np.full(len(generated), value), np.full(len(generated), value))
 

@@ -40,11 +40,14 @@ class Quantiles:
     def normal(self, key: str, widths: Sequence[int]) -> Tensor:
         return self.values[torch.randperm(self.rows, generator=self.generator)].view(1, -1, 1)
 
+    def uniform(self, key: str, widths: Sequence[int]) -> Tensor:
+        raise NotImplementedError
+
     def dropout(self, key: str, widths: Sequence[int], rates: Sequence[float]) -> None:
         return None
 
 
-def model(truncation: int = 10**6) -> LarsVAE:
+def model(truncation: int = 10**6) -> Any:
     """LARS VAE with a logistic a(z), and N(MEAN, exp LOG_VARIANCE) for the posterior of any row."""
     built = LarsVAE(SHAPE, 0, latent=1, truncation=truncation)
     built.acceptor = Logistic()  # type: ignore[assignment]

@@ -67,7 +67,7 @@ def written(path: Path, names: list[str], generator: random.Random) -> Path:
     if generator.random() < 0.2:
         pd.DataFrame(rows, columns=names).to_parquet(path / "data.parquet")
         return path / "data.parquet"
-    quoting = generator.choice([csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC, csv.QUOTE_ALL])
+    quoting: Any = generator.choice([csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC, csv.QUOTE_ALL])
     with (path / "data.csv").open("w", newline="", encoding=generator.choice(["utf-8", "utf-8-sig", "utf-16"])) as file:
         csv.writer(file, quoting=quoting).writerows([names, *rows.tolist()])
     return path / "data.csv"

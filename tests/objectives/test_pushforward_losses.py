@@ -258,10 +258,10 @@ def test_gradient_equals_finite_differences(name: str) -> None:
         for side in (1, -2):
             with torch.no_grad():
                 for parameter, direction in zip(parameters, directions, strict=True):
-                    parameter += side * step * direction
+                    parameter.add_(side * step * direction)
                 values.append(loss()[trial])
         slope = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True))
         with torch.no_grad():
             for parameter, direction in zip(parameters, directions, strict=True):
-                parameter += step * direction
+                parameter.add_(step * direction)
         torch.testing.assert_close((values[0] - values[1]) / (2 * step), slope, rtol=1e-5, atol=1e-7)

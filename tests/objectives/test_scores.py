@@ -49,7 +49,7 @@ def ad_by_hand(real: Array, generated: Array) -> float:
             ranks += [below + part * at for part in parts]
         u = [(1 + rank) / (n + 2) for rank in ranks]
         total -= m + sum((2 * i + 1) * (np.log(u[i]) + np.log(1 - u[m - 1 - i])) for i in range(m)) / m
-    return total / real.shape[1]
+    return float(total / real.shape[1])
 
 
 def mmd_by_hand(real: Array, generated: Array, r: float) -> tuple[float, float]:

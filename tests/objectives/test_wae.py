@@ -29,7 +29,7 @@ def slow_discrepancy(z: np.ndarray, prior: np.ndarray) -> float:
         return float(sum(2 * latent * s / (2 * latent * s + ((a - b) ** 2).sum()) for s in SCALES))
 
     within = [sum(k(x[i], x[j]) for i in range(n) for j in range(n) if i != j) for x in (z, prior)]
-    return sum(within) / (n * (n - 1)) - 2 * sum(k(a, b) for a in z for b in prior) / n**2
+    return float(sum(within) / (n * (n - 1)) - 2 * sum(k(a, b) for a in z for b in prior) / n**2)
 
 
 class Shifted(nn.Module):
@@ -56,7 +56,7 @@ class Shifted(nn.Module):
 
 def test_discrepancy_equals_a_loop_over_pairs_in_each_own_latent_space() -> None:
     x = normal(3, 11, 3, seed=0)
-    models = [VAE(SHAPE, trial, latent=latent) for trial, latent in enumerate((1, 4, 2))]
+    models: list[Any] = [VAE(SHAPE, trial, latent=latent) for trial, latent in enumerate((1, 4, 2))]
     objectives = [WAEMMD(rows, 0, lam=lam) for rows, lam in zip(x, (1.0, 0.5, 20.0), strict=True)]
     for trial, objective in enumerate(objectives):
         objective.setup(models[trial], x[[trial]])
@@ -78,7 +78,7 @@ def test_discrepancy_is_unbiased(shift: float, latent: int) -> None:
     error = found.std().item() / trials**0.5
     # a - b is normal with variance 2; the mean kernel is an average over many independent pairs.
     pairs = (2**0.5 * normal(10**6, latent, seed=3)).double()
-    kernels = [
+    kernels: list[Any] = [
         sum(2 * latent * s / (2 * latent * s + (pairs + move).square().sum(1)) for s in SCALES) for move in (0.0, shift)
     ]
     population = 2 * (kernels[0].mean() - kernels[1].mean()).item()
@@ -140,7 +140,8 @@ def test_discriminator_of_the_prior_itself_can_tell_nothing() -> None:
 
 def test_the_discriminator_learns_and_leaves_the_model_alone() -> None:
     x = normal(1, 30, 3, seed=7)
-    model, objective = VAE(SHAPE, 1), WAEGAN(x[0], 3)
+    model: Any = VAE(SHAPE, 1)
+    objective = WAEGAN(x[0], 3)
     objective.setup(model, x)
     parts = (model, objective.critic.network)
     before = [[parameter.detach().clone() for parameter in part.parameters()] for part in parts]
@@ -162,5 +163,6 @@ def test_the_discriminator_learns_and_leaves_the_model_alone() -> None:
     ],
 )
 def test_refuses_arguments_out_of_range(arguments: dict[str, Any], message: str) -> None:
+    model: Any = VAE(SHAPE, 0)
     with pytest.raises(ValueError, match=message):
-        WAEGAN(normal(9, 3, seed=0), 0, **arguments).setup(VAE(SHAPE, 0), normal(1, 9, 3, seed=0))
+        WAEGAN(normal(9, 3, seed=0), 0, **arguments).setup(model, normal(1, 9, 3, seed=0))

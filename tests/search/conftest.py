@@ -129,7 +129,7 @@ def make_task() -> Callable[..., Any]:
 
     from models import Shape
     from objectives import judge_for
-    from objectives.problems import Gaussian2D
+    from objectives.problems.known import Gaussian2D
     from search.train.context import TrialContext
 
     problem = Gaussian2D(train=100, validation=60, test=60)

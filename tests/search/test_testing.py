@@ -15,6 +15,7 @@ from objectives.losses import ELBO, MMD
 from objectives.problems.known import Gaussian1D
 from objectives.problems.problem import Array, Rows
 from objectives.scores import Measure
+from objectives.scores.anderson_darling import AndersonDarling
 from search.testing import check_loss, check_model, check_problem, check_score
 
 NETWORKS: list[dict[str, Any]] = [
@@ -69,7 +70,7 @@ class FailingLoss(MMD):  # type: ignore[misc]
         raise RuntimeError("no\nway")
 
 
-class MixedScore(SCORES["ad"]):  # type: ignore[misc]
+class MixedScore(AndersonDarling):  # type: ignore[misc]
     """A score relative to the mean over the pack."""
 
     def __call__(self, generated: Array) -> Measure:
@@ -96,7 +97,7 @@ class Flags(Gaussian1D):  # type: ignore[misc]
     """Zeros and ones."""
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        return np.round(np.clip(super().draw(count, generator), 0, 1))
+        return super().draw(count, generator).clip(0, 1).round()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_help_names_every_command(genseek: Any) -> None:
 
 
 def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
-    arguments = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--seed", 3)
+    arguments: tuple[object, ...] = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--seed", 3)
     arguments += ("--replicas", 2, "--pack-size", "off", "--device", "cpu")
     code, out, err = genseek("run", tiny_study, *arguments, "--json")
     winner = json.loads(out)
@@ -145,20 +146,20 @@ def test_a_front_within_bounds(genseek: Any, ray_cluster: None, tiny_study: Path
 def test_list(what: str, genseek: Any) -> None:
     import models
     import objectives
-    from search.study.parse import preset_names
+    from search.study.presets import preset_names
 
-    names = {
+    kinds: dict[str, Iterable[str]] = {
         "problems": objectives.PROBLEMS,
         "families": models.MODELS,
         "objectives": objectives.OBJECTIVES,
         "scores": objectives.SCORES,
         "studies": preset_names(),
-    }[what]
+    }
     code, out, _ = genseek("list", what, "--json")
     assert code == 0
-    assert {row["name"] for row in json.loads(out)} == set(names)
+    assert {row["name"] for row in json.loads(out)} == set(kinds[what])
     text = genseek("list", what)[1]
-    assert all(name in text for name in names)
+    assert all(name in text for name in kinds[what])
 
 
 def test_list_searches(finished: Any, store_folder: Path, genseek: Any) -> None:

@@ -105,6 +105,7 @@ def test_quiet_prints_the_result_alone(genseek: Any, ray_cluster: None, tiny_stu
 
 
 def test_what_is_not_a_terminal_gets_no_colours(finished: Any, genseek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words: tuple[str, ...]
     for words in (("best", "first"), ("best", "frist"), ("list", "searches")):
         assert "\x1b" not in "".join(genseek(*words, "--store", finished.folder)[1:])
     for words in (("--help",), ("run", "--trails"), ("doctor", "--help")):
@@ -353,8 +354,11 @@ def test_no_print_of_a_plug_in_comes_between(tmp_path: Path, store_folder: Path)
         assert "constructed" in done.stderr
     out = tmp_path / "out"
     assert ended("export", "loud", "--out", out, *where, stdout=subprocess.DEVNULL)[0] == 0
-    command = [SCRIPT, "sample", out, "-n", "3", "--plugins", out / "plugin.py"]
-    for line in (command, [sys.executable, out / "sampler.py", "-n", "3"]):
+    commands: list[list[str | Path]] = [
+        [SCRIPT, "sample", out, "-n", "3", "--plugins", out / "plugin.py"],
+        [sys.executable, out / "sampler.py", "-n", "3"],
+    ]
+    for line in commands:
         done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
         assert [len(row.split(",")) for row in done.stdout.splitlines()] == [2, 2, 2, 2], done.stdout
         assert "constructed" in done.stderr

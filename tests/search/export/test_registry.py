@@ -97,14 +97,14 @@ def test_a_version_says_where_it_comes_from(searched: Searched) -> None:
     assert version.tags["genseek.trial"] == str(one)
     assert version.tags["genseek.data_sha256"] == searched.plan.task.rows.digest()
     assert version.tags["genseek.confirmed_low"] == "0.75"
-    assert "misfit 1.50" in version.description
+    assert "misfit 1.50" in str(version.description)
     (beside,) = searched.plan.store.folder.rglob("card.md")
-    for text in (version.description, beside.read_text()):
+    for text in (str(version.description), beside.read_text()):
         assert "`mlflow models serve -m models:/gaussian_2d/VERSION`" in text
         assert "sampler.py" not in text
-    outputs = searched.client.get_run(run_id).outputs.model_outputs
-    (output,) = outputs
-    assert output.model_id in version.source
+    outputs: Any = searched.client.get_run(run_id).outputs
+    (output,) = outputs.model_outputs
+    assert output.model_id in str(version.source)
 
 
 def test_another_problem_of_the_name_is_another_model(searched: Searched) -> None:
@@ -122,7 +122,7 @@ def test_a_model_that_another_search_registers_at_the_same_time(
     (one, _) = searched.trials()
     registered_winner(searched.plan)
     searched.confirm(one, 1.5)
-    find, not_yet = MlflowClient.search_registered_models, iter([[]])
+    find, not_yet = MlflowClient.search_registered_models, iter([list[Any]()])
     monkeypatch.setattr(MlflowClient, "search_registered_models", lambda *given: next(not_yet, find(*given)))
     assert registered_winner(searched.plan).in_words() == "gaussian_2d version 2, champion (misfit 1.50)"
 
@@ -170,7 +170,7 @@ def test_of_two_searches_that_end_together_the_better_is_champion(
     searched.confirm(one, 3.0)
     registered_winner(searched.plan)
     searched.confirm(one, 1.5 if better_is_late else 1.2)
-    set_alias, begun = MlflowClient.set_registered_model_alias, []
+    set_alias, begun = MlflowClient.set_registered_model_alias, list[Any]()
 
     def late(self: MlflowClient, name: str, alias: str, version: str) -> None:
         if not begun and alias == "champion":  # all of the other search's registration comes in between
@@ -217,7 +217,7 @@ def test_a_table_is_its_columns_and_rows(tmp_path: Path) -> None:
     first = table(tmp_path, frame)
     assert table(tmp_path, frame, "copies/other.csv", seed=5) == first
     assert table(tmp_path, frame[::-1], columns="open price,Höhe", validation=0.2) == first
-    changed = frame.copy()
+    changed: Any = frame.copy()
     changed.iloc[3, 0] += 1e-9
     other = [
         table(tmp_path, changed),

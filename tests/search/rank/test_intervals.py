@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 from objectives import SCORES, Judge, judge_for
-from objectives.problems import Gaussian2D
+from objectives.problems.known import Gaussian2D
 from objectives.scores import Reference
+from objectives.scores.anderson_darling import AndersonDarling
 from objectives.scores.judge import floors
 from search.rank.finalist import advantage, interval, resampled
 
@@ -131,7 +132,7 @@ def test_all_are_judged_on_the_same_rows() -> None:
 
 
 def test_drawn_rows_that_a_score_does_not_serve_are_not_judged() -> None:
-    class Picky(SCORES["ad"]):  # type: ignore[misc, name-defined]
+    class Picky(AndersonDarling):  # type: ignore[misc]
         """Serves no sample that lacks the largest row."""
 
         @classmethod

@@ -72,7 +72,7 @@ def test_another_winner_takes_the_tag(store_folder: Any) -> None:
         )
         store.log(run, [("misfit", misfit, 5, 1.0), ("epoch", 5, 5, 1.0)], tags={"genseek.outcome": "finished"})
         runs.append(run)
-    floors = {"validation": {}, "test": {}}
+    floors: dict[str, dict[str, float]] = {"validation": {}, "test": {}}
     summary = {"references": floors, "floors": floors, "provenance": {}}
     store.save_json(parent, "search.json", summary)
     describe_search(store, "first")
@@ -85,7 +85,7 @@ def test_another_winner_takes_the_tag(store_folder: Any) -> None:
 def test_a_search_without_a_winner_is_described_too(store_folder: Any) -> None:
     store = Store(store_folder)
     parent = store.begin("first", {}, {})
-    floors = {"validation": {}, "test": {}}
+    floors: dict[str, dict[str, float]] = {"validation": {}, "test": {}}
     store.save_json(parent, "search.json", {"references": floors, "floors": floors, "provenance": {}})
     describe_search(store, "first")
     tags = MlflowClient(store.uri).get_run(parent).data.tags
@@ -97,7 +97,8 @@ def test_data_sets_are_inputs_of_every_run(finished: Any) -> None:
     store = Store(finished.folder)
     client, found, rows = MlflowClient(store.uri), store.search("first"), finished.plan.task.rows
     for run_id in (found.run_id, *(entry.run_id for entry in store.leaderboard("first").entries)):
-        (noted,) = client.get_run(run_id).inputs.dataset_inputs
+        inputs: Any = client.get_run(run_id).inputs
+        (noted,) = inputs.dataset_inputs
         assert (noted.dataset.name, noted.dataset.source_type) == ("gaussian_2d", "code")
         assert rows.digest().startswith(noted.dataset.digest)
         columns = [column["name"] for column in json.loads(noted.dataset.schema)["mlflow_colspec"]]

@@ -8,7 +8,7 @@ import pytest
 from search import load_study
 from search.record.layout import Axes, asymmetry
 from search.study.configuration import Configuration, Training
-from search.study.parse import preset_names
+from search.study.presets import preset_names
 
 
 def test_axes_of_a_study(tiny_study: Path) -> None:

@@ -159,6 +159,7 @@ def test_how_runs_look_in_mlflow(store_folder: Path, checkpoint: CheckpointStora
         run = client.get_run(writer.run_ids[trial])
         assert run.info.status == status
         assert run.info.run_name == f"vae latent 3 beta 0.5 #{trial}"
+        assert run.inputs is not None
         assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["prices"]
         assert run.data.params["asymmetry"] == "encoder larger"
         assert {name: value for name, value in run.data.metrics.items() if name.startswith("config/")} == {
@@ -256,7 +257,7 @@ def test_nothing_is_lost_or_doubled_when_a_write_fails(
 
     for name in ("create_run", "log_batch", "set_terminated", "log_artifacts"):
         monkeypatch.setattr(MlflowClient, name, shaky(getattr(MlflowClient, name)))
-    monkeypatch.setattr(recorder.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     writer = Recorder(store, parent)
     told(writer, 3, checkpoint)
     assert writer.close() == ""
@@ -385,7 +386,7 @@ def test_what_the_record_never_takes_is_set_aside_and_the_rest_is_there(
         return begin(self, parent, name, started)
 
     monkeypatch.setattr(Store, "begin_trial", begins)
-    monkeypatch.setattr(recorder.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     events: list[Any] = []
     for trial in range(4):
         events.append(Started(trial=trial, configuration=CONFIGURATION, seed=trial, time=1e9))

@@ -22,7 +22,7 @@ def port() -> int:
 
 @pytest.mark.slow
 def test_links_answer_as_soon_as_they_are_printed(finished: Any, port: int) -> None:
-    command = [Path(sys.executable).with_name("genseek"), "ui", "first", "--port", str(port)]
+    command: list[str | Path] = [Path(sys.executable).with_name("genseek"), "ui", "first", "--port", str(port)]
     with subprocess.Popen(
         [*command, "--store", finished.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:

@@ -23,7 +23,7 @@ def test_a_report_on_a_phone_on_a_desk_and_on_paper(finished: Any, tmp_path: Pat
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for width, height in ((390, 844), (1400, 900)):
-            page = browser.new_page(viewport={"width": width, "height": height})
+            page: Any = browser.new_page(viewport={"width": width, "height": height})
             said: list[str] = []
             asked: list[str] = []
             page.on("console", lambda message, said=said: said.append(message.text))

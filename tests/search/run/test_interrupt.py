@@ -43,9 +43,10 @@ REPORTED = "SELECT count(*) FROM metrics WHERE key = 'misfit'"
 
 
 def started(study: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from search.cli.app import main; main()", "run", study, "--store", folder]
+    code = "from search.cli.app import main; main()"
+    command: list[str | Path] = [sys.executable, "-c", code, "run", study, "--store", folder, "--name", "cut"]
     with log.open("wb") as file:
-        return subprocess.Popen([*command, "--name", "cut"], stdout=file, stderr=file, start_new_session=True)
+        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> None:
@@ -68,7 +69,7 @@ def descendants(pid: int) -> set[int]:
             parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue  # it has ended meanwhile
-    found, fresh = set(), {pid}
+    found, fresh = set[int](), {pid}
     while fresh:
         fresh = {child for child, parent in parents.items() if parent in fresh} - found
         found |= fresh

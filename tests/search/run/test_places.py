@@ -134,7 +134,7 @@ def test_a_copy_never_writes_into_its_original(finished: Any, tmp_path: Path) ->
     assert [path.parent.parent.parent.name for path in two.rglob("note.txt")] == ["artifacts"]
     assert (two / "artifacts" / parent / "artifacts" / "search.json").exists()
     source = MlflowClient(copy.uri).get_model_version(version.name, str(version.version)).source
-    assert source.startswith((two / "artifacts").as_uri())
+    assert source is not None and source.startswith((two / "artifacts").as_uri())
     assert original.fetch(trial.run_id, "note.txt", tmp_path / "back").read_text() == "before"
 
 
@@ -205,7 +205,8 @@ def read_only(request: pytest.FixtureRequest, finished: Any, tmp_path: Path) -> 
         for end in ("-wal", "-shm") if request.param == "cut off" else ("-wal",):
             shutil.copyfile(tmp_path / end, store / f"mlflow.db{end}")
     seen.mkdir()
-    for command in (["mount", "-o", "bind", store, seen], ["mount", "-o", "remount,bind,ro", seen]):
+    commands: list[list[str | Path]] = [["mount", "-o", "bind", store, seen], ["mount", "-o", "remount,bind,ro", seen]]
+    for command in commands:
         try:
             subprocess.run(command, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -197,7 +197,7 @@ def test_other_samplers_learn_too(sampler: Any, trials: int) -> None:
     assert learned < by_chance
 
 
-def two_goals(sampler: str, **bounds: float) -> Study:
+def two_goals(sampler: Any, **bounds: float) -> Study:
     return replace(toy(), sampler=sampler, goals=Goals(("ad", "kendall"), bounds))
 
 

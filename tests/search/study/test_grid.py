@@ -7,7 +7,7 @@ import pytest
 from search.errors import GenseekError
 from search.schedule.suggest import Suggester
 from search.study.parse import parse_study, with_overrides
-from search.study.space import Choice, Fixed, Range, grid
+from search.study.space import Choice, Domain, Fixed, Range, grid
 from search.study.study import Study
 
 GRID = """
@@ -44,7 +44,7 @@ def proposed(study: Study) -> list[dict[str, Any]]:
 
 
 def test_every_combination_in_order() -> None:
-    domains = {
+    domains: dict[str, Domain] = {
         "a": Choice((1, 2)),
         "b": Fixed("x"),
         "c": Range(low=1, high=3),

@@ -8,11 +8,12 @@ import pytest
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS
 from search.errors import GenseekError
+from search.study.budget import Budget
 from search.study.configuration import Configuration, Training
 from search.study.parse import load_study, parse_study
 from search.study.presets import preset_names
 from search.study.space import Choice, Fixed, Range, arguments_of
-from search.study.study import Budget, check_point, serving
+from search.study.study import check_point, serving
 
 STUDY = """
 trials = 8

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from search.study.goals import Goals
-from search.study.parse import load_study, parse_study, preset_names, with_overrides
+from search.study.parse import load_study, parse_study, with_overrides
+from search.study.presets import preset_names
 from search.study.serialize import study_from, study_json
 
 

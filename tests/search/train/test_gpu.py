@@ -7,11 +7,12 @@ import torch
 
 from models import Shape
 from objectives import judge_for
-from objectives.problems import Gaussian2D
+from objectives.problems.known import Gaussian2D
+from search.events.messages import TrialUpdate
 from search.study.configuration import Configuration, Training
 from search.train.context import TrialContext
 from search.train.stacking import Machine, Stacking
-from search.train.trainer import Trainer, TrialUpdate
+from search.train.trainer import Trainer
 from search.train.trial import Trial
 
 pytestmark = [

@@ -157,7 +157,8 @@ def test_those_of_one_name_stand_together(make_task: Any, assert_alike: Any) -> 
     task = make_task()
     trials = [Trial(each, task, seed) for seed, each in enumerate(chosen)]
     group = Group.join([Group.join([Group.of(trial) for trial in trials[:3]]), *map(Group.of, trials[3:])])
-    assert group.pack.model.network.activation == ("relu", "relu", "silu", "tanh", "tanh")
+    model: Any = group.pack.model
+    assert model.network.activation == ("relu", "relu", "silu", "tanh", "tanh")
     told = histories(group)
     for trial in trials:
         assert_alike(told[trial], alone(trial))

@@ -14,7 +14,7 @@ from objectives.losses import MMD, Objective
 from search.study.configuration import Training
 from search.train.pack import Pack
 
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def data(trial: int, n: int = 64) -> Tensor:
@@ -181,7 +181,9 @@ def test_networks_of_one_pack_share_batch_rows_and_budget() -> None:
 
 
 def test_adam_and_plain_descent_stack() -> None:
-    several = [{"optimizer": name, "learning_rate": 0.05} for name in ("sgd", "adam", "adam", "sgd")]
+    several: list[dict[str, Any]] = [
+        {"optimizer": name, "learning_rate": 0.05} for name in ("sgd", "adam", "adam", "sgd")
+    ]
     packs = [pushforward(trial, **each) for trial, each in enumerate(several)]
     alone = torch.cat([history(pushforward(trial, **each), 4) for trial, each in enumerate(several)], 1)
     company = Pack.join(packs)
@@ -198,7 +200,9 @@ def test_join_and_keep_leave_their_sources_untouched() -> None:
 
 
 def test_sgd_trials_stack_too() -> None:
-    several = [{"optimizer": "sgd", "learning_rate": rate, "l1": 0.01} for rate in (0.1, 0.5, 1.0)]
+    several: list[dict[str, Any]] = [
+        {"optimizer": "sgd", "learning_rate": rate, "l1": 0.01} for rate in (0.1, 0.5, 1.0)
+    ]
     company = history(Pack.join([pushforward(trial, **each) for trial, each in enumerate(several)]), 3)
     for trial, each in enumerate(several):
         torch.testing.assert_close(history(pushforward(trial, **each), 3)[:, 0], company[:, trial], **CLOSE)
@@ -237,11 +241,13 @@ class Gaussian(Model):
 
     def surprise(self, rows: Tensor) -> Tensor:
         density = torch.distributions.MultivariateNormal(self.mean.unsqueeze(1), self.covariance.unsqueeze(1))
-        return -density.log_prob(rows).mean(1)
+        surprise: Tensor = -density.log_prob(rows).mean(1)
+        return surprise
 
     def sample(self, noise: Noise) -> Tensor:
         eps = noise.normal("sample", [self.mean.shape[1]] * len(self.mean))
-        return self.mean.unsqueeze(1) + eps @ torch.linalg.cholesky(self.covariance).transpose(1, 2)
+        rows: Tensor = self.mean.unsqueeze(1) + eps @ torch.linalg.cholesky(self.covariance).transpose(1, 2)
+        return rows
 
     def architecture(self) -> list[dict[str, float]]:
         return [{"parameters": 5}] * len(self.mean)
@@ -417,6 +423,7 @@ def test_evaluation_does_not_train_the_critic() -> None:
 
 def test_frozen_copies() -> None:
     trainer = adversarial(1)
-    copy = keep(trainer.objective, [0])
+    objective: Any = trainer.objective
+    copy = keep(objective, [0])
     history(trainer, 1)
-    assert not torch.equal(copy.critic.output.weight, trainer.objective.critic.output.weight)
+    assert not torch.equal(copy.critic.output.weight, objective.critic.output.weight)

@@ -11,10 +11,11 @@ from objectives import OBJECTIVES
 from objectives.losses import Objective
 from objectives.losses.protocols import Pushforward
 from search.events.events import Report
+from search.events.messages import TrialUpdate
 from search.study.configuration import Configuration, Training
 from search.train.group import Checkpoint, Group
 from search.train.stacking import MOST, UNMEASURED, Machine, Stacking
-from search.train.trainer import Trainer, TrialUpdate
+from search.train.trainer import Trainer
 from search.train.trial import Trial
 
 CHEAP = Machine(step=1e6, product=0.0)  # every step is cheap beside the smallest: packs grow as fast as they may
@@ -42,7 +43,8 @@ class Touchy(Objective[Pushforward]):
                 raise RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
             if (self.steps >= self.fatal).any():
                 raise ArithmeticError("this step\n is fatal")
-        return (model.push(model.draw(noise)) - rows).square().mean((1, 2))
+        losses: Tensor = (model.push(model.draw(noise)) - rows).square().mean((1, 2))
+        return losses
 
 
 STEPS = 5  # of an epoch: 100 rows in batches of 20
@@ -285,7 +287,8 @@ def test_one_that_raises_ends_alone(
 ) -> None:
     watch = watched(8)
     step = STEPS * (epoch - 1) + 2
-    chosen = [configuration(4 + n, **({"fatal": step} if n in culprits else {})) for n in range(5)]
+    fatal: dict[str, Any] = {"fatal": step}
+    chosen = [configuration(4 + n, **(fatal if n in culprits else {})) for n in range(5)]
     trials = added(watch, task, chosen)
     watch.finish()
     assert watch.errors == dict.fromkeys(culprits, "ArithmeticError: this step is fatal")

@@ -14,7 +14,7 @@ import torch
 from models import Shape
 from models.generator import Generator
 from objectives import Evaluation, Floor, Rows, judge_for
-from objectives.problems import Gaussian2D
+from objectives.problems.known import Gaussian2D
 from search.events.events import Report
 from search.study.configuration import Configuration, Training
 from search.study.goals import WORST, Goals

@@ -10,14 +10,13 @@ import pytest
 from search.checkpoints import CheckpointStorage
 from search.errors import GenseekError
 from search.study.budget import Budget, cores
-from search.tune import cluster as clusters
 from search.tune.cluster import check_places, cluster, room, slots
 
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps the cluster of other tests, which a search that can't join one would shut down."""
-    monkeypatch.setattr(clusters.ray, "shutdown", lambda: None)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
 
 
 @pytest.fixture
@@ -27,8 +26,8 @@ def with_nodes(monkeypatch: pytest.MonkeyPatch) -> Any:
     def have(*resources: dict[str, float]) -> None:
         dead = {"Alive": False, "Resources": {"CPU": 64.0}}
         alive = [{"Alive": True, "Resources": own} for own in resources]
-        monkeypatch.setattr(clusters.ray, "nodes", lambda: [dead, *alive])
-        monkeypatch.setattr(clusters.ray, "is_initialized", lambda: True)
+        monkeypatch.setattr("ray.nodes", lambda: [dead, *alive])
+        monkeypatch.setattr("ray.is_initialized", lambda: True)
 
     return have
 
@@ -77,20 +76,20 @@ def test_room_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 @pytest.mark.parametrize("address", ["ray://10.0.0.5:10001", "http://10.0.0.5:8265"])
 def test_a_search_is_led_from_a_node(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(GenseekError, match=r"genseek submit --address http://.*--address auto"), cluster(Budget()):
         pass
 
 
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "auto")
 
     def refused(**options: Any) -> None:
         raise ConnectionError("Could not find any\nrunning Ray instance")
 
-    monkeypatch.setattr(clusters.ray, "init", refused)
+    monkeypatch.setattr("ray.init", refused)
     with pytest.raises(GenseekError) as raised, cluster(Budget()):
         pass
     said = "--address auto: can't join the cluster (Could not find any running Ray instance); is this machine one"
@@ -99,14 +98,14 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_wrong_token_is_called_that(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "auto")
 
     def refused(**options: Any) -> None:
         os.write(2, b"gcs_client.cc:210: RPC error: InvalidAuthToken\n" * 20)  # as Ray's libraries do
         raise ConnectionError("Failed to connect") from RuntimeError("InvalidAuthToken: it is missing or incorrect")
 
-    monkeypatch.setattr(clusters.ray, "init", refused)
+    monkeypatch.setattr("ray.init", refused)
     with pytest.raises(GenseekError, match="the token is not the head's: set RAY_AUTH_MODE=token"), cluster(Budget()):
         pass
     os.write(2, b"all is told again\n")
@@ -114,7 +113,7 @@ def test_a_wrong_token_is_called_that(monkeypatch: pytest.MonkeyPatch, capfd: py
 
 
 def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(GenseekError, match=r"^--address 127.0.0.1:1: can't join .*refused"), cluster(Budget()):
         pass
@@ -123,7 +122,7 @@ def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.Mon
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cluster is there."""
-    monkeypatch.setattr(clusters.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     for name in ("RAY_ADDRESS", "RAY_TMPDIR", "TMPDIR", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 

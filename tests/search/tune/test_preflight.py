@@ -30,7 +30,7 @@ def nodes(count: int, **resources: float) -> list[dict[str, Any]]:
 def surveyed(storage: CheckpointStorage | None, alive: list[dict[str, Any]]) -> list[str]:
     """What a survey of these nodes says."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveying.ray, "nodes", lambda: alive)
+        patch.setattr("ray.nodes", lambda: alive)
         return preflight(storage)
 
 
@@ -53,7 +53,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(surveying, "_ask", ask)
     monkeypatch.setattr(surveying, "_versions", lambda: HERE)
-    monkeypatch.setattr(surveying.ray, "get", lambda reference, timeout: reference())
+    monkeypatch.setattr("ray.get", lambda reference, timeout: reference())
     return said
 
 
@@ -110,7 +110,7 @@ def test_every_reason_has_a_line_and_many_nodes_share_it(says: Any) -> None:
 
 def test_a_node_that_dies_meanwhile_is_no_trouble(says: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     alive = nodes(3)
-    monkeypatch.setattr(surveying.ray, "nodes", lambda: [*alive])
+    monkeypatch.setattr("ray.nodes", lambda: [*alive])
 
     def get(reference: Any, timeout: float) -> Answer:
         if len(alive) == 3:
@@ -119,7 +119,7 @@ def test_a_node_that_dies_meanwhile_is_no_trouble(says: Any, monkeypatch: pytest
         answer: Answer = reference()
         return answer
 
-    monkeypatch.setattr(surveying.ray, "get", get)
+    monkeypatch.setattr("ray.get", get)
     assert preflight(None) == []
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import ray
@@ -195,7 +195,8 @@ def test_orders_that_cannot_be_left_are_given_again(ray_cluster: None) -> None:
         def put(self, trainer: str, content: bytes) -> None:
             raise OSError("no such desk")
 
-    post, trial = _DirectorCallback(director, Broken.remote()), SimpleNamespace(trial_id="a", error_file=None)
+    post = _DirectorCallback(director, cast(Any, Broken).remote())
+    trial = SimpleNamespace(trial_id="a", error_file=None)
     message = TrainerStatus(trainer="x", news=[], trials=frozenset(), kinds=frozenset(), room=1, networks=0, busy=0.0)
     latest = time.monotonic() + 60
     while not unsent:
@@ -283,7 +284,7 @@ def made_for_gpus(folder: Path) -> Any:
     """A task for another process, long enough for all trainers to take part."""
     from models import Shape
     from objectives import judge_for
-    from objectives.problems import Gaussian2D
+    from objectives.problems.known import Gaussian2D
     from search.train.context import TrialContext
 
     problem = Gaussian2D(train=100, validation=60, test=60)
@@ -305,7 +306,7 @@ def made_for_gpus(folder: Path) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(("device", "kinds"), [("auto", {"0", "-"}), ("cpu", {"-"}), ("gpu", {"0"})])
 def test_trainers_of_each_device(device: str, kinds: set[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-c", GPUS, Path(__file__).parent, tmp_path / device, device]
+    command: list[str | Path] = [sys.executable, "-c", GPUS, Path(__file__).parent, tmp_path / device, device]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     complete, outcomes, seen = json.loads(done.stdout.splitlines()[-1])

@@ -26,6 +26,7 @@ from search.study.configuration import Configuration, Training, stack_key
 from search.study.parse import problem_of
 from search.train.group import Checkpoint, Group
 from search.train.stacking import UNMEASURED
+from search.train.trainer import Trainer
 from search.train.trial import Trial
 from search.tune import trainable as worker
 from search.tune.trainable import STATES, TuneTrainer
@@ -348,7 +349,7 @@ def test_what_breaks_a_trainer_ends_it(started: Started, make_task: Any, monkeyp
     def broken(*arguments: Any) -> None:
         raise AssertionError("of genseek's own making")
 
-    monkeypatch.setattr(worker.Trainer, "advance", broken)
+    monkeypatch.setattr(Trainer, "advance", broken)
     trainer, desk, first = started(make_task())
     desk.put(first.trainer, assignments(4))
     with pytest.raises(RuntimeError, match="AssertionError: of genseek's own making"):
