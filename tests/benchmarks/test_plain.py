@@ -71,6 +71,7 @@ def test_training_lowers_the_loss_with_whole_batches_and_the_schedule() -> None:
     assert training.optimizer.state[training.model.network[0].weight]["step"] == 80
 
 
+@pytest.mark.slow
 def test_both_sides_train_the_same_networks() -> None:
     from cases import STUDIES, configurations, listed, packed, plainly, products, task
     from plain import Training

@@ -36,6 +36,7 @@ def test_scores_are_measured_up_to_a_limit() -> None:
     assert last_slope([10, 100, 1000], [1.0, 5.0, 500.0]) == pytest.approx(2)
 
 
+@pytest.mark.slow
 def test_scripted_trainers_bring_every_trial_to_its_end(tmp_path: Path) -> None:
     from driver import driver_costs
 

@@ -64,6 +64,7 @@ def test_a_program_speaks_the_users_units(features: str) -> None:
     torch.testing.assert_close(sampled, own(trained, 50, 7), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_program_runs_with_torch_alone_and_holds_no_pickle(tmp_path: Path) -> None:
     trained = generator("lars_vae")
     torch.export.save(exported(trained), tmp_path / "program.pt2")

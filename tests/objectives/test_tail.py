@@ -80,6 +80,7 @@ def test_it_sees_the_loss_of_the_top_two_percent_that_others_miss() -> None:
     assert tail(rows.test, made) < found["tail"].upper
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margins", ["half_t", "pareto"])
 def test_its_law_of_decay(margins: str) -> None:
     problem = Returns4D(margins=margins)  # type: ignore[arg-type]

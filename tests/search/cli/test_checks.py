@@ -118,6 +118,7 @@ def test_silent_servers_are_not_waited_for(tmp_path: Path) -> None:
     assert "timed out" in found["tracking server"].found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "http://127.0.0.1:9", "ray://127.0.0.1:9"])
 def test_a_wrong_ray_address(address: str, tmp_path: Path) -> None:
     """In a process of its own: this one may be in a cluster already."""

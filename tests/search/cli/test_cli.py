@@ -361,6 +361,7 @@ def test_another_trial_than_the_best_is_exported(finished: Any, tmp_path: Path, 
             assert f"was {entry.outcome}, not trained at full budget" in refused(genseek, "export", "first", *arguments)
 
 
+@pytest.mark.slow
 def test_score_as_json_and_as_text(finished: Any, exported: Path, tmp_path: Path, genseek: Any) -> None:
     rows = finished.plan.task.rows
     for name, held in (("real", rows.test), ("train", rows.train)):

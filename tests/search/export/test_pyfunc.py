@@ -112,6 +112,7 @@ def test_a_model_without_latents_says_so(tmp_path: Path) -> None:
         gaussian.predict(pd.DataFrame({"z0": [1.0], "z1": [1.0]}))
 
 
+@pytest.mark.slow
 def test_it_loads_without_genseek_and_without_unpickling(vae: Path, tmp_path: Path) -> None:
     script = "\n".join(
         [

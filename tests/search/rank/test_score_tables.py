@@ -35,6 +35,7 @@ def test_the_order_of_columns_and_rows_does_not_matter(tmp_path: Path) -> None:
     assert first["ad"]["floor"] == second["ad"]["floor"]
 
 
+@pytest.mark.slow
 def test_real_rows_lie_inside_and_others_do_not(tmp_path: Path) -> None:
     rows = RANDOM.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=400)
     real, same = table(tmp_path / "real.csv", rows[:200]), table(tmp_path / "same.csv", rows[200:])
@@ -52,6 +53,7 @@ def test_real_rows_lie_inside_and_others_do_not(tmp_path: Path) -> None:
     assert score_tables(real, moved)["misfit"] > 2 * found["misfit"]
 
 
+@pytest.mark.slow
 def test_training_rows_add_overfit(tmp_path: Path) -> None:
     rows = RANDOM.normal(size=(300, 2))
     train, real = table(tmp_path / "train.csv", rows[:100]), table(tmp_path / "real.csv", rows[100:200])
@@ -69,6 +71,7 @@ def test_one_column_has_no_kendall(tmp_path: Path) -> None:
     assert set(score_tables(real, made)) == {*SCORES, "misfit"} - {"kendall", "overfit", "tail", "tau_error"}
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_floors_alone(tmp_path: Path) -> None:
     real, made = (table(tmp_path / f"{name}.csv", RANDOM.normal(size=(60, 2))) for name in "xy")
     first, again, other = (score_tables(real, made, seed=seed) for seed in (1, 1, 2))

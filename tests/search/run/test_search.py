@@ -285,6 +285,7 @@ def test_trials_that_cannot_be_built_fail_and_the_others_go_on(ray_cluster: None
     recorded_as_failed(plan.store, failed, "log1p features need rows of at least 0")
 
 
+@pytest.mark.slow
 def test_a_trial_that_breaks_in_training_fails_and_the_others_go_on(ray_cluster: None, store_folder: Path) -> None:
     class Touchy:  # a class of this function travels to the workers by value
         def __init__(self, judge: Judge) -> None:

@@ -92,6 +92,7 @@ def searched(path: Path, store: Path, out: Path) -> Any:
     return result.board
 
 
+@pytest.mark.slow
 def test_shown_tests_pass(shown: Path) -> None:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = python(["-m", "pytest", "-q", "test_mine.py"], shown, PYTHONPATH=path, OMP_NUM_THREADS="1")
@@ -128,6 +129,7 @@ def test_what_a_study_shows_can_be_searched_exported_and_sampled(
     assert ran.exists()
 
 
+@pytest.mark.slow
 def test_an_entry_in_the_registry_reaches_the_workers(
     ray_cluster: None, shown: Path, store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,6 +304,7 @@ PROBLEMS = {"doubled": Doubled}
 """
 
 
+@pytest.mark.slow
 def test_scores_and_problems_come_in_the_same_way(store_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "judging.py").write_text(SCORE_AND_PROBLEM)
     path = study(tmp_path, "pushforward", 'plugins = ["judging.py"]\nscores = ["ad", "width"]\n')

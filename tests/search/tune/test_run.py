@@ -77,6 +77,7 @@ def check(events: list[Event], task: Any, count: int, assert_alike: Any) -> None
         assert_alike(told, alone(started, task))
 
 
+@pytest.mark.slow
 def test_what_a_search_finds_is_what_each_trial_finds_alone(
     ray_cluster: None, make_task: Any, tmp_path: Path, assert_alike: Any
 ) -> None:
