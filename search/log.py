@@ -11,6 +11,7 @@ from typing import Literal
 
 Level = Literal["quiet", "normal", "verbose"]
 _level: Level = "normal"
+LOGGER = logging.getLogger("genseek")
 
 
 def choose(level: Level) -> None:
@@ -39,9 +40,6 @@ def hush(*loggers: str, below: int = logging.CRITICAL) -> None:
     """Silence what loggers say below a level, unless all is wanted; their errors are raised as well."""
     for name in loggers:
         logging.getLogger(name).setLevel(logging.INFO if verbose() else below)
-
-
-LOGGER = logging.getLogger("genseek")
 
 
 @contextmanager

@@ -33,6 +33,7 @@ ALSO = (
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT"),
 )
 TELEMETRY = ("RAY_USAGE_STATS_ENABLED", "MLFLOW_DISABLE_TELEMETRY")
+ASKING = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
 @final
@@ -276,9 +277,6 @@ def _tried(what: str, answer: Callable[[], str], patience: float, cure: str) -> 
 
 def _size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-ASKING = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
 def probe_server(uri: str, patience: float) -> str:

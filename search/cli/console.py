@@ -32,6 +32,7 @@ UNREAD = 141  # exit code where the reader of the output has gone, as shells hav
 LOG = "genseek.log"  # in the store's folder
 _answers: list[str] | None = None  # JSON that waits until standard output is free again
 _lost = ""  # why not all could be written on standard output
+ENDED = 130  # by Ctrl-C, as shells have it
 
 
 @final
@@ -261,7 +262,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print what Ray, Optuna and MLflow say too, and tracebacks.")
 ]
-ENDED = 130  # by Ctrl-C, as shells have it
 
 
 def set_level(quiet: Quiet = False, verbose: Verbose = False) -> None:

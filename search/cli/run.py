@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
-from search.cli.console import Printer, aside, print_json, print_links, print_note, results, store_of, tell
+from search.cli.console import ENDED, Printer, aside, print_json, print_links, print_note, results, store_of, tell
 from search.cli.options import (
     Address,
     CheckpointsUri,
@@ -140,8 +140,9 @@ def confirm(
     count = top or plan.study.budget.finalists or Budget().finalists
     where = _where(store, tracking_uri, address)
     shown = _Shown(console, plan, where, as_json, confirm=("--top", count, "--seeds", seeds))
-    finalists = confirm_best(plan, top=count, seeds=seeds, progress=shown)
-    _published(aside(console), publish(plan))
+    with shown.until_interrupted():
+        finalists = confirm_best(plan, top=count, seeds=seeds, progress=shown)
+        _published(aside(console), publish(plan))
     if as_json:
         print_json([each.to_dict() for each in finalists])
 
@@ -160,7 +161,9 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     )
     for note in plan.problem.notes:
         print_note(beside, note)
-    outcome = search_and_publish(plan, seeds=SEEDS, progress=_Shown(console, plan, where, as_json))
+    shown = _Shown(console, plan, where, as_json)
+    with shown.until_interrupted():
+        outcome = search_and_publish(plan, seeds=SEEDS, progress=shown)
     _published(beside, outcome.published)
     if as_json:
         print_json(outcome.board.to_dict(outcome.board.winner()))
@@ -182,7 +185,21 @@ class _Shown:
         finalists = confirm or ("--top", plan.study.budget.finalists, "--seeds", SEEDS)
         self._again = command("resume", plan.name, *where)
         self._confirm_again = command("confirm", plan.name, *finalists, *where)
+        self._whole_again = self._confirm_again if confirm else self._again  # the finalists of `run` go on as well
         self._ended = bool(confirm)  # the search itself
+
+    @contextmanager
+    def until_interrupted(self) -> Iterator[None]:
+        """Say how it goes on where Ctrl-C comes between the stages, or after them."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            from search.events.journal import JOURNAL, begun
+
+            if not self._ended and not begun(self._plan.folder / JOURNAL):
+                raise
+            _cut_off(self._console, f"; what was done so far is recorded, and goes on with: {self._whole_again}")
+            raise typer.Exit(ENDED) from None
 
     @contextmanager
     def stage(self, title: str, budget: Budget) -> Iterator[Sequence["Listener"]]:
@@ -213,14 +230,14 @@ class _Shown:
         if result.interrupted or result.unrecorded:
             if self._as_json and result.board.eligible():
                 print_json(result.board.to_dict(result.board.winner()))
-            raise typer.Exit(130 if result.interrupted else 2)
+            raise typer.Exit(ENDED if result.interrupted else 2)
 
     def confirmed(self, finalists: Sequence["Finalist"], board: "Leaderboard") -> None:
         from search.cli.tables import show_finalists
 
         if not finalists:
             _cut_off(self._console, f"; the finalists go on with: {self._confirm_again}")
-            raise typer.Exit(130)
+            raise typer.Exit(ENDED)
         self._beside.print()
         show_finalists(self._console, self._plan.name, finalists, board.references["test"])
         if not any(each.verdict == "winner" for each in finalists):

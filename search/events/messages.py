@@ -15,6 +15,17 @@ from typing import final
 from search.events.events import Report
 from search.study.configuration import Configuration, StackKey
 
+SIGNALS = {
+    "Segmentation fault": "SIGSEGV",
+    "Aborted": "SIGABRT",
+    "Bus error": "SIGBUS",
+    "Illegal instruction": "SIGILL",
+    "Floating point exception": "SIGFPE",
+}
+# Where Linux counts processes that it has killed for their memory: a container's own count, or the machine's.
+KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat")
+STACK = 2**18  # bytes for a handler that runs when a thread's own stack is full
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
@@ -73,18 +84,6 @@ class TrainerStatus:
     seconds: dict[StackKey, float] = field(default_factory=dict)
     node: str = ""
     trouble: str = ""
-
-
-SIGNALS = {
-    "Segmentation fault": "SIGSEGV",
-    "Aborted": "SIGABRT",
-    "Bus error": "SIGBUS",
-    "Illegal instruction": "SIGILL",
-    "Floating point exception": "SIGFPE",
-}
-# Where Linux counts processes that it has killed for their memory: a container's own count, or the machine's.
-KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat")
-STACK = 2**18  # bytes for a handler that runs when a thread's own stack is full
 
 
 @final

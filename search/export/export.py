@@ -31,6 +31,9 @@ DRAWING = "-n 1000 --seed 0 --out rows.csv"
 SAMPLER = f"From the exported folder, with torch alone: `python sampler.py {DRAWING}`."
 PROGRAM = f"Without its folder `models`: `python sample_program.py {DRAWING}`, of other numbers for the same seed."
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
+FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
+TRAINED = ("zeros", "deviation")  # architecture of training, not of the architecture
+COPULA = "gaussian copula"
 
 
 def export_generator(
@@ -187,11 +190,6 @@ def _line(error: Exception) -> str:
 def versions() -> dict[str, Any]:
     """Versions of what a result may depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS}
-
-
-FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
-TRAINED = ("zeros", "deviation")  # architecture of training, not of the architecture
-COPULA = "gaussian copula"
 
 
 def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str) -> str:

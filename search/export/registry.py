@@ -46,6 +46,7 @@ SERVED = (
     "answer a frame of `rows` and `seed`."
 )
 READING = ("data", "columns", "drop_missing")  # arguments that say where a table's rows come from, not which they are
+NEEDED = ("mlflow", "torch", "pandas", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,9 +257,6 @@ def _one_line_errors(store: Store) -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         raise StoreError(redact_credentials(f"registry of {store.where()}: {str(error).splitlines()[0]}")) from error
-
-
-NEEDED = ("mlflow", "torch", "pandas", "numpy")
 
 
 def package(folder: Path, out: Path, model_id: str, run_id: str) -> None:

@@ -15,6 +15,12 @@ from objectives import Judge
 from search.checkpoints import CheckpointStorage
 from search.study.configuration import Configuration
 
+Array: TypeAlias = NDArray[np.float64]
+REPEATS = 200
+SPAN = (2.5, 97.5)  # percentiles
+KNOWN = 0.5  # share of bootstrap samples that must have been judged: an interval of fewer would say nothing
+MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many random ones stand for all
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:
@@ -71,13 +77,6 @@ class Finalist:
 
 def _mean(misfits: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(misfits))))
-
-
-Array: TypeAlias = NDArray[np.float64]
-REPEATS = 200
-SPAN = (2.5, 97.5)  # percentiles
-KNOWN = 0.5  # share of bootstrap samples that must have been judged: an interval of fewer would say nothing
-MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many random ones stand for all
 
 
 def resampled(judge: Judge, rows: Array, samples: Array, seed: int, *, repeats: int = REPEATS) -> Array:

@@ -21,6 +21,7 @@ REFUSALS = (
     "RESOURCE_DOES_NOT_EXIST",
     "RESOURCE_ALREADY_EXISTS",
 )
+PREFIX = "genseek"  # of their names
 
 
 @contextmanager
@@ -96,9 +97,6 @@ def found_or_made(find: Callable[[], Any], make: Callable[[], Any]) -> Any:
             raise
         return entity
     return find()
-
-
-PREFIX = "genseek"  # of their names
 
 
 def experiment_of(client: MlflowClient, study: str, location: str | None) -> str:

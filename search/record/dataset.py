@@ -12,6 +12,8 @@ from objectives import Rows
 from search.study.study import Study
 
 LETTERS = 16  # of the hash, which MLflow shows; the tag `genseek.data_sha256` of the search has all of it
+MOST_LETTERS = 1_000_000  # of a schema that MLflow takes
+CONTEXT = InputTag("mlflow.data.context", "training")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +47,6 @@ class DataSet:
             columns=tuple(columns),
             profile={f"{name}_rows": len(part) for name, part in parts.items()},
         )
-
-
-MOST_LETTERS = 1_000_000  # of a schema that MLflow takes
-CONTEXT = InputTag("mlflow.data.context", "training")
 
 
 def input_of(data: DataSet) -> DatasetInput:

@@ -27,6 +27,11 @@ from search.train.group import WEIGHTS
 Array = NDArray[np.float64]
 NEAR = 1e-3  # weights below it count as near zero
 BINS = 61
+ROWS = 300
+STEPS = 400
+MOST_LOSSES = 6
+STRENGTHS = 5
+AUTOENCODERS = ("ae", "vae", "lars_vae")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +99,6 @@ def histograms(networks: Sequence[Weights], key: str) -> go.Figure:
     return styled(figure, "weight", "density", log="y")
 
 
-ROWS = 300
-STEPS = 400
-
-
 def latent_codes(generator: Generator, rows: Array) -> Array | None:
     """Codes `[n, k]` of rows `[n, columns]` in the user's units (means, if random); None of no autoencoder."""
     model = generator.model
@@ -149,11 +150,6 @@ def latent_figure(points: Array, values: Array, names: tuple[str, str], color: s
             hoverinfo="skip",
         )
     return styled(drawn, *names, legend=discrete)
-
-
-MOST_LOSSES = 6
-STRENGTHS = 5
-AUTOENCODERS = ("ae", "vae", "lars_vae")
 
 
 def losses(contents: Contents) -> Section | None:

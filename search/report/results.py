@@ -29,6 +29,8 @@ from search.study.study import short_name
 from search.text import counted
 
 FEW_TRIALS = 1e3  # misfits beyond say no more than that a trial went wrong
+SHOWN = 10  # trials of the leaderboard, as in the terminal
+PLANES = 3  # pairs of goals
 
 
 def curves(contents: Contents) -> go.Figure:
@@ -183,10 +185,6 @@ def _levels(figure: go.Figure, board: Leaderboard, split: str) -> None:
     copula = board.references[split].get("gaussian copula", {}).get("misfit", math.inf)
     if 0 < copula < FEW_TRIALS:
         level(figure, copula, "Gaussian copula", GREY, dash="dot")
-
-
-SHOWN = 10  # trials of the leaderboard, as in the terminal
-PLANES = 3  # pairs of goals
 
 
 def summary(contents: Contents) -> list[str]:

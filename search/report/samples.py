@@ -20,6 +20,11 @@ Array: TypeAlias = NDArray[np.float64]
 POINTS = 600
 GRID = 36
 LABELLED = 8  # columns of a matrix whose figures are written into it
+LEVELS = 150
+TAIL = 0.95  # as the score `tail` has it
+REPEATS = 200
+MOST_ROWS = 2000  # drawn of a sample; more make the page heavy, not clearer
+MOST_PAIRS, MOST_COLUMNS, MOST_TAUS = 6, 6, 20
 
 
 def pairs(real: Array, made: Array, most: int) -> list[tuple[int, int]]:
@@ -123,11 +128,6 @@ def tau_matrix(matrix: Array, names: Sequence[str], span: float = 1.0) -> go.Fig
     return styled(figure, legend=False)
 
 
-LEVELS = 150
-TAIL = 0.95  # as the score `tail` has it
-REPEATS = 200
-
-
 def levels(low: float, high: float, count: int) -> Array:
     """Quantile levels from `low` to `high`, none nearer to 0 or 1 than a sample of `count` can tell."""
     return np.linspace(max(low, 0.5 / count), min(high, 1 - 0.5 / count), LEVELS)
@@ -201,10 +201,6 @@ def outside(real: Array, made: Array) -> float:
     low, high = band(real, at)
     y = np.quantile(made, at)
     return float(np.mean((y < low) | (y > high)))
-
-
-MOST_ROWS = 2000  # drawn of a sample; more make the page heavy, not clearer
-MOST_PAIRS, MOST_COLUMNS, MOST_TAUS = 6, 6, 20
 
 
 def samples(contents: Contents) -> Section | None:

@@ -35,6 +35,8 @@ KEYS = {
     "l2": "L2 strength",
     "dropout": "dropout",
 }
+LEAST = 12  # trials of a family: importances of fewer are noise
+SLICES = 6  # keys of a family, most important first
 
 
 @dataclass(frozen=True)
@@ -165,9 +167,6 @@ def strength_grid(board: Leaderboard) -> go.Figure | None:
     return styled(drawn, "L1 strength", "L2 strength", legend=False)
 
 
-LEAST = 12  # trials of a family: importances of fewer are noise
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:
     """Trials of a family as an Optuna study of their misfits after `epoch` epochs; `count` of `all` got there."""
@@ -247,9 +246,6 @@ def _distribution(domain: Domain) -> BaseDistribution:
     if isinstance(domain.low, int):
         return IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step or 1)
     return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
-
-
-SLICES = 6  # keys of a family, most important first
 
 
 def mattered(contents: Contents) -> Section | None:

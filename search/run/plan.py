@@ -31,6 +31,7 @@ FINALISTS = "finalists-"  # how folders of their training begin, below that of t
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
 MOST_LETTERS = 80  # of a study's name in those of its searches
 RESERVED = "reserved"  # file in the folder of a search that is planned
+MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,9 +242,6 @@ def _folder(store: Store, name: str) -> Path:
 def _begun(store: Store) -> set[str]:
     """Names of the searches that the store's folder has a journal of: they run, or were cut off."""
     return {path.parent.name for path in (store.folder / TUNE).glob(f"*/{JOURNAL}") if begun(path)}
-
-
-MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
 
 
 def start_from(study: Study, board: Leaderboard) -> Study:

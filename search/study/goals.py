@@ -15,6 +15,8 @@ RESERVED = (
     *("misfit", "low", "high", "p_value", "optimism", "violation", *FACTS),
     *("epoch", "best_epoch", "rung", "seconds"),
 )
+Points = Sequence[Sequence[float]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,6 @@ class Goals:
         """Whether a bound is broken by what training doesn't change."""
         bounds = {name: bound for name, bound in self.bounds.items() if name in FACTS}
         return any(architecture.get(name, 0.0) > bound for name, bound in bounds.items())
-
-
-Points = Sequence[Sequence[float]]
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def front(points: Points) -> list[int]:

@@ -10,6 +10,8 @@ from typing import Any, Literal, final
 
 from search.errors import StudyError, unknown_name
 
+NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
@@ -35,9 +37,6 @@ class Argument:
         if self.words and value not in self.words:
             raise StudyError(f"{self.name}: {unknown_name('value', str(value), self.words)}")
         return value
-
-
-NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word in quotes"}
 
 
 def arguments_of(constructor: Callable[..., Any]) -> dict[str, Argument]:

@@ -14,6 +14,10 @@ from search.study.goals import Goals
 from search.study.space import Domain, arguments_of
 
 Domains = dict[str, Domain]
+CODED = ("encoder_depth", "encoder_width", "latent", "decoder_depth", "decoder_width")
+PLAIN = ("depth", "width")
+WEIGHTS = {"lam": "lambda", "beta": "beta"}  # of an objective's penalty, by their key
+MOST_LETTERS = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +118,6 @@ def _chosen(point: dict[str, Any], constructor: Any, domains: Domains) -> dict[s
             raise StudyError(f"{key} = {value!r}, but the study doesn't search {key} (it stays {argument.default!r})")
         chosen[key] = value
     return chosen
-
-
-CODED = ("encoder_depth", "encoder_width", "latent", "decoder_depth", "decoder_width")
-PLAIN = ("depth", "width")
-WEIGHTS = {"lam": "lambda", "beta": "beta"}  # of an objective's penalty, by their key
-MOST_LETTERS = 80
 
 
 def short_name(configuration: Configuration) -> str:

@@ -18,6 +18,9 @@ from objectives.losses import Objective
 from search.study.goals import Goals
 from search.study.plugins import pickled_by_value
 
+ROWS = 1000  # whose sampling is timed
+TIMES = 5
+
 
 @dataclass(frozen=True)
 class Featured:
@@ -83,10 +86,6 @@ class TrialContext:
 
 def _unpacked(content: bytes, buffers: Sequence[Any]) -> TrialContext:
     return TrialContext(**pickle.loads(content, buffers=buffers))
-
-
-ROWS = 1000  # whose sampling is timed
-TIMES = 5
 
 
 def sample_seconds(model: Model, features: Features, seed: int) -> float:

@@ -23,6 +23,8 @@ from search.train.pack import Pack
 from search.train.trial import Judged, Trial
 
 JUDGED_PAIRS = 2**24  # validation rows squared, over the networks judged at once: what bounds a judgement's memory
+WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
+STATE, BEST, TOLD = "state/", "best/", "told"
 
 
 @final
@@ -145,10 +147,6 @@ def _weights(model: Model, counts: Sequence[int]) -> list[tuple[float, float]]:
     mean = every.sum(1) / count
     deviation = (every.square().sum(1) / count - mean.square()).clamp_min(0).sqrt()
     return list(zip(zeros.tolist(), deviation.tolist(), strict=True))
-
-
-WEIGHTS, DESCRIPTION, PLUGIN = "weights.safetensors", "model.json", "plugin.py"
-STATE, BEST, TOLD = "state/", "best/", "told"
 
 
 @final

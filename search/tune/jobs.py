@@ -33,6 +33,8 @@ CURES = {
     "ray[default]": "; or pip install 'genseek[cluster]'",
     "Failed to connect": " (is the dashboard of the head there, or a tunnel to it?)",
 }
+DATA = "data"
+FILES = "files"  # a folder of their own: Ray lets Python import what is at the top
 
 
 @final
@@ -188,10 +190,6 @@ class Jobs:
             said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             cure = next((cure for words, cure in CURES.items() if words in str(error)), "")
             raise ClusterError(f"--address {self._address}: {said.rstrip('.')}{cure}") from error
-
-
-DATA = "data"
-FILES = "files"  # a folder of their own: Ray lets Python import what is at the top
 
 
 @contextmanager

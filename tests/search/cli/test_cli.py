@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 
 from objectives import SCORES
 from search import Store
+from search.events.journal import JOURNAL, Journal
 
 ROOT = Path(__file__).resolve().parents[3]
 GOALS = """
@@ -393,3 +394,20 @@ def test_submit_takes_the_options_of_run() -> None:
     from search.cli.run import run
 
     assert set(inspect.signature(run).parameters) - {"as_json"} <= set(inspect.signature(submit).parameters)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_ctrl_c_at_any_moment_says_how_it_goes_on(
+    begins: bool, tiny_study: Path, store_folder: Path, genseek: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(plan: Any, **more: Any) -> None:
+        if begins:
+            with Journal(plan.folder / JOURNAL) as journal:
+                journal.begin({})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.run.publish.search_and_publish", interrupted)
+    code, out, err = genseek("run", tiny_study, "--store", store_folder, "--name", "cut")
+    again = f"; what was done so far is recorded, and goes on with: genseek resume cut --store {store_folder}"
+    said = (out if begins else err).splitlines()[-1]
+    assert (code, said) == (130, f"interrupted{again}" if begins else "interrupted")
