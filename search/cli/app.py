@@ -59,7 +59,7 @@ def everywhere(
     quiet: Quiet = False,
     verbose: Verbose = False,
     told: Annotated[
-        bool, typer.Option("--version", help="Print the version, and end.", callback=version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=version, is_eager=True)
     ] = False,
 ) -> None:
     """Find the best small generative model for a data set."""
@@ -94,7 +94,7 @@ def check(
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Check a study, its data, and this machine or the cluster, and the store, without starting anything."""
+    """Check a study, its data, the store, and this machine or the cluster, without starting anything."""
     from search.checkpoints import CheckpointStorage, could_write, leaving_nothing
     from search.run.prepare import check as check_study, task_of
     from search.study.parse import load_study, problem_of, with_overrides
@@ -178,10 +178,10 @@ def list_(
 @app.command(epilog="Example: genseek ui returns_4d-1 --port 5001")
 def ui(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Search to open on. Default: the newest.", show_default=False)
+        str | None, typer.Argument(metavar="[NAME]", help="Search to show. Default: the newest.", show_default=False)
     ] = None,
     store: StoreFolder = None,
-    port: Annotated[int, typer.Option(help="On this machine's loopback address.", min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(help="Port on this machine's loopback address.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the store."""
     from search.record.server import serve
@@ -205,10 +205,10 @@ def doctor(
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     address: Address = None,
-    patience: Annotated[float, typer.Option(help="Seconds for a store or a server to answer.", min=1)] = 20,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for a store or a server.", min=1)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Say what is installed and reachable, and what is wrong with it; exit code 1 if something is."""
+    """Report what is installed, what is reachable, and what is wrong; exit code 1 for an error."""
     from search.cli.checks import findings
 
     found, console = [], Printer(stderr=as_json)

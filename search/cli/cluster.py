@@ -37,7 +37,7 @@ LOCAL = "http://127.0.0.1:8265"  # the head itself, or this end of a tunnel to i
 Api = Annotated[
     str,
     typer.Option(
-        "--address", envvar="RAY_API_SERVER_ADDRESS", help="The cluster's Jobs API, such as http://HEAD:8265."
+        "--address", envvar="RAY_API_SERVER_ADDRESS", help="Jobs API of the cluster, such as http://HEAD:8265."
     ),
 ]
 
@@ -45,7 +45,9 @@ Api = Annotated[
 def submit(
     study: StudyName,
     address: Api = LOCAL,
-    follow: Annotated[bool, typer.Option("--follow", help="Show what it prints; Ctrl-C leaves it running.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the output; Ctrl-C leaves the search running.")
+    ] = False,
     problem: ProblemName = None,
     data: Data = None,
     columns: Columns = None,
@@ -61,14 +63,14 @@ def submit(
     warm_start: WarmStart = None,
     name: NewName = None,
     checkpoints: Annotated[
-        str | None, typer.Option(help="Where trials keep them, as `run` has it. Default: GENSEEK_CHECKPOINTS there.")
+        str | None, typer.Option(help="Checkpoint folder, as for `run`. Default: GENSEEK_CHECKPOINTS on the cluster.")
     ] = None,
     store: Annotated[
-        str | None, typer.Option(help="Folder of the store there, a whole path. Default: GENSEEK_STORE there.")
+        str | None, typer.Option(help="Absolute path of the store on the cluster. Default: GENSEEK_STORE there.")
     ] = None,
     tracking_uri: Tracking = None,
 ) -> None:
-    """Let a cluster run a search, with its study, table and plug-ins; the options are those of `run`."""
+    """Run a search on a cluster: send its study, table and plug-ins; the options are those of `run`."""
     from search.run.plan import check_name, stem
     from search.study.parse import load_study, problem_of, with_overrides
     from search.tune.jobs import Jobs, bundle, off_this_machine
@@ -132,7 +134,7 @@ def _check_places(store: str | None, checkpoints: str | None, tracking_uri: str 
 
 
 def attach(name: SearchName, address: Api = LOCAL) -> None:
-    """Show what a submitted search prints, from its beginning until it ends; Ctrl-C leaves it running."""
+    """Show the output of a submitted search from beginning to end; Ctrl-C leaves it running."""
     from search.tune.jobs import Jobs
 
     jobs = Jobs(address)
@@ -140,7 +142,7 @@ def attach(name: SearchName, address: Api = LOCAL) -> None:
 
 
 def stop(name: SearchName, address: Api = LOCAL) -> None:
-    """End a submitted search; what it has done is recorded, and `resume` goes on with it."""
+    """End a submitted search; its results are recorded, and `resume` continues it."""
     from search.tune.jobs import Jobs
 
     jobs = Jobs(address)
@@ -150,11 +152,13 @@ def stop(name: SearchName, address: Api = LOCAL) -> None:
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of one search.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Search to show. Default: all.", show_default=False)
+    ] = None,
     address: Api = LOCAL,
     as_json: Json = False,
 ) -> None:
-    """List the searches that were submitted to a cluster, the newest first."""
+    """List the searches submitted to a cluster, newest first."""
     from search.cli.tables import Line, grid, put
     from search.tune.jobs import Jobs
 

@@ -258,9 +258,9 @@ def drop(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the result only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the result.")]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Print what Ray, Optuna and MLflow say too, and tracebacks.")
+    bool, typer.Option("--verbose", "-v", help="Also print messages of Ray, Optuna and MLflow, and tracebacks.")
 ]
 
 

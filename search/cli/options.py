@@ -59,31 +59,33 @@ def use_address(address: str | None) -> str | None:
 
 StudyName = Annotated[
     str,
-    typer.Argument(metavar="STUDY|PROBLEM", help="A .toml file, or a shipped study's name.", autocompletion=studies),
+    typer.Argument(
+        metavar="STUDY|PROBLEM", help="A .toml file, or the name of a shipped study.", autocompletion=studies
+    ),
 ]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a search in the store.")]
 ProblemName = Annotated[
     str | None,
     typer.Option(
         "--problem",
-        help="Another problem than the study's, with its own defaults.",
+        help="Problem to use instead of the study's, with its own defaults.",
         autocompletion=problems,
     ),
 ]
 Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the problem 'table'.")]
-Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, a line of CSV.")]
+Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, as a line of CSV.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
 Trials = Annotated[int | None, typer.Option(help="Configurations to try.")]
 Epochs = Annotated[int | None, typer.Option(help="Full training budget of a trial.")]
-Seed = Annotated[int | None, typer.Option(help="Of splits, suggestions and every trial.")]
-PackSize = Annotated[str | None, typer.Option(help="Trials that train stacked: auto (measured), off, or a number.")]
-Replicas = Annotated[int | None, typer.Option(help="Networks of each trial, whose mean scores count.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of splits, proposals and every trial.")]
+PackSize = Annotated[str | None, typer.Option(help="Trials to stack at most: auto (measured), off, or a number.")]
+Replicas = Annotated[int | None, typer.Option(help="Networks per trial; their mean scores count.")]
 TrainOn = Annotated[str | None, typer.Option("--device", help="Where trials train: auto, cpu or gpu.")]
 Trainers = Annotated[
-    int | None, typer.Option(help="Trainers wanted, room or not, of a cluster that grows. Default: all that fit.")
+    int | None, typer.Option(help="Trainers to request from a cluster that grows. Default: all that fit now.")
 ]
-Finalists = Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0: none.")]
-WarmStart = Annotated[str | None, typer.Option(metavar="NAME", help="A search in the store whose best to try first.")]
+Finalists = Annotated[int | None, typer.Option(help="Best trials to train again with fresh seeds; 0 for none.")]
+WarmStart = Annotated[str | None, typer.Option(metavar="NAME", help="Search whose best trials to try first.")]
 NewName = Annotated[str | None, typer.Option("--name", help="Name of the search. Default: the study's, numbered.")]
 StoreFolder = Annotated[
     Path | None,
@@ -96,18 +98,18 @@ CheckpointsUri = Annotated[
     typer.Option(
         "--checkpoints",
         envvar="GENSEEK_CHECKPOINTS",
-        help="For checkpoints: a folder that all nodes see, or s3://BUCKET/FOLDER. Default: in the store.",
+        help="Checkpoint folder that all nodes see, or s3://BUCKET/FOLDER. Default: in the store.",
         show_default=False,
     ),
 ]
 OtherCheckpoints = Annotated[
     str | None,
-    typer.Option("--checkpoints", help="Another one for checkpoints than the search had.", show_default=False),
+    typer.Option("--checkpoints", help="New checkpoint folder for the search.", show_default=False),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Ray cluster that this machine is a node of: auto, or HEAD:6379. Default: RAY_ADDRESS, or none.",
+        help="Ray cluster of this node: auto, or HEAD:6379. Default: RAY_ADDRESS, or none.",
         callback=use_address,
     ),
 ]
@@ -117,6 +119,6 @@ Tracking = Annotated[
 ]
 By = Annotated[
     str,
-    typer.Option(help="Score that decides: misfit, or any other that was judged by.", autocompletion=scores),
+    typer.Option(help="Score to rank by: misfit, or any other score of the search.", autocompletion=scores),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -15,12 +15,12 @@ from search.text import command
 def best(
     name: SearchName,
     by: By = "misfit",
-    pareto: Annotated[bool, typer.Option("--pareto", help="The trials that no other beats in all goals.")] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Show the trials that no other beats in all goals.")] = False,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Show the best trial of a search, or the Pareto front, among those trained at full budget."""
+    """Show the best trial of a search, or the Pareto front, among fully trained trials."""
     from search.cli.tables import show, show_front
 
     board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
@@ -49,7 +49,7 @@ def export(
     name: SearchName,
     out: Annotated[Path, typer.Option(help="New folder to write.")],
     by: By = "misfit",
-    trial: Annotated[int | None, typer.Option(help="Another trial than the best.")] = None,
+    trial: Annotated[int | None, typer.Option(help="Number of the trial. Default: the best.")] = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
 ) -> None:
@@ -71,13 +71,13 @@ def export(
 def sample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported folder.")],
     rows: Annotated[int, typer.Option("-n", help="Rows to draw.", min=1)] = 1000,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same rows.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed draws the same rows.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="CSV or Parquet file. Default: CSV on standard output.")] = None,
     plugins: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Code of a plug-in to run, such as DIR/plugin.py.")
+        list[str] | None, typer.Option(metavar="FILE", help="Plug-in code that may run, such as DIR/plugin.py.")
     ] = None,
 ) -> None:
-    """Draw rows from an exported generator, in the data's own units and columns."""
+    """Draw rows from an exported generator, in the units and columns of the data."""
     import pandas as pd
 
     from search.export.export import load_generator
@@ -108,13 +108,13 @@ def sample(
 def score(
     real: Annotated[str, typer.Argument(metavar="REAL.csv", help="Real rows that the generator never saw.")],
     samples: Annotated[str, typer.Argument(metavar="SAMPLES.csv", help="Generated rows.")],
-    train: Annotated[str | None, typer.Option(help="The generator's training rows: adds overfit.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the floors.", min=0)] = 0,
+    train: Annotated[str | None, typer.Option(help="Training rows of the generator; adds overfit.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the floors.", min=0)] = 0,
     columns: Columns = None,
     drop_missing: DropMissing = False,
     as_json: Json = False,
 ) -> None:
-    """Score generated rows against real ones, each score with its floor."""
+    """Score generated rows against real ones, and show each floor."""
     from search.cli.tables import Line, grid, put
     from search.rank.score_tables import score_tables
 
@@ -147,7 +147,7 @@ def report(
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
 ) -> None:
-    """Write the report of a search that has ended: one HTML file that needs no network."""
+    """Write the report of a finished search: one HTML file that needs no network."""
     from search.report.build import write_report
 
     path = write_report(store_of(store, tracking_uri), name, out or Path(f"{name}.html"))
@@ -161,7 +161,7 @@ def compare(
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Compare searches: winners, floors, intervals, score against budget, and what was set differently."""
+    """Compare searches: winners, floors, intervals, score against budget, and settings that differ."""
     from search.cli.tables import show_comparison as show
     from search.report.compare import compare, write_comparison
 

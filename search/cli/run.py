@@ -68,7 +68,7 @@ def run(
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Search for the best generator, and print the leaderboard."""
+    """Search for the best generator and print the leaderboard."""
     from search.run.plan import plan_search, start_from
     from search.study.parse import load_study, with_overrides
 
@@ -96,14 +96,14 @@ def run(
 def resume(
     context: typer.Context,
     name: SearchName,
-    more_trials: Annotated[int, typer.Option(help="Configurations to try besides those of before.", min=0)] = 0,
+    more_trials: Annotated[int, typer.Option(help="Number of configurations to add.", min=0)] = 0,
     address: Address = None,
     checkpoints: OtherCheckpoints = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with a search that was cut off, or try more configurations in one that has ended."""
+    """Continue an interrupted search, or add configurations to a finished one."""
     from search.run.plan import plan_resume
 
     if address is not None and address.startswith("http"):
@@ -119,15 +119,15 @@ def resume(
 
 def confirm(
     name: SearchName,
-    top: Annotated[int | None, typer.Option(help="Trials that take part, best first. Default: 3.", min=1)] = None,
-    seeds: Annotated[int, typer.Option(help="Fresh networks of each.", min=2)] = SEEDS,
+    top: Annotated[int | None, typer.Option(help="Number of best trials to confirm. Default: 3.", min=1)] = None,
+    seeds: Annotated[int, typer.Option(help="Fresh networks per trial.", min=2)] = SEEDS,
     address: Address = None,
     checkpoints: OtherCheckpoints = None,
     store: StoreFolder = None,
     tracking_uri: Tracking = None,
     as_json: Json = False,
 ) -> None:
-    """Train the best of a finished search again with fresh seeds, and choose the winner on test rows."""
+    """Train the best trials of a finished search again with fresh seeds, and choose the winner on test rows."""
     from search.run.plan import plan_resume
     from search.run.publish import confirm_best, publish
 
