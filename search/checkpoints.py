@@ -1,6 +1,7 @@
-"""Where trainers leave the state of trials, and whether a folder can be written.
+"""Storage for the state of trials, and checks that a folder can be written.
 
-A storage is a folder of this machine or a URI, e.g. s3://bucket/folder; pyarrow and fsspec do the work."""
+A storage is a folder of this machine or a URI, e.g. s3://bucket/folder; pyarrow and fsspec do the work.
+"""
 
 import os
 import tempfile
@@ -18,26 +19,27 @@ from pyarrow import ArrowInvalid, fs
 
 from search.errors import StoreError, StudyError
 
-SECRETS = ("secret", "password", "token", "account_key")  # no keys of a URI that is recorded
+SECRETS = ("secret", "password", "token", "account_key")  # words that a recorded URI must not contain
 
 
 @final
 @dataclass(frozen=True)
 class CheckpointStorage:
-    """A folder or a file: the same for every node that names it, and opened where it is used.
+    """A folder or file in a storage, with the same name on every node; it is opened when used.
 
     Args:
-        uri: an absolute path, or such as s3://bucket/folder?region=eu-west-1; credentials are each node's own.
+        uri: an absolute path or a URI, such as s3://bucket/folder?region=eu-west-1; each node has its own credentials.
     """
 
     uri: str
 
     @classmethod
     def named(cls, text: str) -> "CheckpointStorage":
-        """CheckpointStorage of a user's words, a path of their own or a URI.
+        """Return the storage of a user's path or URI.
 
         Raises:
-            StoreError: no file system is known for the URI, or there are credentials in it.
+            StoreError: no file system is known for the URI.
+            StudyError: the URI contains credentials.
         """
         parts = _split(text)
         if "@" in parts.netloc:
@@ -58,20 +60,20 @@ class CheckpointStorage:
         return cls(text.rstrip("/"))
 
     def at(self, name: str) -> "CheckpointStorage":
-        """What is there under a name."""
+        """Return the file or folder of this name in this folder."""
         parts = _split(self.uri)
         path = f"{parts.path.rstrip('/')}/{name}"
         return CheckpointStorage(urlunsplit(parts._replace(path=path)) if parts.scheme else path)
 
     def write(self, content: bytes) -> None:
-        """Make this a file of `content`, whole or not at all, whoever else may write it.
+        """Write `content` to this file, completely or not at all, even if others write it too.
 
         Raises:
             OSError: it can't be written.
         """
         files, path = self._place()
         if not isinstance(files, fs.LocalFileSystem):
-            with files.open_output_stream(path) as stream:  # appears when it is closed
+            with files.open_output_stream(path) as stream:  # the file appears when it is closed
                 stream.write(content)
             return
         fresh = Path(f"{path}.{uuid.uuid4().hex}")
@@ -83,7 +85,7 @@ class CheckpointStorage:
             fresh.unlink(missing_ok=True)
 
     def read(self) -> bytes | None:
-        """What this file holds; None where there is none.
+        """Return the content of this file; None if it doesn't exist.
 
         Raises:
             OSError: it can't be read.
@@ -96,13 +98,13 @@ class CheckpointStorage:
             return None
 
     def names(self) -> list[str]:
-        """Names of what is in this folder; none where there is no folder."""
+        """Return the names in this folder; none if there is no folder."""
         files, path = self._place()
         return sorted(found.base_name for found in files.get_file_info(fs.FileSelector(path, allow_not_found=True)))
 
     @contextmanager
     def fetched(self) -> Iterator[Path]:
-        """This folder as one of this machine: itself, or a copy that goes with the context.
+        """Give this folder as a local path: itself, or a copy that is removed with the context.
 
         Raises:
             OSError: it can't be read.
@@ -116,7 +118,7 @@ class CheckpointStorage:
             yield Path(folder)
 
     def remove(self) -> None:
-        """Remove this folder, if it is there.
+        """Remove this folder if it exists.
 
         Raises:
             OSError: it can't be removed.
@@ -132,13 +134,13 @@ class CheckpointStorage:
 
 
 def _split(uri: str) -> SplitResult:
-    """Parts of a URI; a path of a disk is all path, whatever letters it has."""
+    """Return the parts of a URI; a local path is all path, whatever characters it has."""
     return urlsplit(uri) if "://" in uri else SplitResult("", "", uri, "", "")
 
 
 @cache
 def _opened(scheme: str, place: str, query: str) -> tuple[fs.FileSystem, str]:
-    """File system of a bucket or host, and the root of its paths."""
+    """Return the file system of a bucket or host, and the root of its paths."""
     if not scheme:
         return fs.LocalFileSystem(), ""
     uri = urlunsplit((scheme, place, "/" if scheme in ("file", "hdfs") else "", query, ""))
@@ -153,7 +155,7 @@ def _opened(scheme: str, place: str, query: str) -> tuple[fs.FileSystem, str]:
 
 
 def writable(folder: Path) -> None:
-    """Make the folder, and see that it can be written.
+    """Make the folder, and check that it can be written.
 
     Raises:
         StoreError: it can't be.
@@ -167,7 +169,7 @@ def writable(folder: Path) -> None:
 
 
 def could_write(folder: Path) -> None:
-    """See that the folder can be written, or made; without writing anything.
+    """Check that the folder can be written, or made, without writing anything.
 
     Raises:
         StoreError: it can't be.
@@ -183,7 +185,7 @@ def could_write(folder: Path) -> None:
 
 @contextmanager
 def leaving_nothing(place: str) -> Iterator[None]:
-    """Remove, at the end, what has become of a path's folders that weren't there, if nothing is in them; of no URI."""
+    """Remove at the end those folders of a path that didn't exist before and are still empty; do nothing for a URI."""
     path = Path(place).absolute()
     made = [] if "://" in place else [folder for folder in (path, *path.parents) if not folder.exists()]
     yield

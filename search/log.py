@@ -1,4 +1,4 @@
-"""How much this process says: `quiet`, `normal` or `verbose`; and what only embellishes a result, whose errors it says.
+"""How much this process prints: `quiet`, `normal` or `verbose`; and warnings for optional steps that fail.
 
 Warnings go to the logger "genseek": the command line shows each in one line, and keeps its traceback in a file.
 """
@@ -15,38 +15,38 @@ LOGGER = logging.getLogger("genseek")
 
 
 def choose(level: Level) -> None:
-    """Say so much from here on."""
+    """Set how much is printed from here on."""
     global _level
     _level = level
 
 
 def quiet() -> bool:
-    """Whether only errors and results are wanted."""
+    """Return whether to print only errors and results."""
     return _level == "quiet"
 
 
 def verbose() -> bool:
-    """Whether what Ray, Optuna and MLflow say is wanted, and tracebacks."""
+    """Return whether to print tracebacks, and the output of Ray, Optuna and MLflow."""
     return _level == "verbose"
 
 
 def show_traceback() -> None:
-    """Show, if all is wanted, the error that is being handled: it's told in few words, or not at all."""
+    """Print the traceback of the error that is being handled, if verbose."""
     if verbose():
         traceback.print_exc()
 
 
 def hush(*loggers: str, below: int = logging.CRITICAL) -> None:
-    """Silence what loggers say below a level, unless all is wanted; their errors are raised as well."""
+    """Silence loggers below a level, unless verbose. Their errors are raised as well."""
     for name in loggers:
         logging.getLogger(name).setLevel(logging.INFO if verbose() else below)
 
 
 @contextmanager
 def decoration(what: str) -> Iterator[None]:
-    """Let a picture, a report, a description or an entry of the registry fail without ending what it embellishes.
+    """Let an optional step (a picture, a report, a description, a registration) fail without ending the search.
 
-    Its error becomes a warning, "WHAT: why", with the traceback in the log.
+    The error becomes a warning, "WHAT: why", with the traceback in the log.
     """
     try:
         yield

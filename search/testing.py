@@ -1,12 +1,12 @@
-"""What every model, objective, score and problem must meet, as checks for the tests of a plug-in.
+"""Checks of the contract that every model, objective, score and problem must meet, for the tests of a plug-in.
 
     from search.testing import check_model
 
     def test_my_model():
         check_model(MyModel, {"width": 5}, {"width": 9})
 
-Each check raises an `AssertionError` of one line that says what doesn't hold. genseek's own tests call the clauses that
-the checks are made of, for all that is registered. Needs no pytest.
+Each check raises an `AssertionError` of one line that names the broken rule. The checks consist of clauses; genseek's
+own tests run them for everything that is registered. pytest isn't needed.
 
 Notation: alone = one network in a pack of its own, company = the same networks in one pack.
 """
@@ -37,8 +37,8 @@ from search.train.pack import Pack
 SHAPE = Shape(features=3, source="normal", source_features=2)
 ROWS, BATCH, BUDGET = 96, 32, 4
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
-COMPANY = 5  # networks at least that are stacked
-WIDTHS = (5, 9, 4, 6, 7)  # of the networks that a loss is tried with
+COMPANY = 5  # least number of stacked networks
+WIDTHS = (5, 9, 4, 6, 7)  # columns of the networks with which a loss is tested
 TRAININGS = (
     Training(learning_rate=3e-3, batch=BATCH),
     Training(learning_rate=1e-2, batch=BATCH, l1=0.05, average=0.8),
@@ -55,13 +55,13 @@ def check_model(
     objective: type[Objective[Any]] | None = None,
     still: Callable[[str, Arguments], bool] = lambda name, arguments: False,
 ) -> None:
-    """Check that stacking, padding and interruption change nothing for networks of a family, and that they learn.
+    """Check that networks of a family learn, and that stacking, padding and interruption don't change them.
 
     Args:
         model: the family.
-        variants: keyword arguments of the networks that are stacked; each argument must take two values at least.
-        objective: what trains them; else, for each protocol that they meet, the first that is registered.
-        still: whether a parameter, by its name and the network's arguments, is one that no gradient reaches by design.
+        variants: keyword arguments of the stacked networks; each argument must take at least two values.
+        objective: what trains them; by default the first registered objective of each protocol that they meet.
+        still: returns whether by design no gradient reaches a parameter, by its name and the network's arguments.
 
     Raises:
         AssertionError: a clause of the contract doesn't hold.
@@ -78,12 +78,12 @@ def check_model(
 def check_loss(
     objective: type[Objective[Any]], *variants: Arguments, model: Callable[..., Model] | None = None
 ) -> None:
-    """Check that a loss keeps the networks of a pack apart, in value, gradient and what it keeps for itself.
+    """Check that a loss keeps the networks of a pack apart, in value, gradient and its own state.
 
     Args:
         objective: the loss.
-        variants: its keyword arguments; each must take two values at least.
-        model: what it trains; else the first registered family that meets its protocol.
+        variants: its keyword arguments; each must take at least two values.
+        model: what it trains; by default the first registered family that meets its protocol.
 
     Raises:
         AssertionError: a clause of the contract doesn't hold.
@@ -95,15 +95,15 @@ def check_loss(
         raise AssertionError(f"{subject}: no registered model meets {_name(objective.protocol)}; name one as model=")
     widths = [name for name in _keywords(family) if name.endswith("width")]
     networks = Networks(family, [dict.fromkeys(widths, width) for width in WIDTHS])
-    # Which parameters stay as they are is for the family to say, and not for its loss.
+    # The family, not its loss, says which parameters get no gradient.
     clauses = [clause for clause in PAIRINGS if clause is not gradients_reach_every_parameter]
     _check(f"{subject} with {_name(family)}", clauses, Pairing(networks, losses))
 
 
 def check_score(score: type[Score]) -> None:
-    """Check that a score keeps the samples of a pack apart, survives whatever they hold, and travels.
+    """Check that a score keeps the samples of a pack apart, accepts any values, and can be pickled.
 
-    It must serve three columns of at least 0.
+    It must serve three non-negative columns.
 
     Raises:
         AssertionError: a clause of the contract doesn't hold.
@@ -117,11 +117,11 @@ def check_score(score: type[Score]) -> None:
 
 
 def check_problem(problem: Callable[..., Problem], *, continuous: bool = True, **arguments: Any) -> None:
-    """Check that the rows of a problem depend on the seed alone, and that its splits and pairs are of its columns.
+    """Check that a problem's rows depend on the seed alone, and that its splits and pairs have its columns.
 
     Args:
         problem: its class.
-        continuous: whether no value of the first column comes twice, as with rows drawn from a density.
+        continuous: whether no value of the first column occurs twice, as in rows drawn from a density.
         arguments: its keyword arguments.
 
     Raises:
@@ -139,46 +139,46 @@ def check_problem(problem: Callable[..., Problem], *, continuous: bool = True, *
 @final
 @dataclass(frozen=True)
 class Networks:
-    """A family, and arguments of the networks that are stacked."""
+    """A family, and the arguments of its stacked networks."""
 
     build: Callable[..., Model]
     variants: Sequence[Arguments]
 
     @property
     def trials(self) -> range:
-        """Numbers of the networks: five at least, whose arguments come round again where there are fewer."""
+        """Return the numbers of the networks, at least five; arguments repeat if there are fewer."""
         return range(max(COMPANY, len(self.variants)))
 
     def arguments(self, trial: int) -> Arguments:
-        """Arguments of a network."""
+        """Return the arguments of a network."""
         return self.variants[trial % len(self.variants)]
 
     def network(self, trial: int, shape: Shape = SHAPE) -> Model:
-        """A new network, whose seed is its number."""
+        """Return a new network, whose seed is its number."""
         return self.build(shape, trial, **self.arguments(trial))
 
     def all(self) -> list[Model]:
-        """A new network of each number."""
+        """Return a new network of each number."""
         return [self.network(trial) for trial in self.trials]
 
 
 @final
 @dataclass(frozen=True)
 class Losses:
-    """An objective, and arguments of the losses that are stacked."""
+    """An objective, and the arguments of its stacked losses."""
 
     build: type[Objective[Any]]
     variants: Sequence[Arguments]
 
     def loss(self, trial: int) -> Objective[Any]:
-        """A new loss, whose seed is its number."""
+        """Return a new loss, whose seed is its number."""
         return self.build(training_rows(trial), trial, **self.variants[trial % len(self.variants)])
 
 
 @final
 @dataclass(frozen=True)
 class Pairing:
-    """Networks with losses that train them; `still` says which parameters of which arguments stay as they are."""
+    """Networks and the losses that train them; `still` says which parameters get no gradient, by arguments."""
 
     networks: Networks
     losses: Losses
@@ -186,17 +186,17 @@ class Pairing:
 
     @property
     def trials(self) -> range:
-        """Numbers of the networks."""
+        """Return the numbers of the networks."""
         return self.networks.trials
 
     def prepared(self, trial: int) -> tuple[Model, Objective[Any]]:
-        """A new network with its loss, before training."""
+        """Return a new network and its loss, before training."""
         single, loss = self.networks.network(trial), self.losses.loss(trial)
         loss.setup(single, training_rows(trial).unsqueeze(0))
         return single, loss
 
     def alone(self, trial: int, device: str = "cpu", **changes: Any) -> Pack:
-        """A network in a pack of its own; `changes` are of its training."""
+        """Return a network in a pack of its own; `changes` are to its training arguments."""
         return Pack(
             *self.prepared(trial),
             training_rows(trial).unsqueeze(0).to(device),
@@ -206,14 +206,14 @@ class Pairing:
         )
 
     def together(self, trials: Sequence[int] | None = None, device: str = "cpu") -> Pack:
-        """Networks in one pack; all of them if None."""
+        """Return networks in one pack; all of them if None."""
         return Pack.join([self.alone(trial, device) for trial in (self.trials if trials is None else trials)])
 
 
 @final
 @dataclass(frozen=True)
 class Drawn:
-    """A problem, whether its values are from a density, and the splits whose sizes are arguments."""
+    """A problem, whether its values come from a density, and the splits whose sizes are arguments."""
 
     build: Callable[..., Problem]
     continuous: bool
@@ -221,18 +221,18 @@ class Drawn:
 
 
 def training_rows(trial: int) -> Tensor:
-    """Training rows `[ROWS, 3]` of a network."""
+    """Return the training rows `[ROWS, 3]` of a network."""
     generator = torch.Generator().manual_seed(100 + trial)
     return torch.randn(ROWS, 3, generator=generator) @ torch.tensor([[1.0, 0.5, 0], [0, 1, -1], [0.3, 0, 0.6]])
 
 
 def reference_rows() -> Reference:
-    """Real rows that most scores serve: three columns of at least 0."""
+    """Return real rows that most scores serve: three non-negative columns."""
     return Reference.of(np.abs(_normal(300, 3)), np.abs(_normal(200, 3, seed=1)))
 
 
 def history(trainer: Pack, epochs: int) -> Tensor:
-    """Losses `[epochs, pack]` of so many epochs more."""
+    """Train for some epochs; return the losses `[epochs, pack]`."""
     return torch.stack([trainer.advance() for _ in range(epochs)])
 
 
@@ -240,7 +240,7 @@ def history(trainer: Pack, epochs: int) -> Tensor:
 
 
 def arguments_vary(subject: Networks | Losses) -> None:
-    """Every keyword argument has a default and takes two values at least."""
+    """Check that every keyword argument has a default and takes at least two values."""
     for name, default in _keywords(subject.build).items():
         _hold(default is not inspect.Parameter.empty, f"{name} has no default")
         values = {entry.get(name, default) for entry in subject.variants}
@@ -251,7 +251,7 @@ def arguments_vary(subject: Networks | Losses) -> None:
 
 
 def keep_gives_back_what_join_was_given(networks: Networks) -> None:
-    """A network taken out of a pack is the one that went in."""
+    """Check that a network is unchanged by joining a pack and leaving it."""
     originals = networks.all()
     pack = join(originals)
     _hold(pack_size(pack) == len(originals), f"{len(originals)} networks make a pack of {pack_size(pack)}")
@@ -267,14 +267,14 @@ def keep_gives_back_what_join_was_given(networks: Networks) -> None:
 
 
 def packs_of_different_sizes_join(networks: Networks) -> None:
-    """What is joined in steps is what is joined at once."""
+    """Check that joining in steps equals joining at once."""
     several = networks.all()
     _same(join([join(several[:1]), join(several[1:4]), join(several[4:])]), join(several), "packs of 1, 3 and more")
     _same(keep(join(several), [3, 1]), join([several[3], several[1]]), "networks 3 and 1")
 
 
 def parameters_are_counted_without_padding(networks: Networks) -> None:
-    """The fact `parameters` is that of the network itself, however wide its company."""
+    """Check that `parameters` is the network's own count, however wide its company."""
     architecture = join(networks.all()).architecture()
     for trial, original in enumerate(networks.all()):
         own = [p.numel() for name, p in original.named_parameters() if name.endswith(("weight", "bias"))]
@@ -285,7 +285,7 @@ def parameters_are_counted_without_padding(networks: Networks) -> None:
 
 
 def samples_are_rows_that_vary(networks: Networks) -> None:
-    """Samples are `[pack, rows, features]`, finite and varied, and those of the network alone, from either source."""
+    """Check that samples `[pack, rows, features]` are finite, vary, and equal those of the network alone."""
     for source in ("normal", "uniform"):
         shape = Shape(features=4, source=source, source_features=1)
         singles = [networks.network(trial, shape) for trial in networks.trials]
@@ -303,7 +303,7 @@ def samples_are_rows_that_vary(networks: Networks) -> None:
 
 
 def keep_gives_back_losses(losses: Losses) -> None:
-    """A loss taken out of a pack is the one that went in."""
+    """Check that a loss is unchanged by joining a pack and leaving it."""
     originals = [losses.loss(trial) for trial in range(len(losses.variants))]
     pack = join(originals)
     for trial, original in enumerate(originals):
@@ -314,7 +314,7 @@ def keep_gives_back_losses(losses: Losses) -> None:
 
 
 def alone_equals_in_company(pairing: Pairing) -> None:
-    """Losses, and all that training leaves, are those of the network alone."""
+    """Check that losses and the state after training equal those of the network alone."""
     company = pairing.together()
     losses = history(company, 3)
     _hold(losses.shape == (3, len(pairing.trials)), f"losses of a pack have shape {tuple(losses.shape[1:])}")
@@ -326,7 +326,7 @@ def alone_equals_in_company(pairing: Pairing) -> None:
 
 
 def loss_on_other_rows_equals_in_company(pairing: Pairing) -> None:
-    """The loss on rows that aren't trained on is that of the network alone."""
+    """Check that the loss on other than training rows equals that of the network alone."""
     rows = torch.randn(len(pairing.trials), 40, 3, generator=torch.Generator().manual_seed(1))
     seeds = [50 + trial for trial in pairing.trials]
     losses = pairing.together().loss(rows, seeds)
@@ -336,7 +336,7 @@ def loss_on_other_rows_equals_in_company(pairing: Pairing) -> None:
 
 
 def finalized_in_company_equals_finalized_alone(pairing: Pairing) -> None:
-    """What is made ready for judging is what is made ready alone."""
+    """Check that a network finalized in company equals one finalized alone."""
     company = pairing.together()
     history(company, 1)
     company.finalize()
@@ -355,7 +355,7 @@ def finalized_in_company_equals_finalized_alone(pairing: Pairing) -> None:
 
 
 def noise_in_company_is_the_same_bit_for_bit(pairing: Pairing) -> None:
-    """What a network draws in company is what it draws alone."""
+    """Check that a network draws the same noise in company as alone."""
     company = _recorded(pairing.together())
     for trial in pairing.trials:
         for stream, draws in _recorded(pairing.alone(trial)).items():
@@ -367,7 +367,7 @@ def noise_in_company_is_the_same_bit_for_bit(pairing: Pairing) -> None:
 
 
 def padded_equals_unpadded_in_value_and_gradient(pairing: Pairing) -> None:
-    """Padding changes neither loss nor gradient, and has no gradient itself."""
+    """Check that padding changes neither loss nor gradient, and has no gradient itself."""
 
     def differentiated(network: Model, loss: Objective[Any], trials: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         noise = Noise([70 + trial for trial in trials], ROWS)
@@ -396,7 +396,7 @@ def padded_equals_unpadded_in_value_and_gradient(pairing: Pairing) -> None:
 
 
 def padding_stays_zero_in_training(pairing: Pairing) -> None:
-    """Training leaves the padding of narrow networks at zero."""
+    """Check that training leaves the padding of narrow networks at zero."""
     company = pairing.together()
     history(company, 2)
     for trial in pairing.trials:
@@ -409,14 +409,14 @@ def padding_stays_zero_in_training(pairing: Pairing) -> None:
 
 
 def order_is_irrelevant(pairing: Pairing) -> None:
-    """Networks train alike in whatever order they are stacked."""
+    """Check that networks train the same in any order of stacking."""
     order = list(reversed(pairing.trials))
     losses = history(pairing.together(), 2)
     _close(history(pairing.together(order), 2), losses[:, order], "losses in reverse order")
 
 
 def joining_in_the_middle_equals_uninterrupted_training(pairing: Pairing) -> None:
-    """Networks that join others after some epochs train on as if alone."""
+    """Check that networks that join others after some epochs train on as if alone."""
     early, late = pairing.together([1, 2]), pairing.together([0, 3])
     history(early, 2)
     history(late, 1)
@@ -429,7 +429,7 @@ def joining_in_the_middle_equals_uninterrupted_training(pairing: Pairing) -> Non
 
 
 def leaving_in_the_middle_equals_uninterrupted_training(pairing: Pairing) -> None:
-    """Networks that leave others after some epochs train on as if they had stayed."""
+    """Check that networks that leave others after some epochs train on as if they had stayed."""
     company = pairing.together()
     history(company, 1)
     pair = company.keep([4, 0])
@@ -439,7 +439,7 @@ def leaving_in_the_middle_equals_uninterrupted_training(pairing: Pairing) -> Non
 
 
 def restored_training_equals_uninterrupted_training(pairing: Pairing) -> None:
-    """From a checkpoint training goes on to the same numbers, and a checkpoint doesn't change as training goes on."""
+    """Check that training from a checkpoint gives the same numbers, and that a checkpoint doesn't change later."""
     company = pairing.together()
     history(company, 2)
     state = company.state()
@@ -457,7 +457,7 @@ def restored_training_equals_uninterrupted_training(pairing: Pairing) -> None:
 
 
 def a_diverged_network_harms_no_other(pairing: Pairing) -> None:
-    """The others of a pack train on as if one of absurd learning rate weren't there."""
+    """Check that a network with an absurd learning rate doesn't affect the others of its pack."""
     others = [0, 2, 3]
     company = Pack.join([pairing.alone(1, learning_rate=1e38), *(pairing.alone(trial) for trial in others)])
     losses = history(company, 3)
@@ -466,7 +466,7 @@ def a_diverged_network_harms_no_other(pairing: Pairing) -> None:
 
 
 def poisoned_weights_harm_no_other(pairing: Pairing) -> None:
-    """The others of a pack train on as if one of weights that aren't finite weren't there."""
+    """Check that a network with non-finite weights doesn't affect the others of its pack."""
     others = [trial for trial in pairing.trials if trial != 1]
     for poison in (float("nan"), float("inf")):
         losses = history(poisoned(pairing, poison), 2)
@@ -474,7 +474,7 @@ def poisoned_weights_harm_no_other(pairing: Pairing) -> None:
 
 
 def poisoned(pairing: Pairing, poison: float) -> Pack:
-    """A pack in which all weights of network 1 are `poison`."""
+    """Return a pack in which all weights of network 1 are `poison`."""
     company = pairing.together()
     with torch.no_grad():
         for parameter in company.model.parameters():
@@ -483,14 +483,14 @@ def poisoned(pairing: Pairing, poison: float) -> Pack:
 
 
 def same_seed_same_training(pairing: Pairing) -> None:
-    """The same seed gives the same losses and weights."""
+    """Check that the same seed gives the same losses and weights."""
     first, second = (pairing.alone(1) for _ in range(2))
     _hold(torch.equal(history(first, 2), history(second, 2)), "losses differ")
     _same(first.model, second.model, "the network")
 
 
 def gradients_reach_every_parameter(pairing: Pairing) -> None:
-    """Every parameter has a gradient that isn't zero, but those that are still by design."""
+    """Check that every parameter has a gradient that isn't zero, except those that get none by design."""
     for trial in pairing.trials:
         single, own_loss = pairing.prepared(trial)
         loss = own_loss.loss(single, training_rows(trial).unsqueeze(0), Noise([trial], ROWS))
@@ -505,7 +505,7 @@ def gradients_reach_every_parameter(pairing: Pairing) -> None:
 
 
 def a_pack_scores_as_its_members_alone(score: Score) -> None:
-    """A sample's score doesn't depend on the others of its pack, nor on how many there are."""
+    """Check that a sample's score doesn't depend on the other samples of its pack, nor on their number."""
     pack = _normal(5, 150, 3, seed=2) * np.linspace(0.5, 2, 5)[:, None, None]
     together = score(pack)
     shapes = together.value.shape, together.positive.shape
@@ -514,14 +514,14 @@ def a_pack_scores_as_its_members_alone(score: Score) -> None:
         alone = score(pack[k : k + 1])
         same = alone.value[0] == together.value[k] and alone.positive[0] == together.positive[k]
         _hold(bool(same), f"sample {k} scores {alone.value[0]} alone and {together.value[k]} in company")
-    # More than one group of members, where that takes seconds and not minutes.
+    # Test more than one group of members, if that takes seconds and not minutes.
     copies = 600 if score.repeats == 200 else 4
     many = score(np.tile(pack, (copies, 1, 1))).value
     _hold(np.array_equal(many, np.tile(together.value, copies)), f"{copies} copies of a pack score otherwise")
 
 
 def members_that_are_not_finite_measure_nan_and_harm_no_other(score: Score) -> None:
-    """A sample with a value that isn't finite measures nan; an empty pack measures nothing."""
+    """Check that a sample with a non-finite value measures nan, and that an empty pack measures nothing."""
     pack = _normal(4, 150, 3, seed=2)
     clean = score(pack)
     pack[1, 7, 0], pack[2, 0, 2] = np.nan, -np.inf
@@ -537,7 +537,7 @@ def members_that_are_not_finite_measure_nan_and_harm_no_other(score: Score) -> N
 
 
 def extreme_and_single_precision_rows_are_served(score: Score) -> None:
-    """Values of 1e300 and constant ones give finite scores, and float32 rows float64 ones."""
+    """Check that values of 1e300 and constant values give finite scores, and float32 rows float64 scores."""
     rows = _normal(1, 100, 3, seed=2)
     for factor in (1e300, 0):
         _hold(bool(np.isfinite(score(factor * rows).value).all()), f"rows times {factor:g} have no finite score")
@@ -546,27 +546,27 @@ def extreme_and_single_precision_rows_are_served(score: Score) -> None:
 
 
 def the_order_of_rows_does_not_matter(score: Score) -> None:
-    """A sample turned round scores the same."""
+    """Check that a sample in reverse order scores the same."""
     pack = _normal(1, 150, 3, seed=2)
     there, back = score(pack).value[0], score(pack[:, ::-1]).value[0]
     _hold(abs(there - back) <= 1e-12 * max(1.0, abs(there)), f"rows score {there}, in reverse order {back}")
 
 
 def the_positive_form_is_never_negative(score: Score) -> None:
-    """The positive form is at least 0."""
+    """Check that the positive form is at least 0."""
     lowest = score(_normal(50, 200, 3, seed=5)).positive.min()
     _hold(bool(lowest >= 0), f"it is {lowest}")
 
 
 def scores_survive_pickling(score: Score) -> None:
-    """A score that was pickled measures the same."""
+    """Check that a pickled score measures the same."""
     pack = _normal(2, 50, 3)
     again = pickle.loads(pickle.dumps(score))
     _hold(np.array_equal(again(pack).value, score(pack).value), "it measures otherwise")
 
 
 def packs_of_another_shape_are_refused(score: Score) -> None:
-    """A pack of other columns, or of one row, is a `ValueError`."""
+    """Check that a pack with other columns, or with one row, raises a `ValueError`."""
     for shape in ((3,), (150, 2), (2, 150, 2), (2, 1, 3)):
         try:
             score(_normal(*shape))
@@ -579,7 +579,7 @@ def packs_of_another_shape_are_refused(score: Score) -> None:
 
 
 def the_seed_gives_the_rows(drawn: Drawn) -> None:
-    """The same seed gives the same rows, and another one others."""
+    """Check that the same seed gives the same rows, and another seed other rows."""
     problem = drawn.build()
     first, again, other = problem.rows(3), problem.rows(3), problem.rows(4)
     _hold(first.digest() == again.digest(), "the same seed gives other rows")
@@ -588,7 +588,7 @@ def the_seed_gives_the_rows(drawn: Drawn) -> None:
 
 
 def splits_are_finite_and_independent(drawn: Drawn) -> None:
-    """Each split is float64 `[rows, columns]`, finite, and shares no row with another."""
+    """Check that each split is float64 `[rows, columns]`, finite, and shares no row with another."""
     problem = drawn.build()
     rows = problem.rows(0)
     splits = {"train": rows.train, "validation": rows.validation, "test": rows.test}
@@ -603,7 +603,7 @@ def splits_are_finite_and_independent(drawn: Drawn) -> None:
 
 
 def a_pair_holds_two_different_samples(drawn: Drawn) -> None:
-    """A pair is two samples of the sizes asked for, which share no row."""
+    """Check that a pair is two samples of the requested sizes that share no row."""
     problem = drawn.build()
     first, second = problem.pair(300, 200, np.random.default_rng(0))
     shapes, columns = (first.shape, second.shape), len(problem.columns)
@@ -612,14 +612,14 @@ def a_pair_holds_two_different_samples(drawn: Drawn) -> None:
 
 
 def problems_survive_pickling(drawn: Drawn) -> None:
-    """A problem that was pickled gives the same rows."""
+    """Check that a pickled problem gives the same rows."""
     problem = drawn.build()
     again = pickle.loads(pickle.dumps(problem))
     _hold(again.rows(1).digest() == problem.rows(1).digest(), "it gives other rows")
 
 
 def sizes_are_adjustable_and_checked(drawn: Drawn) -> None:
-    """A split has the size that is asked for, and too small a one is a `ValueError` that names it."""
+    """Check that a split has the requested size, and that too small a size is a `ValueError` that names it."""
     for split in drawn.sizes:
         count = len(getattr(drawn.build(**{split: LEAST_ROWS + 10}).rows(0), split))
         _hold(count == LEAST_ROWS + 10, f"{split} = {LEAST_ROWS + 10} gives {count} rows")
@@ -631,7 +631,7 @@ def sizes_are_adjustable_and_checked(drawn: Drawn) -> None:
             raise AssertionError(f"{split} = {LEAST_ROWS - 1} is taken where {LEAST_ROWS} rows are the least")
 
 
-# The contract, clause by clause.
+# The clauses of the contract.
 NETWORKS = (
     keep_gives_back_what_join_was_given,
     packs_of_different_sizes_join,
@@ -679,7 +679,7 @@ def _check(name: str, clauses: Sequence[Callable[[Subject], None]], subject: Sub
             clause(subject)
         except AssertionError as error:
             raise AssertionError(f"{name}: {said}: {error}") from None
-        except Exception as error:  # whatever a broken plug-in raises
+        except Exception as error:  # a broken plug-in may raise anything
             line = " ".join(str(error).split())
             raise AssertionError(f"{name}: {said}: {type(error).__name__}: {line}") from error
 
@@ -711,14 +711,14 @@ def _same_trial(one: Pack, other: Pack, what: str) -> None:
     first, second = one.state(), other.state()
     _hold(first.keys() == second.keys(), f"{what}: tensors {sorted(first.keys() ^ second.keys())} come or go")
     for name, value in first.items():
-        # Where a critic's gradient is zero but for rounding, Adam follows the rounding.
+        # If a critic's gradient is zero up to rounding, Adam follows the rounding.
         tolerances = {"atol": 1e-3} if "critic" in name else {}
         said = f"{name} of {what}"
         _close(_unpadded(value, second[name], said), second[name], said, **tolerances)
 
 
 def _unpadded(value: Tensor, other: Tensor, what: str) -> Tensor:
-    """`value` cropped to the shape of `other`, where it is zero beyond: a model may stay as wide as its company was."""
+    """Return `value` cropped to the shape of `other` and check that the rest, padding for its company, is zero."""
     fits = value.dim() == other.dim() and all(map(ge, value.shape, other.shape))
     _hold(fits, f"{what} has shape {tuple(value.shape)}, expected {tuple(other.shape)}")
     corner = tuple(map(slice, other.shape))
@@ -733,7 +733,7 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _keywords(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword arguments, each with its default."""
+    """Return the keyword arguments with their defaults."""
     return {
         name: parameter.default
         for name, parameter in inspect.signature(constructor).parameters.items()
@@ -742,7 +742,7 @@ def _keywords(constructor: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _objectives(model: Callable[..., Model]) -> list[type[Objective[Any]]]:
-    """The first registered objective of each protocol that a model meets."""
+    """Return the first registered objective of each protocol that a model meets."""
     network = model(SHAPE, 0)
     first: dict[type, type[Objective[Any]]] = {}
     for objective in OBJECTIVES.values():
@@ -764,7 +764,7 @@ Notes = dict[tuple[str, str], list[tuple[Sequence[int], Tensor]]]
 
 
 def _recorded(trainer: Pack) -> Notes:
-    """What a pack draws in two epochs, by kind and key."""
+    """Return what a pack draws in two epochs, by kind and key."""
     notes: Notes = defaultdict(list)
     with mock.patch("search.train.pack.Noise", lambda *arguments: _Recorder(Noise(*arguments), notes)):
         history(trainer, 2)
@@ -773,7 +773,7 @@ def _recorded(trainer: Pack) -> Notes:
 
 @final
 class _Recorder:
-    """Noise that notes each draw with the widths it was asked for."""
+    """Noise that records each draw with the widths that were asked for."""
 
     def __init__(self, noise: Noise, notes: Notes) -> None:
         self.noise, self.notes, self.rows = noise, notes, noise.rows

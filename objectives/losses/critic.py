@@ -1,4 +1,4 @@
-"""A stacked network that an objective trains beside the model's: a critic or a discriminator, and its optimiser.
+"""A stacked critic or discriminator that an objective trains beside the model, and its optimiser.
 
 Notation: x [pack, batch, inputs], loss [pack].
 """
@@ -16,14 +16,14 @@ from models.optimizers import adam, zeros_like
 
 @final
 class Critic(nn.Module):
-    """Multilayer perceptron (leaky ReLU) from rows to one number each, and its steps of Adam.
+    """Multilayer perceptron (leaky ReLU) from a row to one number, trained by its own Adam.
 
     Args:
         inputs: columns of a row.
         width, depth: units of a hidden layer, and the number of hidden layers.
         rate: step size of Adam.
         betas: decay of Adam's moments.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -54,11 +54,11 @@ class Critic(nn.Module):
         self.register_buffer("steps", torch.zeros(1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Value `[pack, batch]` of each row."""
+        """Return the value `[pack, batch]` of each row."""
         return cast(Tensor, self.network(x).squeeze(2))
 
     def step(self, loss: Tensor, resting: Sequence[int] = ()) -> None:
-        """Descend `loss` `[pack]` by one step of Adam, but for the trials `resting`; the model stays as it is."""
+        """Descend `loss` `[pack]` by one step of Adam, except for the trials `resting`; the model doesn't change."""
         parameters = list(self.network.parameters())
         gradients = torch.autograd.grad(loss.sum(), parameters)
         moments = list(zip(self.first.parameters(), self.second.parameters(), strict=True))

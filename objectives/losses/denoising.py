@@ -1,4 +1,4 @@
-"""Denoising: a diffusion learns to tell the noise in a row from the row.
+"""Denoising: a diffusion model learns to predict the noise in a noisy row.
 
 Source: Ho, Jain, Abbeel 2020, Denoising Diffusion Probabilistic Models, equation 14 and algorithm 1.
 Notation: rows x, noise eps [pack, batch, features]; time, alpha_bar [pack, batch, 1].
@@ -27,7 +27,7 @@ class Denoising(Objective[Denoiser]):
         super().__init__()
 
     def loss(self, model: Denoiser, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one time and one draw of eps a row."""
+        """Return the loss `[pack]`, with one time and one draw of eps a row."""
         pack, _, features = rows.shape
         time, eps = noise.uniform("time", [1] * pack), noise.normal("eps", [features] * pack)
         alpha_bar = model.noise_levels(time)

@@ -1,4 +1,4 @@
-"""Negative evidence lower bound of a variational autoencoder, with a weight on the divergence from the prior.
+"""The negative evidence lower bound of a variational autoencoder, with a weight on the divergence from the prior.
 
 Source: Kingma, Welling 2014, Auto-Encoding Variational Bayes, equations 3 and 10; Higgins et al. 2017 for beta.
 Notation: rows [pack, batch, features]; mean, log_variance, latent z [pack, batch, latent].
@@ -22,7 +22,7 @@ class ELBO(Objective[Autoencoder]):
         rows: training features `[n, features]`; not used.
         seed: not used.
         beta: weight of the divergence; 1 is the evidence lower bound.
-        ramp, ramp_steps: how beta changes in training.
+        ramp, ramp_steps: how beta changes in training; see `Ramp`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -37,7 +37,7 @@ class ELBO(Objective[Autoencoder]):
         self.beta = Ramp("beta", beta, ramp, ramp_steps)
 
     def loss(self, model: Autoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one draw of z a row."""
+        """Return the loss `[pack]`, with one draw of z a row."""
         dropout = noise if train else None
         mean, log_variance = model.encode(rows, dropout)
         z = reparametrised(mean, log_variance, model.latent_noise(noise))

@@ -1,4 +1,4 @@
-"""Energy distance between a batch of the data and what a pushforward makes of its source.
+"""The energy distance between a batch of the data and a pushforward's samples.
 
 Source: Szekely, Rizzo 2013, Energy statistics: a class of statistics based on distances, equation 5; its unbiased form
 is a mean of the energy score of Gneiting, Raftery 2007, Strictly Proper Scoring Rules, equation 21, less a constant.
@@ -13,18 +13,18 @@ from torch import Tensor
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Noise, Pushforward
 
-MOST_ROWS = 2000  # training rows used for the real-real term, chosen by seed
+MOST_ROWS = 2000  # training rows for the real-real term, chosen by seed
 
 
 @final
 class Energy(Objective[Pushforward]):
-    """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased; it has no bandwidth to choose.
+    """Unbiased energy distance 2 E|x - y| - E|x - x'| - E|y - y'|; it has no bandwidth to choose.
 
-    The real-real term has no gradient, so it is computed once, on the training rows, and not from each batch.
+    The real-real term has no gradient, so it is computed only once, on the training rows.
 
     Args:
         rows: training features `[n, features]`.
-        seed: of the rows used for the real-real term.
+        seed: chooses the rows of the real-real term.
     """
 
     protocol: ClassVar[type] = Pushforward
@@ -36,18 +36,18 @@ class Energy(Objective[Pushforward]):
         self.register_buffer("real", _mean_within(rows[chosen].float().unsqueeze(0)))
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Unbiased energy distance `[pack]` between `rows` and as many generated ones; it may be negative."""
+        """Return the unbiased energy distance `[pack]` between `rows` and as many samples; it may be negative."""
         y = model.push(model.draw(noise), noise if train else None)
         return 2 * _distances(rows, y).mean((1, 2)) - self.real - _mean_within(y)
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Pairwise distances `[pack, n, m]`."""
+    """Return pairwise distances `[pack, n, m]`."""
     # From differences: the root of the expansion |a|^2 + |b|^2 - 2ab has no accurate gradient near 0.
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _mean_within(rows: Tensor) -> Tensor:
-    """Mean distance `[pack]` over the pairs i != j of `rows` `[pack, n, features]`."""
+    """Return the mean distance `[pack]` over the pairs i != j of `rows` `[pack, n, features]`."""
     n = rows.shape[1]
     return _distances(rows, rows).sum((1, 2)) / (n * max(n - 1, 1))

@@ -1,4 +1,4 @@
-"""Flow matching: a velocity field learns the straight paths between draws of N(0, I) and rows of the data.
+"""Flow matching: a velocity field learns the straight paths from draws of N(0, I) to rows of the data.
 
 Source: Lipman et al. 2023, Flow Matching for Generative Modeling, equation 23 with sigma_min = 0; Tong et al. 2024,
 Improving and Generalizing Flow-Based Generative Models with Minibatch Optimal Transport, section 3.2 (pairing).
@@ -23,8 +23,8 @@ class FlowMatching(Objective[VectorField]):
     Args:
         rows: training features `[n, features]`; not used.
         seed: not used.
-        pairing: which z goes with which x: "independent", or "optimal" for the pairs of a batch whose squared distances
-            have the least sum. Optimal paths hardly cross, so that fewer steps of the solver follow them.
+        pairing: how z and x are paired: "independent", or "optimal" for the least sum of squared distances in a batch.
+            Optimal paths hardly cross, so the solver needs fewer steps.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -39,7 +39,7 @@ class FlowMatching(Objective[VectorField]):
         self.pairing = (pairing,)
 
     def loss(self, model: VectorField, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one time and one draw of z a row."""
+        """Return the loss `[pack]`, with one time and one draw of z a row."""
         pack, _, features = rows.shape
         time, start = noise.uniform("time", [1] * pack), noise.normal("start", [features] * pack)
         start = torch.stack(
@@ -53,7 +53,7 @@ class FlowMatching(Objective[VectorField]):
 
 
 def optimal_order(start: Tensor, rows: Tensor) -> Tensor:
-    """Order of `start` `[n, features]` in which its i-th row goes with the i-th of `rows` `[n, features]`."""
+    """Return the order of `start` `[n, features]` in which its i-th row pairs with the i-th of `rows`, same shape."""
     from scipy.optimize import linear_sum_assignment
 
     # The squares themselves are the same for every pairing.

@@ -13,19 +13,22 @@ from objectives.losses.critic import Critic
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Noise, Pushforward
 
-BETAS = (0.5, 0.999)  # Radford, Metz, Chintala 2016, section 4: with more memory of the gradient training oscillates
+BETAS = (
+    0.5,
+    0.999,
+)  # Radford, Metz, Chintala 2016, section 4: with more memory of the gradient training oscillates
 
 
 @final
 class GAN(Objective[Pushforward]):
-    """The model descends -log D(y), after the discriminator's steps down -log D(x) - log(1 - D(y)) on the same rows.
+    """Non-saturating loss -log D(y); before, the discriminator descends -log D(x) - log(1 - D(y)) on the same rows.
 
     Args:
         rows: training features `[n, features]`.
-        seed: of the discriminator's initial weights.
+        seed: seed of the discriminator's initial weights.
         critic_width, critic_depth: units of a hidden layer of the discriminator, and the number of hidden layers.
         critic_rate: step size of its Adam.
-        critic_steps: its steps for each of the model's.
+        critic_steps: its steps for each step of the model.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -52,7 +55,7 @@ class GAN(Objective[Pushforward]):
         self.critic_steps = (critic_steps,)
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """-log D(y) `[pack]`, log 2 where the discriminator can't tell; with `train` it takes its steps first."""
+        """Return -log D(y) `[pack]`, log 2 if the discriminator can't tell; with `train` it takes its steps first."""
         y = model.push(model.draw(noise), noise if train else None)
         for step in range(max(self.critic_steps) if train else 0):
             told_apart = softplus(-self.critic(rows)) + softplus(self.critic(y.detach()))

@@ -1,4 +1,4 @@
-"""Negative evidence lower bound under a resampled prior, whose normaliser is estimated as training goes.
+"""The negative evidence lower bound under a resampled prior, whose normaliser is estimated in training.
 
 Source: Bauer, Mnih 2019, Resampled Priors for Variational Autoencoders, section 3 (estimation of Z and its gradient).
 Notation: rows [pack, batch, features]; latent z [pack, batch, latent]; acceptance a(z), Z_r [pack, batch]; Z [pack, 1].
@@ -14,21 +14,21 @@ from objectives.losses.objective import Objective
 from objectives.losses.protocols import Noise, ResampledAutoencoder
 from objectives.losses.ramp import Mode, Ramp
 
-MEMORY = 100  # steps that the moving average of Z looks back on
-SAMPLES = 65536  # proposals, at least, that the frozen Z is the mean over
+MEMORY = 100  # steps of the moving average of Z
+SAMPLES = 65536  # least number of proposals for the mean of the frozen Z
 
 
 @final
 class LARS(Objective[ResampledAutoencoder]):
     """Mean over rows of -log p(x|z) + lam (KL(q(z|x) || pi) - log p_T(z) / pi(z)), pi = N(0, I).
 
-    In training the value of Z is a moving average and its gradient that of the present step; else Z is the frozen one.
+    In training Z is a moving average with the gradient of the present step; otherwise Z is frozen.
 
     Args:
         rows: training features `[n, features]`; not used.
         seed: not used.
         lam: weight of the divergence from the prior; 1 is the evidence lower bound.
-        ramp, ramp_steps: how lam changes in training.
+        ramp, ramp_steps: how lam changes in training; see `Ramp`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -47,14 +47,14 @@ class LARS(Objective[ResampledAutoencoder]):
         self.register_buffer("average", torch.zeros(1, 1))
 
     def loss(self, model: ResampledAutoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one draw of z, and in training one proposal, a row."""
+        """Return the loss `[pack]`, with one draw of z a row, and in training one proposal a row."""
         dropout = noise if train else None
         mean, log_variance = model.posterior(rows, dropout)
         eps = model.latent_noise(noise)
         z = reparametrised(mean, log_variance, eps)
         normalizer = None
         if train:
-            # z is detached: Z doesn't depend on the encoder, and with the ratio held fixed it would seem to.
+            # z is detached: Z doesn't depend on the encoder, but with a fixed ratio it would seem to.
             proposals, own = model.acceptance(torch.cat([model.latent_noise(noise), z.detach()], 1)).chunk(2, 1)
             ratio = ((eps.square() + log_variance - z.square()).sum(2) / 2).exp()
             normalizer = self._smoothed(estimate(proposals, own, ratio))
@@ -69,15 +69,15 @@ class LARS(Objective[ResampledAutoencoder]):
         model.freeze(torch.stack(means).mean(0))
 
     def _smoothed(self, estimates: Tensor) -> Tensor:
-        """Value of the moving average with the gradient of `estimates` `[pack, batch]`."""
+        """Return the moving average with the gradient of `estimates` `[pack, batch]`."""
         self.steps += 1
-        present = estimates.detach().mean(1, keepdim=True).clamp_max(1)  # the ratio may carry it above a probability
+        present = estimates.detach().mean(1, keepdim=True).clamp_max(1)  # the ratio may raise it above 1
         self.average = self.average + (present - self.average) / self.steps.clamp_max(MEMORY)
         return self.average + estimates - estimates.detach()
 
 
 def estimate(proposals: Tensor, own: Tensor, ratio: Tensor) -> Tensor:
-    """Z_r = (sum_s a(z_s) + ratio_r a(z_r)) / (S + 1) `[pack, batch]`; no gradient passes the ratio.
+    """Return Z_r = (sum_s a(z_s) + ratio_r a(z_r)) / (S + 1) `[pack, batch]`; no gradient passes the ratio.
 
     Args:
         proposals: a(z_s) of draws of pi, `[pack, S]`.

@@ -1,4 +1,4 @@
-"""Likelihood of a density that is fitted at once, by its own means, before training.
+"""The likelihood of a density that is fitted by its own method before training.
 
 Source: Bishop 2006, Pattern Recognition and Machine Learning, section 2.3.4 (maximum likelihood).
 Notation: rows [pack, batch, features].
@@ -14,11 +14,11 @@ from objectives.losses.protocols import Density, Noise
 
 @final
 class Likelihood(Objective[Density]):
-    """Mean over rows of -log p(x), in nats a row, which nothing descends.
+    """Mean over rows of -log p(x), in nats a row; it has no gradient.
 
     Args:
         rows: training features `[n, features]`; not used.
-        seed: of the fit.
+        seed: seed of the fit.
     """
 
     protocol: ClassVar[type] = Density
@@ -32,5 +32,5 @@ class Likelihood(Objective[Density]):
         model.fit(rows, self.seed[0])
 
     def loss(self, model: Density, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, without gradient."""
+        """Return the loss `[pack]`, without gradient."""
         return -model.log_density(rows).mean(1)

@@ -1,4 +1,4 @@
-"""Squared maximum mean discrepancy between a batch of the data and what a pushforward makes of its source.
+"""The squared maximum mean discrepancy between a batch of the data and a pushforward's samples.
 
 Source: Gretton et al. 2012, A Kernel Two-Sample Test, lemma 6 (unbiased form); Li, Swersky, Zemel 2015 for training.
 Notation: rows x [pack, batch, features], generated y [pack, batch, features], r the median squared distance.
@@ -18,20 +18,20 @@ from objectives.losses.protocols import Noise, Pushforward
 
 Kernel = Literal["fixed", "mixture"]
 
-MOST_ROWS = 1000  # training rows used for r and for the real-real term, chosen by seed
+MOST_ROWS = 1000  # training rows for r and for the real-real term, chosen by seed
 ORDERS = (1, 2, 4, 8, 16)  # exp(-d / 4r) to these powers has the bandwidths 4r, 2r, r, r/2, r/4
-BLOCK = 2**16  # pairs swept at a time on a CPU, so that they stay in its cache from one pass to the next
+BLOCK = 2**16  # pairs computed at a time on a CPU, so that they stay in its cache between passes
 
 
 @final
 class MMD(Objective[Pushforward]):
     """Unbiased MMD^2 with Gaussian kernels exp(-|a - b|^2 / (bandwidth * r)).
 
-    The real-real term has no gradient, so it is computed once, on the training rows, and not from each batch.
+    The real-real term has no gradient, so it is computed only once, on the training rows.
 
     Args:
         rows: training features `[n, features]`.
-        seed: of the rows used for r, the median of their pairwise squared distances.
+        seed: chooses the rows for r, the median of their pairwise squared distances.
         kernel: "fixed" for one bandwidth, "mixture" for the mean over bandwidth * {1/4, 1/2, 1, 2, 4}.
         bandwidth: multiple of r.
 
@@ -63,19 +63,19 @@ class MMD(Objective[Pushforward]):
         self.register_buffer("real", real.view(1))
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Unbiased MMD^2 `[pack]` between `rows` and as many generated ones; it may be negative."""
+        """Return the unbiased MMD^2 `[pack]` between `rows` and as many samples; it may be negative."""
         y = model.push(model.draw(noise), noise if train else None)
         varying: Tensor = _Varying.apply(y, rows, self.widest, self.count, self.kernels)  # type: ignore[no-untyped-call]
         return self.real + varying
 
 
 class _Varying(torch.autograd.Function):
-    """The terms of MMD^2 `[pack]` that vary with y; their gradient needs the same kernels, so it comes along."""
+    """The terms of MMD^2 `[pack]` that vary with y; the forward pass also computes their gradient."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, x: Tensor, widest: Tensor, count: Tensor, kernels: Sequence[Kernel]) -> Tensor:
         n, scale = y.shape[1], widest.rsqrt()
-        # Distances don't mind the origin, but their rounding does.
+        # Shifting the origin leaves distances as they are and reduces their rounding error.
         z = (torch.cat([x, y], dim=1) - x.mean(1, keepdim=True)) * scale
         squares = z.square().sum(2, keepdim=True)
         ones = torch.ones_like(squares)
@@ -95,7 +95,7 @@ class _Varying(torch.autograd.Function):
 
 
 def _sweep(left: Tensor, right: Tensor, weighted: Tensor, kernels: Sequence[Kernel]) -> tuple[Tensor, Tensor]:
-    """Sums over y of the kernels `[pack, 2 batch]`, and their slopes @ weighted `[pack, batch, features + 2]`."""
+    """Return kernel sums over y `[pack, 2 batch]`, and the kernels' slopes @ weighted `[pack, batch, features + 2]`."""
     sums, moments = right.new_zeros(right.shape[:2]), torch.empty_like(left)
     most = max(1, BLOCK // (2 * left.shape[1] ** 2)) if left.device.type == "cpu" else len(left)
     for kernel, block in _blocks(kernels, most):
@@ -112,7 +112,7 @@ def _sweep(left: Tensor, right: Tensor, weighted: Tensor, kernels: Sequence[Kern
 
 
 def _blocks(kernels: Sequence[Kernel], most: int) -> Iterator[tuple[Kernel, slice]]:
-    """Slices of the pack, of `most` trials at most, whose trials have one kernel."""
+    """Yield slices of the pack, of at most `most` trials each, whose trials have one kernel."""
     start = 0
     for kernel, run in itertools.groupby(kernels):
         stop = start + len(list(run))

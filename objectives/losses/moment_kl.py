@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence between Gaussians of the moments of a generated batch and of the training rows.
+"""The Kullback-Leibler divergence between Gaussians with the moments of samples and of the training rows.
 
 Source: Kullback, Leibler 1951, On Information and Sufficiency; Rasmussen, Williams 2006, Gaussian Processes for Machine
 Learning, equation A.23, for Gaussians.
@@ -14,14 +14,14 @@ from torch import Tensor
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Noise, Pushforward
 
-RIDGE = 1e-4  # share of the training rows' mean variance that stands on the diagonal of both covariances
+RIDGE = 1e-4  # share of the training rows' mean variance, added to the diagonal of both covariances
 
 
 @final
 class MomentKL(Objective[Pushforward]):
     """KL(N(mean y, cov y) || N(mean x, cov x)), which is 0 if and only if means and covariances agree.
 
-    Nothing beyond these two moments is asked of a model: a ring may stand in for a Gaussian.
+    Only these two moments are compared: a ring may pass for a Gaussian.
 
     Args:
         rows: training features `[n, features]`, more of them than columns.
@@ -47,22 +47,22 @@ class MomentKL(Objective[Pushforward]):
         self.register_buffer("precision", torch.linalg.inv(covariance + ridge))
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Divergence `[pack]`, in nats, of as many generated rows as `rows` from the training rows."""
+        """Return the divergence `[pack]`, in nats, of as many samples as `rows` from the training rows."""
         _check_number("batch", rows[0])
         y = model.push(model.draw(noise), noise if train else None)
-        # In float64, because rows on a plane leave the ridge alone to stand against rounding.
+        # float64, because for rows on a plane only the ridge exceeds rounding errors.
         mean, covariance = _moments(y.double())
         shift = mean - self.mean
         ratio = self.precision @ (covariance + self.ridge)
         trace = ratio.diagonal(dim1=1, dim2=2).sum(1)
         distance = (shift @ self.precision @ shift.transpose(1, 2)).flatten()
-        # slogdet, since a Cholesky factor of one diverged trial would raise for the whole pack.
+        # slogdet, because a Cholesky factor would raise for the whole pack if one trial has diverged.
         divergence: Tensor = (trace + distance - rows.shape[2] - torch.linalg.slogdet(ratio).logabsdet) / 2
         return divergence.to(rows.dtype)
 
 
 def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean `[pack, 1, features]` and unbiased covariance `[pack, features, features]`."""
+    """Return the mean `[pack, 1, features]` and the unbiased covariance `[pack, features, features]`."""
     mean = rows.mean(1, keepdim=True)
     centred = rows - mean
     return mean, centred.transpose(1, 2) @ centred / (rows.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""What training minimises: every objective of this package is one of these."""
+"""The base class of all objectives: what training minimises."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
@@ -14,29 +14,29 @@ class Objective(nn.Module, ABC, Generic[Served]):
     """A loss for each trial of a pack.
 
     A constructor takes `(rows, seed)`, the training features `[n, features]` and a seed, and typed, defaulted keyword
-    arguments, which are the keys that a study may search; it builds a pack of one. What differs by trial is a buffer
-    with the pack's axis first. An objective that needs networks of its own owns them and their optimisers' steps. An
-    argument out of its range raises a `ValueError` that names it.
+    arguments, which are the keys that a study may search. It builds a pack of one, and raises a `ValueError` that names
+    an argument out of its range. What differs by trial is a buffer with the pack's axis first. An objective owns the
+    networks that it trains beside the model, and their optimisers.
     """
 
-    protocol: ClassVar[type]  # what a model must be to be trained by this objective
+    protocol: ClassVar[type]  # the protocol that a model must meet to be trained by this objective
 
     @abstractmethod
     def loss(self, model: Served, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]` of one step on `rows` `[pack, batch, features]`.
+        """Return the loss `[pack]` of one step on `rows` `[pack, batch, features]`.
 
-        The loss of a model with a closed form has no gradient. `noise` draws `batch` rows at a time; with `train`
-        false nothing is dropped and nothing changes.
+        The loss of a model with a closed form has no gradient. `noise` draws `batch` rows at a time. With `train` false
+        there is no dropout and no state changes.
         """
 
     def setup(self, model: Served, rows: Tensor) -> None:
-        """Called once, before training and while the pack is of one, with all training rows `[1, n, features]`.
+        """Prepare for training: called once, while the pack is of one, with all training rows `[1, n, features]`.
 
-        Here a closed form is fitted, and networks are built whose shape depends on the model's.
+        A closed form is fitted here, and networks are built whose shape depends on the model's.
         """
 
     def finalize(self, model: Served, rows: Tensor, noise: Noise) -> None:
-        """Called before the model is judged, with all training rows `[pack, n, features]`; `noise` draws n at a time.
+        """Prepare the model for judging, with all training rows `[pack, n, features]`; `noise` draws n rows at a time.
 
-        Here buffers of the model are filled that sampling needs and no gradient reaches.
+        This fills buffers that sampling needs and that have no gradient.
         """

@@ -1,4 +1,4 @@
-"""Strength of a penalty over the steps of training: constant, warmed up, or adapted to where the penalty is heading.
+"""The strength of a penalty in training: constant, warmed up, or adapted to a forecast of the penalty.
 
 Source: Sonderby et al. 2016, Ladder Variational Autoencoders, section 2.3 (warm-up); Box, Jenkins 1970, Time Series
 Analysis (first-order autoregressive forecast).
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 Mode = Literal["constant", "warm_up", "adaptive"]
 
 FACTOR = 1.25  # by which an adaptive strength rises or falls
-BOUND = 10.0  # and how far at most, as a factor of its start
+BOUND = 10.0  # limit of an adaptive strength, as a factor of its start
 
 
 @final
 class Ramp(nn.Module):
-    """Strength that starts at `start`, and stays, or rises from zero, or follows a forecast.
+    """Strength that starts at `start` and is constant, rises from zero, or follows a forecast.
 
     "warm_up" is start * min(step / ramp_steps, 1), the first step being 1. "adaptive" forecasts the penalty of the next
     period as m_k + phi d_k, phi = sum d_i d_(i-1) / sum d_(i-1)^2; the strength rises where that exceeds m_k and falls
-    where it is below. Two periods tell nothing, so the first decision is after the third.
+    where it is below. Two periods aren't enough for a forecast, so the first decision is after the third.
 
     Args:
-        name: of the argument `start`, for its error.
+        name: name of the argument `start` in its error.
         start: strength to start from, or to rise to.
         ramp: one of the three modes.
         ramp_steps: steps of the warm-up, or between two decisions.
@@ -64,7 +64,7 @@ class Ramp(nn.Module):
             self.register_buffer(state, torch.zeros(1, 1))
 
     def weigh(self, penalty: Tensor, train: bool) -> Tensor:
-        """`penalty` `[pack]` times its present strength; with `train`, one step further."""
+        """Return `penalty` `[pack]` times its present strength; with `train`, go one step further."""
         if train:
             self.steps += 1
         weighted = penalty * self.strength().squeeze(1)
@@ -73,7 +73,7 @@ class Ramp(nn.Module):
         return weighted
 
     def strength(self) -> Tensor:
-        """Strength `[pack, 1]` at the step last taken."""
+        """Return the strength `[pack, 1]` at the last step."""
         warmth = (self.steps / self.period).clamp_max(1)
         return self.start * torch.where(self.warming, warmth, self.factor)
 
@@ -84,7 +84,7 @@ class Ramp(nn.Module):
         mean = self.mean + (latest - self.mean) * self.period / self.steps
         deviation = latest - mean
         covariance = self.covariance + deviation * self.deviation
-        # phi has the sign of the covariance, so that the forecast exceeds the mean where these signs agree.
+        # phi has the sign of the covariance, so the forecast exceeds the mean if these signs agree.
         factor = (self.factor * FACTOR ** (covariance.sign() * deviation.sign())).clamp(1 / BOUND, BOUND)
         self.factor = torch.where(ended, factor, self.factor)
         self.mean = torch.where(ended, mean, self.mean)

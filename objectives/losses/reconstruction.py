@@ -1,4 +1,4 @@
-"""Reconstruction of an autoencoder without a prior.
+"""The reconstruction loss of an autoencoder without a prior.
 
 Source: Ghosh et al. 2020, From Variational to Deterministic Autoencoders, sections 3 and 4.
 Notation: rows [pack, batch, features]; code z [pack, batch, latent].
@@ -28,7 +28,7 @@ class Reconstruction(Objective[DeterministicAutoencoder]):
         super().__init__()
 
     def loss(self, model: DeterministicAutoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`."""
+        """Return the loss `[pack]`."""
         dropout = noise if train else None
         return negative_log_likelihood(model, rows, model.code(rows, dropout), dropout).mean(1)
 

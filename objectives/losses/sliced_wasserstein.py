@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance of order 2 between a batch of the data and what a pushforward makes of its source.
+"""The sliced Wasserstein distance of order 2 between a batch of the data and a pushforward's samples.
 
 Source: Rabin et al. 2011, Wasserstein Barycenter and its Application to Texture Mixing, section 2; Deshpande, Zhang,
 Schwing 2018, Generative Modeling using the Sliced Wasserstein Distance, section 3, for training.
@@ -19,12 +19,12 @@ from objectives.losses.protocols import Noise, Pushforward
 
 @final
 class SlicedWasserstein(Objective[Pushforward]):
-    """Mean of W2^2 over directions drawn afresh at each step; a batch of finite size makes it positive on average.
+    """Mean of W2^2 over directions drawn at each step; because a batch is finite, its expectation is positive.
 
     Args:
         rows: training features `[n, features]`; not used.
         seed: not used.
-        projections: directions of a step.
+        projections: number of directions in a step.
 
     Raises:
         ValueError: projections is below 1.
@@ -39,7 +39,7 @@ class SlicedWasserstein(Objective[Pushforward]):
         self.projections = (projections,)
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """W2^2 `[pack]` between `rows` and as many generated ones, a mean over directions."""
+        """Return W2^2 `[pack]` between `rows` and as many samples, a mean over directions."""
         y = model.push(model.draw(noise), noise if train else None)
         directions = self._directions(rows.shape[2], noise)
         x, y = (_ascending(directions @ sample.transpose(1, 2)) for sample in (rows, y))
@@ -48,16 +48,16 @@ class SlicedWasserstein(Objective[Pushforward]):
         return ((x - y).square().mean(2) * (drawn / own)).sum(1)
 
     def _directions(self, features: int, noise: Noise) -> Tensor:
-        """Unit vectors `[pack, most projections, features]`, uniform on the sphere."""
+        """Return unit vectors `[pack, most projections, features]`, uniform on the sphere."""
         most = max(self.projections)
         columns = [math.ceil(own * features / noise.rows) for own in self.projections]
-        # Column by column, so that a trial's own numbers come first, whatever its company draws.
+        # Column by column, so that a trial's numbers come first, whatever its company draws.
         normal = noise.normal("projections", columns).transpose(1, 2).flatten(1)[:, : most * features]
         return functional.normalize(normal.reshape(-1, most, features), dim=2)
 
 
 def _ascending(values: Tensor) -> Tensor:
-    """`values` sorted along the last axis."""
+    """Return `values` sorted along the last axis."""
     if values.device.type != "cpu":
         return values.sort(dim=2).values
     # On a CPU numpy's sort takes a seventh of the time of torch's.

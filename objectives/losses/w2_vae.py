@@ -18,14 +18,14 @@ from objectives.losses.ramp import Mode, Ramp
 class W2VAE(Objective[Autoencoder]):
     """Mean over rows of -log p(x|z) + lam W_2^2(q(z|x), N(0, I)).
 
-    Unlike the divergence of `elbo` the distance stays finite, 1 a dimension, where a posterior collapses to a point: in
-    long training codes shrink towards zero, the decoder magnifies them, and the prior covers more than they fill.
+    Unlike the divergence of `elbo` the distance stays finite, 1 a dimension, if a posterior collapses to a point. So in
+    long training codes shrink towards zero, the decoder magnifies them, and the prior covers more than the codes fill.
 
     Args:
         rows: training features `[n, features]`; not used.
         seed: not used.
         lam: weight of the squared distance.
-        ramp, ramp_steps: how lam changes in training.
+        ramp, ramp_steps: how lam changes in training; see `Ramp`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -40,7 +40,7 @@ class W2VAE(Objective[Autoencoder]):
         self.lam = Ramp("lam", lam, ramp, ramp_steps)
 
     def loss(self, model: Autoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one draw of z a row."""
+        """Return the loss `[pack]`, with one draw of z a row."""
         dropout = noise if train else None
         mean, log_variance = model.encode(rows, dropout)
         z = reparametrised(mean, log_variance, model.latent_noise(noise))
@@ -49,5 +49,5 @@ class W2VAE(Objective[Autoencoder]):
 
 
 def squared_w2(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Squared 2-Wasserstein distance |mean|^2 + |s - 1|^2 `[pack, batch]` of N(mean, diag s^2) and N(0, I)."""
+    """Return the squared W2 distance |mean|^2 + |s - 1|^2 `[pack, batch]` of N(mean, diag s^2) and N(0, I)."""
     return (mean.square() + ((log_variance / 2).exp() - 1).square()).sum(2)

@@ -1,4 +1,4 @@
-"""Wasserstein autoencoder, its aggregate posterior drawn to the prior by a discriminator.
+"""Wasserstein autoencoder whose aggregate posterior is drawn to the prior by a discriminator.
 
 Source: Tolstikhin et al. 2018, Wasserstein Auto-Encoders, algorithm 1.
 Notation: rows [pack, batch, features]; latent z, prior [pack, batch, latent]; penalty [pack].
@@ -21,18 +21,18 @@ BETAS = (0.5, 0.999)
 
 @final
 class WAEGAN(Objective[Autoencoder]):
-    """Mean over rows of -log p(x|z) - lam log D(z), D a discriminator of codes from draws of N(0, I).
+    """Mean over rows of -log p(x|z) - lam log D(z); D tells codes from draws of N(0, I).
 
     Args:
         rows: training features `[n, features]`; not used.
-        seed: of the discriminator's initial weights.
+        seed: seed of the discriminator's initial weights.
         lam: weight of the penalty.
         critic_width, critic_depth: hidden layers of the discriminator.
-        critic_rate: step size of its Adam, one step a batch; above the model's own, so that it keeps up.
-        ramp, ramp_steps: how lam changes in training.
+        critic_rate: step size of its Adam, one step a batch; larger than the model's, so that it keeps up.
+        ramp, ramp_steps: how lam changes in training; see `Ramp`.
 
     Raises:
-        ValueError: an argument is out of its range (those of the discriminator in `prepare`).
+        ValueError: an argument is out of its range (for those of the discriminator, in `setup`).
     """
 
     protocol: ClassVar[type] = Autoencoder
@@ -55,11 +55,11 @@ class WAEGAN(Objective[Autoencoder]):
         self.critic: Critic
 
     def setup(self, model: Autoencoder, rows: Tensor) -> None:
-        """Build the discriminator, as wide at its input as the latent space."""
+        """Build the discriminator, whose inputs are the latent dimensions."""
         self.critic = self._critic(model.encode(rows[:, :1])[0].shape[2])
 
     def loss(self, model: Autoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one draw of z a row, after a step of the discriminator in training."""
+        """Return the loss `[pack]`, with one draw of z a row; in training the discriminator takes a step first."""
         dropout = noise if train else None
         mean, log_variance = model.encode(rows, dropout)
         z = reparametrised(mean, log_variance, model.latent_noise(noise))

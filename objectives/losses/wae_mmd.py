@@ -1,4 +1,4 @@
-"""Wasserstein autoencoder, its aggregate posterior drawn to the prior by maximum mean discrepancy.
+"""Wasserstein autoencoder whose aggregate posterior is drawn to the prior by maximum mean discrepancy.
 
 Source: Tolstikhin et al. 2018, Wasserstein Auto-Encoders, equation 4 and algorithm 2; section 4 for the kernel.
 Notation: rows [pack, batch, features]; latent z, prior [pack, batch, latent]; kernel [pack, batch, batch].
@@ -19,7 +19,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 @final
 class WAEMMD(Objective[Autoencoder]):
-    """Mean over rows of -log p(x|z) + lam MMD^2 of the batch's codes and as many draws of N(0, I), unbiased.
+    """Mean over rows of -log p(x|z) + lam MMD^2, the unbiased one between codes and as many draws of N(0, I).
 
     The kernel is the sum of C / (C + |a - b|^2) over C = 2 latent {0.1, 0.2, 0.5, 1, 2, 5, 10}.
 
@@ -27,7 +27,7 @@ class WAEMMD(Objective[Autoencoder]):
         rows: training features `[n, features]`; not used.
         seed: not used.
         lam: weight of the discrepancy.
-        ramp, ramp_steps: how lam changes in training.
+        ramp, ramp_steps: how lam changes in training; see `Ramp`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -41,14 +41,14 @@ class WAEMMD(Objective[Autoencoder]):
         super().__init__()
         self.lam = Ramp("lam", lam, ramp, ramp_steps)
         self.latent: Tensor
-        self.register_buffer("latent", torch.zeros(1, 1, 1))  # known to `prepare`
+        self.register_buffer("latent", torch.zeros(1, 1, 1))  # `setup` sets it
 
     def setup(self, model: Autoencoder, rows: Tensor) -> None:
-        """Note the columns of the latent space, which padding hides later."""
+        """Store the number of latent dimensions, which padding hides later."""
         self.latent.fill_(model.encode(rows[:, :1])[0].shape[2])
 
     def loss(self, model: Autoencoder, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """Loss `[pack]`, with one draw of z a row."""
+        """Return the loss `[pack]`, with one draw of z a row."""
         dropout = noise if train else None
         mean, log_variance = model.encode(rows, dropout)
         z = reparametrised(mean, log_variance, model.latent_noise(noise))
@@ -57,7 +57,7 @@ class WAEMMD(Objective[Autoencoder]):
 
 
 def discrepancy(latent: Tensor, prior: Tensor, scale: Tensor) -> Tensor:
-    """Unbiased MMD^2 `[pack]` of `latent` and `prior`, with C = `scale` `[pack, 1, 1]` times `SCALES`."""
+    """Return the unbiased MMD^2 `[pack]` of `latent` and `prior`, with C = `scale` `[pack, 1, 1]` times `SCALES`."""
     latents, priors = (_off_diagonal_mean(_kernel(rows, rows, scale)) for rows in (latent, prior))
     return latents + priors - 2 * _kernel(latent, prior, scale).mean((1, 2))
 

@@ -19,17 +19,17 @@ BETAS = (0.5, 0.9)
 
 @final
 class WGANGP(Objective[Pushforward]):
-    """The model descends E D(x) - E D(y), the critic's estimate of W1, which the critic's steps ascend before.
+    """Critic's estimate of W1, E D(x) - E D(y), which the model descends after the critic has ascended it.
 
-    The critic's steps of one batch see the same rows, x and y, at fresh points between them: so a trial's random
+    The critic's steps of one batch use the same rows x and y, with fresh points between them. So a trial's random
     numbers don't depend on how many steps its company takes.
 
     Args:
         rows: training features `[n, features]`.
-        seed: of the critic's initial weights.
+        seed: seed of the critic's initial weights.
         critic_width, critic_depth: units of a hidden layer of the critic, and the number of hidden layers.
-        critic_rate: step size of its Adam; the paper's 1e-4 is that of the model too, and slow on small networks.
-        critic_steps: its steps for each of the model's.
+        critic_rate: step size of its Adam; the paper uses 1e-4 for critic and model, which is slow for small networks.
+        critic_steps: its steps for each step of the model.
         gradient_penalty: weight of (|grad D| - 1)^2 at a point between each row and a generated one.
 
     Raises:
@@ -62,7 +62,7 @@ class WGANGP(Objective[Pushforward]):
         self.register_buffer("gradient_penalty", torch.full((1, 1), gradient_penalty))
 
     def loss(self, model: Pushforward, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:
-        """E D(x) - E D(y) `[pack]`; with `train` the critic takes its steps first."""
+        """Return E D(x) - E D(y) `[pack]`; with `train` the critic takes its steps first."""
         y = model.push(model.draw(noise), noise if train else None)
         if train:
             self._train_critic(rows, y.detach(), noise)

@@ -1,4 +1,4 @@
-"""The problems a study may name: known distributions with a closed-form truth, and the user's own table."""
+"""The problems that a study may name: known distributions with a closed-form truth, and the user's own table."""
 
 from objectives.problems.known import Gaussian1D, Gaussian2D, GaussianToUniform, LineToGaussian, UniformToGaussian
 from objectives.problems.mixture import Mixture3D

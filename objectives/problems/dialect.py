@@ -1,6 +1,6 @@
-"""Finds out how a text of numbers is written before it is parsed: its separator, its names and its first row.
+"""Detects how a text of numbers is written before it is parsed: its separator, its names and its first row.
 
-What leaves no doubt is decided, and said in a note; what does is refused in one line that says what to change.
+Clear findings are reported in a note. A doubt is refused in one line that says what to change.
 """
 
 import csv
@@ -17,17 +17,17 @@ from objectives.problems.names import MADE_UP, clean
 from objectives.problems.numerals import MISSING, NUMERAL, value_of
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
-SAMPLE = 2**20  # letters, of which at most so many records are looked at
+SAMPLE = 2**20  # characters, from which at most so many records are examined
 RECORDS = 400
 MOST_HEADERS = 4
 EMPTY = "empty, expected a line of column names and rows of numbers"
-CLUES = 10  # rows without which it isn't told whether a first line of numbers is one of them
-RARE = 0.05  # rows that look like a series of names by chance
+CLUES = 10  # least number of rows for telling whether a first line of numbers is a row or names
+RARE = 0.05  # share of rows that look like a series of names by chance
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a text is laid out: its `body` of rows alone, which begins in `line`, their separator, and the names."""
+    """Layout of a text: its `body`, which has only rows and begins in `line`, their separator, and the names."""
 
     body: str
     line: int
@@ -38,7 +38,7 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Fields, the lines from `line` to `last` that they stand in, and where in the text these begin and end."""
+    """Fields of a record, its first and last line (`line`, `last`), and its position in the text (`begin`, `end`)."""
 
     fields: list[str]
     line: int
@@ -48,10 +48,10 @@ class Record:
 
 
 def layout(text: str) -> Layout:
-    """The layout of a text of numbers.
+    """Return the layout of a text of numbers.
 
     Raises:
-        ValueError: it is empty, or in doubt.
+        ValueError: the text is empty, or its layout is in doubt.
     """
     told = re.match(r'"?sep=(.)"?[ \t,;]*(\r\n|\r|\n)', text)
     start, notes = told.end() if told else 0, []
@@ -81,10 +81,10 @@ def layout(text: str) -> Layout:
 
 
 def records_of(text: str, separator: str, line: int = 1) -> Iterator[Record]:
-    """The records of a text whose first line is `line`; empty lines are none.
+    """Yield the records of a text whose first line is `line`, without empty lines.
 
     Raises:
-        csv.Error: a field is longer than any should be, as behind a quotation mark that is never closed.
+        csv.Error: a field is too long, for example after a quotation mark that is never closed.
     """
     read, last, begin = 0, line - 1, 0
 
@@ -115,7 +115,7 @@ def _named(
     numeric: Sequence[int],
     notes: list[str],
 ) -> tuple[list[Record], int, list[str]]:
-    """The lines of names, the place of the first row below them, and the names."""
+    """Return the lines of names, the index of the first row below them, and the names."""
     lines, first = header
     top, below = rows[first] if first < len(rows) else None, [row.fields for row in rows[first + 1 :]]
     width = len(top.fields) if top else len(lines[-1].fields)
@@ -144,7 +144,7 @@ def _named(
 
 
 def _separated(text: str, start: int, told: str) -> tuple[str, list[Record]]:
-    """The separator under which most cells of most rows are numbers, and the first records that it gives."""
+    """Return the separator under which most cells of most rows are numbers, and the first records that it gives."""
     best: tuple[tuple[float, bool], str, list[Record]] | None = None
     for separator in [told] if told else SEPARATORS:
         try:
@@ -192,7 +192,7 @@ def _comment(text: str, record: Record) -> bool:
 
 
 def _ruled(record: Record) -> bool:
-    """Whether a line only parts the names from the rows, as in Markdown."""
+    """Return whether a line only separates the names from the rows, as in Markdown."""
     cells = [cell for cell in record.fields if cell]
     return bool(cells) and all(re.fullmatch(r":?(-{3,}|={3,}):?", cell) for cell in cells)
 
@@ -206,20 +206,20 @@ def _without_comments(text: str, begins: int, records: list[Record]) -> tuple[st
 
 
 def _fields(text: str, comment: Record, separator: str) -> list[str]:
-    """The names in a comment above the rows, as numpy.savetxt writes them."""
+    """Return the names in a comment above the rows, as numpy.savetxt writes them."""
     line = text[comment.begin : comment.end].rstrip("\r\n")
     words = line.removeprefix("#") if line.startswith("# ") else line
     return next((record.fields for record in records_of(words, separator)), [])
 
 
 def _width(rows: Sequence[Record]) -> int:
-    """How many fields most rows have; the first row's where two numbers are as frequent."""
+    """Return the number of fields of most rows; if two numbers are equally frequent, that of the first row."""
     counts = Counter(len(row.fields) for row in rows[1:] or rows)
     return max(counts, key=lambda width: (counts[width], width == len(rows[0].fields), width))
 
 
 def _numeric(body: Sequence[list[str]], width: int) -> list[int]:
-    """Places of the columns most of whose cells are numbers."""
+    """Return the indices of columns in which most cells are numbers."""
     found = []
     for place in range(width):
         cells = [row[place] for row in body if not _absent(row[place])]
@@ -229,7 +229,7 @@ def _numeric(body: Sequence[list[str]], width: int) -> list[int]:
 
 
 def _header(rows: Sequence[Record], width: int, numeric: Sequence[int]) -> tuple[list[Record], int]:
-    """The lines of names, and the place of the first row below them."""
+    """Return the lines of names, and the index of the first row below them."""
 
     def texts(row: Record) -> list[str]:
         return [row.fields[place] for place in numeric if row.fields[place] and not _like_number(row.fields[place])]
@@ -248,7 +248,7 @@ def _header(rows: Sequence[Record], width: int, numeric: Sequence[int]) -> tuple
         if lines and (len(row.fields) != width or below.line > row.last + 1 or len(lines) == MOST_HEADERS):
             break
         lines.insert(0, row)
-    while len(lines) > 1 and not any(lines[-1].fields):  # a first row of which all is missing
+    while len(lines) > 1 and not any(lines[-1].fields):  # a first row whose values are all missing
         lines, first = lines[:-1], first - 1
     if texts(rows[first]) and not (lines and len(lines[-1].fields) == width):
         return [rows[first]], first + 1
@@ -256,10 +256,10 @@ def _header(rows: Sequence[Record], width: int, numeric: Sequence[int]) -> tuple
 
 
 def _names(lines: Sequence[Record], width: int, body: Sequence[list[str]], notes: list[str]) -> list[str]:
-    """One name a column, of one line or several.
+    """Return one name for each column, from one line or several.
 
     Raises:
-        ValueError: there are too few for the values below.
+        ValueError: there are fewer names than values below.
     """
     levels = [["" if MADE_UP.fullmatch(name) and len(lines) > 1 else name for name in line.fields] for line in lines]
     while len(levels[-1]) > width and not levels[-1][-1]:
@@ -280,10 +280,10 @@ def _names(lines: Sequence[Record], width: int, body: Sequence[list[str]], notes
             )
     if len(lines) == 1:
         return levels[0]
-    named = levels.pop()[0] if not any(levels[-1][1:]) else ""  # pandas names an index in a line of its own
+    named = levels.pop()[0] if not any(levels[-1][1:]) else ""  # pandas writes the name of an index in its own line
     for upper in levels[:-1]:
         for place in range(1, len(upper)):
-            if levels[-1][place]:  # a cell that spans several columns has a name in the first
+            if levels[-1][place]:  # a cell that spans several columns has its name in the first
                 upper[place] = upper[place] or upper[place - 1]
     names = [" ".join(filter(None, parts)) for parts in zip(*levels, strict=True)]
     if named:
@@ -294,10 +294,10 @@ def _names(lines: Sequence[Record], width: int, body: Sequence[list[str]], notes
 
 
 def _is_names(line: Record, below: Sequence[list[str]], numeric: Sequence[int]) -> bool:
-    """Whether a line of numbers is one of names (such as 0, 1, 2, years or quantiles) rather than a row.
+    """Return whether a line of numbers holds names (such as 0, 1, 2, years or quantiles) rather than a row.
 
     Raises:
-        ValueError: there is no telling.
+        ValueError: it could be either.
     """
     kind = _kind(line.fields, [row for row in below if len(row) == len(line.fields)], numeric)
     if kind == "doubt":
@@ -332,7 +332,7 @@ def _kind(fields: list[str], body: Sequence[list[str]], numeric: Sequence[int]) 
 
 
 def _series(values: Sequence[float]) -> set[str]:
-    """What series numbers are, if they could be names: counted, years, evenly rising, or quantiles."""
+    """Return the series that numbers form if they could be names: counted, years, evenly rising, or quantiles."""
     steps = np.diff(values)
     if not (np.isfinite(values).all() and (steps > 0).all()):
         return set()
@@ -348,7 +348,7 @@ def _series(values: Sequence[float]) -> set[str]:
 
 
 def _labels(cells: Sequence[str]) -> bool:
-    """Whether cells count the rows, or hold no numbers."""
+    """Return whether cells count the rows, or hold no numbers."""
     counts = cells[0] in ("0", "1") and list(cells) == [str(int(cells[0]) + place) for place in range(len(cells))]
     return counts or not any(map(_like_number, cells))
 

@@ -1,4 +1,4 @@
-"""What is wrong with columns of numbers, in one line with a cure: all faults of all columns at once."""
+"""Checks columns of numbers, and reports all faults of all columns at once in one line with a cure."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,30 +18,33 @@ Mask: TypeAlias = NDArray[np.bool_]
 Texts: TypeAlias = Callable[[str], Sequence[str] | None]
 
 NUMBERS = {"boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty"}
-FEW = 0.05  # strangers among numbers are to be mended, more make a column of something else
-EXACT = 2.0**53  # the whole numbers up to here are float64's
-LARGEST, CLOSEST = 1e100, 1e-100  # of values, and of their differences: sums of their squares stay within float64
+FEW = 0.05  # largest share of cells without numbers that are worth correcting; with more, the column isn't numeric
+EXACT = 2.0**53  # float64 represents all whole numbers up to here
+LARGEST, CLOSEST = (
+    1e100,
+    1e-100,
+)  # of values and of their differences, so that sums of squares fit in float64
 
 
 def holds_numbers(column: "pd.Series[Any]") -> bool:
-    """Whether a column can be taken for real numbers as it is."""
+    """Return whether a column holds real numbers that need no conversion."""
     if column.dtype == object:
         return pd.api.types.infer_dtype(column, skipna=True) in NUMBERS
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype)
 
 
 def floats(column: "pd.Series[Any]") -> Array:
-    """A column of numbers as float64, nan where a value is missing."""
+    """Return a column of numbers as float64, nan for missing values."""
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bool) -> None:
-    """Refuse columns that don't hold finite numbers, or, where rows must be `varied`, hold the same in all of them.
+    """Check that columns hold finite numbers and, if rows must be `varied`, that none is constant.
 
-    `texts` are the cells that a column was read from, where it was read from text.
+    `texts` are the cells of columns that were read from text.
 
     Raises:
-        ValueError: the faults of all columns, and how to do without these.
+        ValueError: the faults of all columns, and how to leave these columns out.
     """
     said: list[str] = []
     cures: list[str] = []
@@ -98,10 +101,10 @@ def check_columns(columns: Columns, texts: Texts, drop_missing: bool, varied: bo
 
 
 def complete_rows(names: Sequence[str], values: Array, drop_missing: bool, least: int) -> Array:
-    """The rows `[n, columns]` that miss no value.
+    """Return the rows `[n, columns]` without missing values.
 
     Raises:
-        ValueError: some do and shan't be dropped, or fewer than `least` are left.
+        ValueError: a value is missing and `drop_missing` is off, or fewer than `least` rows are left.
     """
     missing: Mask = np.isnan(values)
     lacking: Mask = np.asarray(missing.any(axis=1))
@@ -119,10 +122,10 @@ def complete_rows(names: Sequence[str], values: Array, drop_missing: bool, least
 
 
 def check_scale(names: Sequence[str], rows: Array) -> None:
-    """Refuse values, or differences, whose squares float64 can't hold.
+    """Check that the squares of values and of their differences fit in float64.
 
     Raises:
-        ValueError: it can't; by what to divide or to multiply which column.
+        ValueError: they don't fit; the error says by what to divide or multiply which column.
     """
     top = np.abs(rows).max(axis=0)
     large = [place for place in range(len(names)) if top[place] > LARGEST]
@@ -143,7 +146,7 @@ def check_scale(names: Sequence[str], rows: Array) -> None:
 
 
 def _constant(values: Mapping[str, Array], drop_missing: bool) -> list[str]:
-    """Columns with one value in all rows that will be left."""
+    """Return the names of columns that are constant in the rows that will be left."""
     if not values:
         return []
     missing: Mask = np.asarray(np.isnan(np.column_stack(list(values.values()))).any(axis=1))
@@ -152,7 +155,7 @@ def _constant(values: Mapping[str, Array], drop_missing: bool) -> list[str]:
 
 
 def _beyond(cell: str) -> bool:
-    """Whether a cell holds a number that float64 takes for infinite."""
+    """Return whether a cell holds a number that float64 takes for infinite."""
     return _is_number(cell) and cell[-1].isdecimal() and bool(np.isinf(float(cell)))
 
 
@@ -165,7 +168,7 @@ def _suspect(column: Array, constant: bool) -> bool:
 
 
 def _lost(column: "pd.Series[Any]", values: Array, texts: Sequence[str] | None) -> tuple[str, str] | None:
-    """What to subtract, and an example, where different values of a column are one number in float64."""
+    """Return what to subtract, and an example, if different values of a column are equal in float64."""
     here: Mask = np.isfinite(values)
     if texts is None and column.dtype != object and (column.dtype.kind == "f" or not _suspect(values, False)):
         return None
@@ -181,7 +184,7 @@ def _lost(column: "pd.Series[Any]", values: Array, texts: Sequence[str] | None) 
 
 
 def _fuller(names: Sequence[str], missing: Mask, least: int) -> str:
-    """How to leave out as many of the columns with the most gaps as it takes; empty where that doesn't help."""
+    """Return which columns to keep so that enough rows are complete; empty if that doesn't help."""
     order = list(np.argsort(missing.sum(axis=0), kind="stable"))
     while order:
         lacking: Mask = np.asarray(missing[:, order].any(axis=1))
@@ -193,7 +196,7 @@ def _fuller(names: Sequence[str], missing: Mask, least: int) -> str:
 
 
 def _cells(column: "pd.Series[Any]") -> list[tuple[int, str]]:
-    """Rows, counted from 1, and what stands in them, where anything does."""
+    """Return row numbers, from 1, and the cells that aren't missing."""
     return [
         (row, str(cell))
         for row, cell in enumerate(column, start=1)
@@ -202,7 +205,7 @@ def _cells(column: "pd.Series[Any]") -> list[tuple[int, str]]:
 
 
 def _signed(cells: Sequence[tuple[int, str]]) -> tuple[str, tuple[int, str]] | None:
-    """What stands beside the numbers in cells that hold nothing else, and in which first."""
+    """Return which sign stands beside the numbers, and the first such cell, if all cells are numbers with signs."""
     if not all(DRESSED.fullmatch(cell.strip()) for _, cell in cells):
         return None
     found = ((words, cell) for cell in cells for pattern, words in SIGNS if pattern.search(cell[1].strip()))

@@ -1,6 +1,6 @@
-"""Maps between uniform and normal laws in one and two dimensions, and Gaussians of chosen moments.
+"""Maps between uniform and normal distributions in one and two dimensions, and Gaussians of chosen moments.
 
-Every law here has a closed-form density, so a generator's error can be told from the noise of a finite sample.
+Every distribution here has a closed-form density, so a generator's error can be told from the noise of a finite sample.
 Arrays are `[rows, columns]`.
 """
 
@@ -14,7 +14,7 @@ from objectives.problems.problem import Array, Problem, Rows, Source, checked_si
 
 @final
 class GaussianToUniform(Problem):
-    """Push N(0, I) in the plane onto the unit square."""
+    """Map from N(0, I) in the plane to the uniform distribution on the unit square."""
 
     columns = ("x1", "x2")
     source = Source("normal", 2)
@@ -23,21 +23,21 @@ class GaussianToUniform(Problem):
         self.sizes = checked_sizes(train, validation, test)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 2]`."""
+        """Draw rows `[count, 2]`."""
         return generator.random((count, 2))
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
 @final
 class UniformToGaussian(Problem):
-    """Push the unit square onto N(0, I) in the plane."""
+    """Map from the uniform distribution on the unit square to N(0, I) in the plane."""
 
     columns = ("x1", "x2")
     source = Source("uniform", 2)
@@ -46,21 +46,21 @@ class UniformToGaussian(Problem):
         self.sizes = checked_sizes(train, validation, test)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 2]`."""
+        """Draw rows `[count, 2]`."""
         return generator.standard_normal((count, 2))
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
 @final
 class LineToGaussian(Problem):
-    """Push the unit interval onto N(0, I) in the plane: one feature in, two out."""
+    """Map from the uniform distribution on the unit interval to N(0, I) in the plane: one feature in, two out."""
 
     columns = ("x1", "x2")
     source = Source("uniform", 1)
@@ -69,21 +69,21 @@ class LineToGaussian(Problem):
         self.sizes = checked_sizes(train, validation, test)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 2]`."""
+        """Draw rows `[count, 2]`."""
         return generator.standard_normal((count, 2))
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
 @final
 class Gaussian1D(Problem):
-    """Imitate N(mean, scale^2).
+    """The normal distribution N(mean, scale^2).
 
     Raises:
         ValueError: the mean is not finite, or the scale not positive and finite.
@@ -100,21 +100,21 @@ class Gaussian1D(Problem):
         self.covariance = np.array([[_positive("scale", scale) ** 2]])
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 1]`."""
+        """Draw rows `[count, 1]`."""
         return generator.normal(self.mean, np.sqrt(self.covariance[0]), (count, 1))
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
 @final
 class Gaussian2D(Problem):
-    """Imitate a correlated Gaussian in the plane.
+    """A correlated Gaussian in the plane.
 
     Raises:
         ValueError: a mean is not finite, a scale not positive, or the correlation not inside (-1, 1).
@@ -144,15 +144,15 @@ class Gaussian2D(Problem):
         self._root = np.linalg.cholesky(self.covariance)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 2]`."""
+        """Draw rows `[count, 2]`."""
         return np.asarray(self.mean + generator.standard_normal((count, 2)) @ self._root.T)
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)
 
 

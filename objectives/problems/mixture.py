@@ -16,9 +16,9 @@ SEPARATION = 5.0
 
 @final
 class Mixture3D(Problem):
-    """Imitate a mixture whose components, drawn from the seed `truth`, lie at least five standard deviations apart.
+    """A Gaussian mixture whose components, drawn from the seed `truth`, lie at least five standard deviations apart.
 
-    The truth stands in `weights` `[components]`, `means` `[components, 3]` and `covariances` `[components, 3, 3]`.
+    The truth is in `weights` `[components]`, `means` `[components, 3]` and `covariances` `[components, 3, 3]`.
 
     Raises:
         ValueError: there are not 1 to 50 components, or the seed is negative.
@@ -43,13 +43,13 @@ class Mixture3D(Problem):
         self._roots = np.linalg.cholesky(self.covariances)
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 3]`."""
+        """Draw rows `[count, 3]`."""
         component = generator.choice(len(self.weights), size=count, p=self.weights)
         noise = generator.standard_normal((count, 3))
         return np.asarray(self.means[component] + np.einsum("nij,nj->ni", self._roots[component], noise))
 
     def labels(self, rows: Array) -> NDArray[np.int64]:
-        """The most probable component `[n]` of each row `[n, 3]` under the truth."""
+        """Return the most probable component `[n]` of each row `[n, 3]` under the truth."""
         log_density = np.empty((len(rows), len(self.weights)))
         for component, (weight, mean, root) in enumerate(zip(self.weights, self.means, self._roots, strict=True)):
             standard = np.linalg.solve(root, (rows - mean).T)
@@ -57,11 +57,11 @@ class Mixture3D(Problem):
         return np.asarray(log_density.argmax(axis=1), dtype=np.int64)
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)
 
 
@@ -74,7 +74,7 @@ def _random_covariance(generator: np.random.Generator) -> Array:
 
 
 def _separated_means(components: int, generator: np.random.Generator) -> Array:
-    # The cube grows whenever a throw fails, so the loop ends for any number of components.
+    # The cube grows whenever a draw is rejected, so the loop ends for any number of components.
     side = SEPARATION * LARGEST_SCALE * components ** (1 / 3)
     means: list[Array] = []
     while len(means) < components:

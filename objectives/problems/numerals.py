@@ -1,10 +1,10 @@
-"""Numbers as people write them: decimal commas, thousands in groups; read where there is no doubt, and said."""
+"""Reads numbers as people write them, with decimal commas and grouped thousands, if they are unambiguous."""
 
 import re
 from collections.abc import Mapping, Sequence
 from math import nan
 
-MARKS = frozenset({"-", "--", ".", "..", "?", "n.a.", "N.A.", "na"})  # of what is missing, that pandas doesn't know
+MARKS = frozenset({"-", "--", ".", "..", "?", "n.a.", "N.A.", "na"})  # marks of missing values that pandas doesn't know
 MISSING = MARKS | {
     *("", "NA", "N/A", "n/a", "nan", "-nan", "NaN", "-NaN", "NULL", "null", "None", "none", "<NA>", "#N/A", "#NA"),
     *("#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
@@ -34,7 +34,7 @@ SIGNS = (
 
 
 def value_of(cell: str) -> float:
-    """The number in a cell, by the best guess at its decimal mark; nan where there is none."""
+    """Return the number in a cell, by the best guess at its decimal mark; nan if there is none."""
     digits = re.sub(r"[^\d.,eE+\-]", "", cell.replace("\u2212", "-"))
     if digits.rfind(",") > digits.rfind("."):
         digits = digits.replace(".", "").replace(",", ".", 1)
@@ -47,14 +47,14 @@ def value_of(cell: str) -> float:
 def plain(
     columns: Mapping[int, Sequence[str]], names: Sequence[str], notes: list[str], grouped: bool = False
 ) -> dict[int, list[str]]:
-    """Numbers as Python writes them, of the columns of cells that hold numbers alone; the others are left out.
+    """Return the cells of those columns that hold only numbers, as Python writes numbers.
 
-    Cells tell whether their decimal mark is a comma ('1,5', '1.234,5') or a point ('1.5', '1,234.5'); of '1,234' and
-    '1.234' the other columns do. Where none does, points are decimal, unless thousands may be `grouped` by them and
-    the column has numbers without any.
+    A cell may show whether its decimal mark is a comma ('1,5', '1.234,5') or a point ('1.5', '1,234.5'). '1,234' and
+    '1.234' are read like the other columns. If no column shows a mark, points are decimal, unless they may be `grouped`
+    thousands and the column also has numbers without a point.
 
     Raises:
-        ValueError: they don't.
+        ValueError: a number remains ambiguous.
     """
     marks: dict[int, str] = {}
     doubtful: dict[int, str] = {}
@@ -77,7 +77,7 @@ def plain(
         )
     if doubtful and grouped and not sure:
         for place, cell in doubtful.items():
-            if sum("." in cell for cell in columns[place]) < len(columns[place]):  # 923 beside 1.234
+            if sum("." in cell for cell in columns[place]) < len(columns[place]):  # for example 923 beside 1.234
                 raise ValueError(
                     f"column {names[place]}: {cell!r} may be {cell} or {cell.replace('.', '')}; write thousands "
                     "without a mark, or three decimals in all cells"
@@ -113,7 +113,7 @@ def _note(
     *,
     notes: list[str],
 ) -> None:
-    """Note an example of a way of writing that was read, if there is one."""
+    """Add a note with an example of a notation that was read, if there is one."""
     for place, cells in columns.items():
         for cell, read in zip(cells, found[place], strict=True):
             if sign.search(cell):

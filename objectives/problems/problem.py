@@ -1,4 +1,4 @@
-"""What every problem offers: named columns, a source to start from, and rows to train, validate and test on."""
+"""The base of all problems: named columns, a source to start from, and rows to train, validate and test on."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ LEAST_ROWS = 50
 
 @dataclass(frozen=True)
 class Source:
-    """The distribution a generator starts from: `normal` is N(0, I), `uniform` is U[0, 1]^features."""
+    """The distribution that a generator starts from: `normal` is N(0, I), `uniform` is U[0, 1]^features."""
 
     kind: Literal["normal", "uniform"]
     features: int
@@ -32,7 +32,7 @@ class Rows:
     test: Array
 
     def digest(self) -> str:
-        """Name of the rows by their content: sha256, in hex, of every split's shape and little-endian bytes."""
+        """Return the sha256, in hex, of every split's shape and little-endian bytes."""
         content = hashlib.sha256()
         for split in (self.train, self.validation, self.test):
             content.update(repr(split.shape).encode())
@@ -41,9 +41,9 @@ class Rows:
 
 
 class Problem(ABC):
-    """A source distribution and a target to imitate; the constructor's keywords are what a study may set.
+    """A source distribution and a target to imitate; a study may set the constructor's keyword arguments.
 
-    `notes` say, a line each, what was decided about the data that a user should know of.
+    `notes` are decisions about the data that a user should know of, one line each.
     """
 
     notes: tuple[str, ...] = ()
@@ -51,24 +51,24 @@ class Problem(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """Names of the target's columns, in order."""
+        """The names of the target's columns, in order."""
 
     @property
     @abstractmethod
     def source(self) -> Source:
-        """What goes into a generator."""
+        """The distribution of a generator's inputs."""
 
     @abstractmethod
     def rows(self, seed: int) -> Rows:
-        """The three splits; the same seed (0 or more) gives the same rows."""
+        """Return the three splits; the same seed (0 or more) gives the same rows."""
 
     @abstractmethod
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two disjoint real samples, `[first, columns]` and `[second, columns]`, in random order."""
+        """Return two disjoint real samples, `[first, columns]` and `[second, columns]`, in random order."""
 
 
 def checked_sizes(train: int, validation: int, test: int) -> tuple[int, int, int]:
-    """The three sizes as they came.
+    """Return the three sizes unchanged.
 
     Raises:
         ValueError: a split has fewer than 50 rows.
@@ -80,7 +80,7 @@ def checked_sizes(train: int, validation: int, test: int) -> tuple[int, int, int
 
 
 def fresh_rows(draw: Draw, sizes: tuple[int, int, int], seed: int) -> Rows:
-    """Splits of a known distribution, each from a stream of its own: no split depends on another's size."""
+    """Draw the splits of a known distribution, each from its own stream, so that no split depends on another's size."""
     # Splits count from 1: numpy pads seeds with zeros, so [seed, 0] would repeat the stream of the bare seed.
     streams = (np.random.default_rng([seed, split]) for split in (1, 2, 3))
     return Rows(*(draw(size, stream) for size, stream in zip(sizes, streams, strict=True)))

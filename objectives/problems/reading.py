@@ -1,4 +1,4 @@
-"""Reads a CSV or Parquet file of numbers; says what was decided on the way, and in one line what is wrong with it."""
+"""Reads a CSV or Parquet file of numbers, notes the decisions on the way, and reports faults in one line."""
 
 import csv
 from collections import Counter
@@ -19,10 +19,10 @@ from objectives.problems.names import MADE_UP, clean, leave_out, listed, option,
 from objectives.problems.numerals import COMMA, MARKS, POINT, plain
 from objectives.problems.problem import Array
 
-# Names that people give to a column which counts the rows.
+# Usual names of columns that count the rows.
 INDEXES = {"index", "id", "row", "rows", "rownames", "row_names", "row_id", "row_number", "level_0", "no", "nr", "#"}
 
-HEAD = 2**20  # bytes that are looked at to tell an encoding
+HEAD = 2**20  # bytes from which the encoding is detected
 NO_TEXT = "no text, expected a CSV file; save it as UTF-8"
 ENCODINGS = (
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -41,7 +41,7 @@ OTHERS = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Content:
-    """What a file of numbers holds: columns, rows `[n, columns]`, how many were dropped, and what was decided."""
+    """Content of a file of numbers: columns, rows `[n, columns]`, number of dropped rows, and notes of decisions."""
 
     columns: tuple[str, ...]
     rows: Array
@@ -51,7 +51,7 @@ class Content:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Sheet:
-    """The columns of a file, their names, and the cells that one was read from where it was read from text."""
+    """The columns of a file, their names, and the cells of those that were read from text."""
 
     names: list[str]
     columns: "list[pd.Series[Any]]"
@@ -62,13 +62,13 @@ class _Sheet:
 def read_table(
     data: str, columns: str = "", drop_missing: bool = False, *, least: int = 1, varied: bool = False
 ) -> Content:
-    """The finite numbers of a file of `least` rows or more, and what was decided about how they are written.
+    """Return the finite numbers of a file of at least `least` rows, with notes on how the file was read.
 
-    `columns` names those to keep, in a line of CSV, all where empty. Booleans count as 0 and 1. Constant columns pass
+    `columns` names those to keep, in a line of CSV, all if empty. Booleans count as 0 and 1. Constant columns pass
     unless the rows must be `varied`: the samples of a poor generator may be constant.
 
     Raises:
-        ValueError: the file or its content won't do; one line says what, where, and what would do.
+        ValueError: the file or its content can't be used; one line says what, where, and what would work.
     """
     try:
         sheet = _sheet(Path(data))
@@ -131,10 +131,10 @@ def _csv(path: Path) -> _Sheet:
 
 
 def _decoded(raw: bytes) -> tuple[str, list[str]]:
-    """The text of a file, and what was decided about its encoding.
+    """Return the text of a file, and notes on its encoding.
 
     Raises:
-        ValueError: it is no text.
+        ValueError: it isn't text.
     """
     for mark, words in OTHERS.items():
         if raw.startswith(mark):
@@ -185,11 +185,11 @@ def _parquet(path: Path) -> _Sheet:
 
 
 def _parsed(found: Layout, **options: Any) -> pd.DataFrame:
-    """The rows of a text by pandas, columns counted from 0."""
+    """Return the rows of a text, parsed by pandas; columns count from 0."""
     width = len(found.names)
     try:
         with catch_warnings():
-            # pandas only warns where rows are longer than the header, and then drops what sticks out.
+            # pandas only warns if rows are longer than the header, and then drops the surplus.
             simplefilter("error", pd.errors.ParserWarning)
             frame: pd.DataFrame = pd.read_csv(
                 BytesIO(found.body.encode()),
@@ -209,7 +209,7 @@ def _parsed(found: Layout, **options: Any) -> pd.DataFrame:
 
 
 def _misshapen(found: Layout) -> str:
-    """Where a text doesn't have the form of a table."""
+    """Return where a text doesn't have the form of a table."""
     width, line = len(found.names), found.line
     try:
         for record in records_of(found.body, found.separator, found.line):
@@ -226,7 +226,7 @@ def _is_text(column: "pd.Series[Any]") -> bool:
 
 
 def _marks(column: "pd.Series[Any]") -> set[str]:
-    """What stands for missing values in a column of text that else holds numbers."""
+    """Return the marks of missing values in a column of text that otherwise holds numbers."""
     if not _is_text(column):
         return set()
     cells = Counter(_stripped(column))
@@ -236,7 +236,7 @@ def _marks(column: "pd.Series[Any]") -> set[str]:
 
 
 def _numerals(column: "pd.Series[Any]") -> bool:
-    """Whether all cells of a column of text are numbers, by one decimal mark or the other."""
+    """Return whether all cells of a column of text are numbers, with either decimal mark."""
     cells = _stripped(column)
     return any(all(map(mark.fullmatch, cells)) for mark in (POINT, COMMA))
 
@@ -257,7 +257,7 @@ def _converted(
     *,
     grouped: bool = False,
 ) -> dict[int, list[str]]:
-    """Put numbers in the place of columns that hold them as text; their cells as Python writes them."""
+    """Replace columns of text by their numbers; return their cells as Python writes numbers."""
     cells = {place: found for place, column in written.items() if (found := _stripped(column))}
     read = plain(cells, names, notes, grouped)
     for place, digits in read.items():
@@ -269,14 +269,14 @@ def _converted(
 
 
 def _bare(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of categories that are numbers as these."""
+    """Return a column of categories as a column of their values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.astype(column.dtype.categories.dtype)
     return column
 
 
 def _chosen(sheet: _Sheet, wanted: list[str]) -> dict[str, int]:
-    """Names and places of the columns asked for, in this order; of all that are no index where none were."""
+    """Return names and positions of the columns asked for, in this order; without any, of all except an index."""
     names = sheet.names
     times = Counter(names)
     for name in wanted:
@@ -299,7 +299,7 @@ def _chosen(sheet: _Sheet, wanted: list[str]) -> dict[str, int]:
 
 
 def _absent(name: str, wanted: list[str], names: list[str]) -> str:
-    """What to write for a column that isn't there."""
+    """Return what to write instead of a column that doesn't exist."""
     apart = [
         other
         for other in names
@@ -311,7 +311,7 @@ def _absent(name: str, wanted: list[str], names: list[str]) -> str:
 
 
 def _of_use(sheet: _Sheet) -> list[int]:
-    """All columns but those that are empty and nameless, and an index of the rows; what counts them is told."""
+    """Return all columns except empty ones without a name and an index of the rows; note those left out."""
     names = sheet.names
     made_up = [not name or MADE_UP.fullmatch(name) is not None for name in names]
     places = [place for place in range(len(names)) if not (made_up[place] and sheet.columns[place].isna().all())]
@@ -333,14 +333,14 @@ def _of_use(sheet: _Sheet) -> list[int]:
 
 
 def _counts(column: "pd.Series[Any]") -> bool:
-    """Whether a column counts the rows, from 0 or from 1."""
+    """Return whether a column counts the rows, from 0 or from 1."""
     if not pd.api.types.is_integer_dtype(column.dtype) or len(column) < 2 or column.isna().any():
         return False
     return bool(column.iloc[0] in (0, 1) and (column.to_numpy() == column.iloc[0] + np.arange(len(column))).all())
 
 
 def _labels(column: "pd.Series[Any]") -> bool:
-    """Whether a column without a name gives each row a whole number of its own, or holds no numbers."""
+    """Return whether a column without a name has a unique whole number in each row, or holds no numbers."""
     if not holds_numbers(column):
         return True
     return bool(pd.api.types.is_integer_dtype(column.dtype) and column.is_unique)

@@ -1,7 +1,7 @@
-"""Four non-negative, heavy-tailed columns with a known dependence, shaped like absolute returns of four assets.
+"""Four non-negative, heavy-tailed columns with a known dependence, like absolute returns of four assets.
 
 Demarta and McNeil (2005), The t copula and related copulas: Kendall's tau of a t copula is (2 / pi) arcsin(rho).
-The generalised Pareto quantile is Pickands (1975). Arrays are `[rows, 4]`.
+The generalised Pareto quantile is from Pickands (1975). Arrays are `[rows, 4]`.
 """
 
 from typing import Literal, final, get_args
@@ -20,9 +20,9 @@ PARETO_SHAPE = 0.3
 
 @final
 class Returns4D(Problem):
-    """Imitate a t copula (4 degrees of freedom) under half-t (3 degrees) or generalised Pareto (shape 0.3) margins.
+    """A t copula (4 degrees of freedom) with half-t (3 degrees) or generalised Pareto (shape 0.3) margins.
 
-    The truth stands in `tau` `[4, 4]`, the Kendall correlations, and `scales` `[4]`, those of the margins.
+    The truth is in `tau` `[4, 4]`, the Kendall correlations, and `scales` `[4]`, those of the margins.
 
     Raises:
         ValueError: the margins are neither `half_t` nor `pareto`.
@@ -50,7 +50,7 @@ class Returns4D(Problem):
         self._root = np.linalg.cholesky(np.sin(np.pi * self.tau / 2))
 
     def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Fresh rows `[count, 4]`, all >= 0."""
+        """Draw rows `[count, 4]`, all >= 0."""
         normal = generator.standard_normal((count, 4)) @ self._root.T
         shock = np.sqrt(generator.chisquare(COPULA_DEGREES, (count, 1)) / COPULA_DEGREES)
         # The survival probability, not the distribution function, keeps the digits of the upper tail.
@@ -60,9 +60,9 @@ class Returns4D(Problem):
         return np.asarray(-self.scales * special.stdtrit(HALF_T_DEGREES, survival / 2))
 
     def rows(self, seed: int) -> Rows:
-        """Three independent draws."""
+        """Draw the three splits independently."""
         return fresh_rows(self.draw, self.sizes, seed)
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two independent draws."""
+        """Draw two independent samples."""
         return self.draw(first, generator), self.draw(second, generator)

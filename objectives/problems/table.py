@@ -1,4 +1,4 @@
-"""The user's own CSV or Parquet table as a problem: checked once, split by seed."""
+"""The user's CSV or Parquet table as a problem: checked once, split by seed."""
 
 from typing import final
 
@@ -11,14 +11,14 @@ LEAST_SPLIT = 10
 
 @final
 class Table(Problem):
-    """Imitate the rows of a CSV or Parquet file, columns of numbers only.
+    """The rows of a CSV or Parquet file that has only columns of numbers.
 
-    `columns` keeps those named (a line of CSV, all where empty), `drop_missing` leaves out rows with a missing value,
-    `validation` and `test` are shares of the rows. `dropped` counts the rows left out; `notes` say what was decided
-    about the file.
+    `columns` names those to keep (a line of CSV, all if empty), `drop_missing` leaves out rows with a missing value,
+    `validation` and `test` are shares of the rows. `dropped` is the number of rows left out; `notes` are the decisions
+    on how the file was read.
 
     Raises:
-        ValueError: the file can't be read or used; one line says what, where, and what would do.
+        ValueError: the file can't be read or used; one line says what, where, and what would work.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Table(Problem):
         validation: float = 0.2,
         test: float = 0.2,
     ) -> None:
-        from objectives.problems.reading import read_table  # pandas, which no other problem needs
+        from objectives.problems.reading import read_table  # it imports pandas, which no other problem needs
 
         if not data:
             raise ValueError("no data; name a CSV or Parquet file with --data FILE")
@@ -49,16 +49,16 @@ class Table(Problem):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns kept, in the order asked for."""
+        """The names of the kept columns, in the order asked for."""
         return self._columns
 
     @property
     def source(self) -> Source:
-        """Normal noise, one feature a column."""
+        """Normal noise, one feature for each column."""
         return Source("normal", len(self._columns))
 
     def rows(self, seed: int) -> Rows:
-        """The table's rows, shuffled by the seed and cut in three."""
+        """Shuffle the table's rows by the seed and cut them into three splits."""
         order = np.random.default_rng([seed, 1]).permutation(len(self._all))
         validation, test = self._sizes
         return Rows(
@@ -68,7 +68,7 @@ class Table(Problem):
         )
 
     def pair(self, first: int, second: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Two disjoint random subsets; two independent bootstrap draws where the table has too few rows for that."""
+        """Return two disjoint random subsets, or two independent bootstrap samples if the table has too few rows."""
         count = len(self._all)
         if first + second <= count:
             chosen = generator.permutation(count)[: first + second]

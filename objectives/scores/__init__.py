@@ -1,4 +1,4 @@
-"""The scores a trained model is judged by, on rows it never saw; lower is better."""
+"""The scores by which a trained model is judged, on rows that it never saw; lower is better."""
 
 from objectives.scores.anderson_darling import AndersonDarling
 from objectives.scores.clusters import Clusters
@@ -26,7 +26,7 @@ SCORES: dict[str, type[Score]] = {
     "modes": Modes,
     "clusters": Clusters,
 }
-# What a search judges by unless its study names others.
+# The scores of a search whose study names no others.
 STANDARD = ("ad", "kendall", "mmd", "overfit", "tail", "tau_error")
 
 __all__ = ["SCORES", "STANDARD", "Measure", "Reference", "Score"]

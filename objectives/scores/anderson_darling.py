@@ -1,4 +1,4 @@
-"""The Anderson-Darling distance between margins: deviation of each column, weighted towards its tails.
+"""The Anderson-Darling distance between margins: the deviation of each column, weighted towards its tails.
 
 Anderson and Darling (1952), Asymptotic theory of certain goodness of fit criteria, with the real sample's smoothed
 distribution function in place of a known one. Per column, with the generated values sorted, y_(1) <= ... <= y_(m):
@@ -6,13 +6,13 @@ distribution function in place of a known one. Per column, with the generated va
     u_i = (1 + #{j : x_j <= y_(i)}) / (n + 2)
     W   = -m - (1/m) sum_i (2i - 1) [log u_i + log(1 - u_(m-i+1))]
 
-and the distance is the mean of W over columns. A perfect generator scores about 2 at any size; a fixed deviation grows
-linearly with m, so values of different sizes don't compare. It is on another scale than `scipy.stats.anderson_ksamp`.
+The distance is the mean of W over columns. A perfect generator scores about 2 at any size. A fixed deviation grows
+linearly with m, so values of different sizes can't be compared. The scale differs from `scipy.stats.anderson_ksamp`.
 
-A value that several real rows have, as in counts and flags, is an atom: the distribution function jumps there from a to
-b. The k generated values at it take the mid-ranks of k equal parts of the jump, a + (j - 1/2) / k (b - a) for j = 1 to
-k, so that real rows score as rows without ties do, and better than rows smeared around the atoms. (A mid-rank for all
-k would leave steps of half the jump, as smeared rows have them.)
+A value that several real rows share, as in counts and flags, is an atom: the distribution function jumps there from a
+to b. The k generated values at an atom take the mid-ranks of k equal parts of the jump, a + (j - 1/2) / k (b - a) for
+j = 1 to k. Then real rows score the same as rows without ties, and better than rows smeared around the atoms. (One
+mid-rank for all k values would leave steps of half the jump, as smeared rows have them.)
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class AndersonDarling(Score):
-    """Deviation of the margins, against the held rows."""
+    """Anderson-Darling distance between the margins of generated and held rows."""
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
@@ -38,20 +38,20 @@ class AndersonDarling(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Distance of each member `[pack]`."""
+        """Return the distance of each member `[pack]`."""
         value = score_members(generated, self._sorted.shape[1], partial(_distance, self._sorted))
         return Measure(value, value)
 
 
 def ad(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Anderson-Darling distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
+    """Return the Anderson-Darling distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
 
-    Always positive and finite, ties or not; unchanged by one increasing map of both samples. Needs O(n log n) time
-    and less than 50 MB beside its arguments at n = m = 100,000 and d = 4.
+    It is always positive and finite, with or without ties, and invariant under an increasing map of both samples. Needs
+    O(n log n) time and less than 50 MB beside its arguments at n = m = 100,000 and d = 4.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
@@ -61,7 +61,7 @@ def ad(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def _distance(real: Array, generated: Array) -> Array:
-    """Distances `[members]` of samples `[members, m, d]`, the real columns being sorted."""
+    """Return the distances `[members]` of samples `[members, m, d]`; the real columns are sorted."""
     n, columns = real.shape
     m = generated.shape[1]
     # Both u and 1 - u are one of (1 ... n + 1) / (n + 2), so n + 1 logarithms serve every sample without ties.
@@ -76,15 +76,15 @@ def _distance(real: Array, generated: Array) -> Array:
             logs, mirrored = np.log((1 + ranks) / (n + 2)), np.log((1 + n - ranks) / (n + 2))
         else:
             logs, mirrored = log_share[below], log_share[n - below]
-        # Not a matrix product, whose last bit depends on how many members share the group.
+        # Not a matrix product: its last bit depends on the number of members in the group.
         total += -m - (logs * odd + mirrored * odd[::-1]).sum(axis=1) / m
     return np.asarray(total / columns)
 
 
 def _mid_ranks(known: Array, values: Array, below: NDArray[np.int64]) -> Array:
-    """Ranks of sorted `values` `[members, m]` among sorted `known` `[n]`, in equal parts where they meet an atom.
+    """Return the ranks of sorted `values` `[members, m]` among sorted `known` `[n]`, in equal parts at atoms.
 
-    `below` is how many of the known values each of them isn't below.
+    `below` is the number of known values that are not above each value.
     """
     strictly = np.searchsorted(known, values, side="left")
     place = np.arange(values.shape[1])

@@ -1,8 +1,8 @@
-"""The difference in clusters: their number, and how far those of the generated rows lie from the real ones.
+"""The difference in clusters: their number, and the distance of the generated clusters from the real ones.
 
 Lloyd (1982), Least squares quantization in PCM (k-means); Rousseeuw (1987), Silhouettes, which choose k from 2 to 8.
 The score is |k - k~| plus the mean distance of the centres, matched one to one, in standard deviations of the real
-clusters. Rows of one cluster have no silhouette: k = 1 isn't told apart from k = 2.
+clusters. A single cluster has no silhouette, so k = 1 can't be told from k = 2.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class ClusterMatch:
 
     @property
     def score(self) -> float:
-        """Difference in number plus mean distance."""
+        """Return the difference in number plus the mean distance."""
         return abs(self.real - self.generated) + sum(self.distances) / len(self.distances)
 
 
@@ -42,9 +42,9 @@ class _Clusters:
 
 @final
 class Clusters(Score):
-    """Difference in clusters, columns in deviations of the training rows, against the held rows.
+    """Difference in clusters between generated and held rows, columns in deviations of the training rows.
 
-    Its `decay` is 0: of larger samples 1,000 rows count, so that their floors don't shrink.
+    Its `decay` is 0: larger samples are cut to 1,000 rows, so their floors don't shrink.
     """
 
     ranking: ClassVar[bool] = False
@@ -58,11 +58,11 @@ class Clusters(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Difference of each member `[pack]`."""
+        """Return the difference of each member `[pack]`."""
         value = score_members(
             generated, self._real.centres.shape[1], lambda members: _differences(self._real, self._scale(members))
         )
@@ -70,9 +70,9 @@ class Clusters(Score):
 
 
 def clusters(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Difference in clusters `[*pack]` between samples `[*pack, m, d]` and real rows `[n, d]`.
+    """Return the difference in clusters `[*pack]` between samples `[*pack, m, d]` and real rows `[n, d]`.
 
-    Columns stay in their units here. Of each sample 1,000 rows count at most, a fixed random choice.
+    Columns aren't rescaled. Of each sample at most 1,000 rows count, a fixed random choice.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
@@ -83,7 +83,7 @@ def clusters(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def match_clusters(real: ArrayLike, generated: ArrayLike, train: ArrayLike) -> ClusterMatch:
-    """What the score is made of, for one sample `[m, d]`, real rows `[n, d]` and the training rows that scale both.
+    """Return the clusters of one sample `[m, d]` and of real rows `[n, d]`; both are scaled by the training rows.
 
     Raises:
         ValueError: fewer than two rows, or rows that are not finite.
@@ -93,7 +93,7 @@ def match_clusters(real: ArrayLike, generated: ArrayLike, train: ArrayLike) -> C
 
 
 def _clusters(rows: Array) -> _Clusters:
-    # Imported here, as in other scores: a trainer's process that doesn't need them would wait half a second for them.
+    # Imported here, as in other scores, because the import takes half a second and most trainers don't need it.
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
     from threadpoolctl import threadpool_limits
@@ -103,7 +103,7 @@ def _clusters(rows: Array) -> _Clusters:
     if most < 2:
         return _Clusters(some.mean(axis=0, keepdims=True), 1.0)
     distances = cdist(some, some)
-    with threadpool_limits(1, user_api="openmp"):  # threads would add up in an order of their own
+    with threadpool_limits(1, user_api="openmp"):  # the result of several threads depends on their order
         fits = [KMeans(k, n_init=STARTS, random_state=0).fit(some) for k in range(2, most + 1)]
     best = max(fits, key=lambda fit: silhouette_score(distances, fit.labels_, metric="precomputed"))
     deviation = float(np.sqrt(best.inertia_ / some.size))

@@ -1,8 +1,8 @@
-"""Which rows lie strictly below which, as bit sets: 64 comparisons a word.
+"""Finds which rows lie strictly below which, with bit sets: 64 comparisons a word.
 
 The rows below a value in one column are a prefix of that column's order. With prefixes as bit sets, the rows below in
-several columns are the bitwise AND of their words. Sets are `[words, rows]`: the long axis is the one that is summed
-and looked up fast.
+several columns are the bitwise AND of their words. Sets are `[words, rows]`, because sums and look-ups are fast along
+the long axis.
 """
 
 from functools import reduce
@@ -21,7 +21,7 @@ TILE = 2048
 
 
 def dominated(rows: Array) -> NDArray[np.int64]:
-    """How many rows lie strictly below each row in every column, `[n]` for rows `[n, d]`; ties dominate nothing."""
+    """Return for each row how many rows lie strictly below it in every column, `[n]` for rows `[n, d]`."""
     count = len(rows)
     order = np.argsort(rows[:, 0])
     columns = np.ascontiguousarray(rows[order].T)
@@ -47,19 +47,19 @@ def dominated(rows: Array) -> NDArray[np.int64]:
 
 
 def below_sets(values: Array) -> Sets:
-    """Sets `[words, n]` of the rows strictly below each of the values `[n]`."""
+    """Return sets `[words, n]` of the rows strictly below each of the values `[n]`."""
     order = np.argsort(values)
     return np.take(_prefixes(order), _ranks(values[order], order), axis=1)
 
 
 def sizes(sets: Sets) -> NDArray[np.uint16]:
-    """How many rows each of the sets `[words, n]` holds, `[n]`; of 65,535 rows at most."""
-    # Of the unsigned words: bitwise_count takes the magnitude of negative ones.
+    """Return the size `[n]` of each of the sets `[words, n]`, of at most 65,535 rows."""
+    # Unsigned words: bitwise_count takes the magnitude of negative ones.
     return np.asarray(np.bitwise_count(sets.view(np.uint64)).sum(axis=0, dtype=np.uint16))
 
 
 def _prefixes(order: NDArray[np.int64]) -> Sets:
-    """Sets `[words, t + 1]` of an order of t rows: the first p of them at place p."""
+    """Return sets `[words, t + 1]` of an order of t rows; the set at place p holds the first p rows."""
     size = len(order)
     bits = np.zeros((-(-size // 64), size + 1), dtype=np.int64)
     bits[order // 64, np.arange(1, size + 1)] = np.int64(1) << (order % 64)
@@ -69,7 +69,7 @@ def _prefixes(order: NDArray[np.int64]) -> Sets:
 
 
 def _ranks(ascending: Array, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many values lie strictly below each, `[t]`, in the order that they came in."""
+    """Return how many values lie strictly below each value, `[t]`, in their original order."""
     first = np.arange(len(order))
     first[1:] *= ascending[1:] > ascending[:-1]
     ranks = np.empty_like(first)

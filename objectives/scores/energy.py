@@ -1,4 +1,4 @@
-"""The energy distance: deviation of the joint law by distances between rows, with no bandwidth to choose.
+"""The energy distance: the deviation of the joint distribution by distances between rows, without a bandwidth.
 
 Szekely and Rizzo (2013), Energy statistics: a class of statistics based on distances:
 
@@ -20,7 +20,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Energy(Score):
-    """Deviation of the joint law, columns in deviations of the training rows; its positive form is the biased one."""
+    """Energy distance, columns in deviations of the training rows; its positive form is the biased one."""
 
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0
@@ -34,11 +34,11 @@ class Energy(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Distance of each member `[pack]`."""
+        """Return the distance of each member `[pack]`."""
         both = score_members(
             generated, self._real.shape[1], lambda members: _both(self._real, self._within, self._scale(members))
         )
@@ -46,9 +46,9 @@ class Energy(Score):
 
 
 def energy(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Unbiased energy distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`; may be negative.
+    """Return the unbiased energy distance `[*pack]` of samples `[*pack, m, d]` from rows `[n, d]`; may be negative.
 
-    Columns stay in their units here. Needs O(n^2 + n m + m^2) time and less than 10 MB beside its arguments.
+    Columns aren't rescaled. Needs O(n^2 + n m + m^2) time and less than 10 MB beside its arguments.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
@@ -57,7 +57,7 @@ def energy(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def energy_biased(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Energy distance `[*pack]` as a V-statistic, never negative; otherwise as `energy`."""
+    """Return the energy distance `[*pack]` as a V-statistic, never negative; otherwise as `energy`."""
     return np.asarray(_energies(real, generated)[1])
 
 
@@ -67,12 +67,12 @@ def _distance_sum(first: Array, second: Array, distances: Array) -> float:
 
 
 def _both(real: Array, real_within: float, generated: Array) -> Array:
-    """Unbiased and biased distances `[2, members]` of samples `[members, m, d]`."""
+    """Return unbiased and biased distances `[2, members]` of samples `[members, m, d]`."""
     n, m = len(real), generated.shape[1]
     within = np.array([pair_sum_within(sample, _distance_sum) for sample in generated])
     across = np.array([pair_sum(real, sample, _distance_sum) for sample in generated]) * (2.0 / (n * m))
     unbiased = across - real_within / (n * (n - 1)) - within / (m * (m - 1))
-    # Two equal samples leave a rounding error, which must not turn a never-negative form negative.
+    # Two equal samples leave a rounding error, which must not make the non-negative form negative.
     biased = np.maximum(across - real_within / n**2 - within / m**2, 0.0)
     return np.stack([unbiased, biased])
 

@@ -1,13 +1,13 @@
-"""Sums of the kernel exp(-|a - b|^2) over all pairs of rows in a box, from Fourier coefficients of each sample.
+"""Sums the kernel exp(-|a - b|^2) over all pairs of rows in a box, from Fourier coefficients of each sample.
 
-Poisson's summation formula; Greengard and Strain (1991), The fast Gauss transform, has the same end. For a period P
-that is longer than two points of the box [-B, B] can lie apart,
+Source: Poisson's summation formula; Greengard and Strain (1991), The fast Gauss transform, solves the same task. For a
+period P larger than the distance of two points of the box [-B, B],
 
-    exp(-t^2) = sum_k c_k cos(2 pi k t / P),    c_k = sqrt(pi) / P exp(-(pi k / P)^2)    for |t| <= 2B,
+    exp(-t^2) = sum_k c_k cos(2 pi k t / P),    c_k = sqrt(pi) / P exp(-(pi k / P)^2)    for |t| <= 2B.
 
-up to exp(-(P - 2B)^2) and the first c_k left out, which are a double's rounding at most. As cos(x - y) is cos x cos y +
+The error is exp(-(P - 2B)^2) plus the first omitted c_k, at most a double's rounding. Since cos(x - y) is cos x cos y +
 sin x sin y, and the kernel of d columns is a product of d, the sum over all pairs is the inner product of the two
-samples' sums of products of waves: their number doesn't depend on that of rows.
+samples' sums of products of waves. The number of these products doesn't depend on the number of rows.
 """
 
 from functools import reduce
@@ -31,9 +31,9 @@ _ROOTS = np.sqrt(np.concatenate([_WEIGHTS, _WEIGHTS[1:]]))
 
 
 def coefficients(rows: Array) -> Array:
-    """Coefficients `[waves ^ d]` of rows `[n, d]`, d being 1 or 2, that lie in the box.
+    """Return the coefficients `[waves ^ d]` of rows `[n, d]` in the box, d being 1 or 2.
 
-    The inner product of those of two samples is the sum of the kernel over all their pairs.
+    The inner product of two samples' coefficients is the sum of the kernel over all their pairs.
     """
     n, d = rows.shape
     total = np.zeros((len(_ROOTS),) * d)
@@ -52,7 +52,7 @@ def coefficients(rows: Array) -> Array:
 
 
 def _waves(angles: Array) -> Array:
-    """Cosines of 0 ... FREQUENCIES times the angles `[d, blocks, n]`, then the sines, `[d, blocks, waves, n]`."""
+    """Return cosines of 0 ... FREQUENCIES times the angles `[d, blocks, n]`, then sines, `[d, blocks, waves, n]`."""
     d, blocks, n = angles.shape
     powers = np.ones((d, blocks, FREQUENCIES + 1, n), dtype=np.complex128)
     powers.real[:, :, 1], powers.imag[:, :, 1] = np.cos(angles), np.sin(angles)

@@ -1,4 +1,4 @@
-"""Judges generated rows by all scores at once, each relative to what two real samples score against each other."""
+"""Judges generated rows by all scores at once, each relative to the score between two real samples."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,16 +18,17 @@ CUSTOMARY = {name: SCORES[name] for name in STANDARD}
 LARGEST = 4000
 LEAST = 50
 ROWS_IN_ALL = 400_000
-RANKS = 0.99  # a score that more than this share of real samples keep above 0 may rank: the others say too little
-LEAST_RATIO = 0.01  # of a score to its floor: one that is 0 by luck must not decide all
+RANKS = 0.99  # least share of real samples that must score above 0 for a score to rank
+LEAST_RATIO = 0.01  # least ratio of a score to its floor, so that a score of 0 by luck can't decide alone
 
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
     """A score between real samples of `n` held and `m` generated rows: median and 95 % quantile, both of the value.
 
-    `positive` is the median of the never-negative form, which enters misfit; it is 0, and the score doesn't rank, where
-    even real samples reach 0 now and then (`kendall` of many columns, where hardly a row exceeds another in all).
+    `positive` is the median of the never-negative form, which enters misfit. It is 0, and the score doesn't rank, if
+    even real samples sometimes score 0 (such as `kendall` of many columns, where hardly any row exceeds another in
+    all).
     """
 
     median: float
@@ -47,16 +48,16 @@ class Evaluation:
 
     @property
     def inside(self) -> dict[str, bool]:
-        """Whether each score lies at or below the 95 % quantile of its floor; nan lies outside."""
+        """Return whether each score lies at or below the 95 % quantile of its floor; nan lies outside."""
         return {name: value <= self.floors[name].upper for name, value in self.values.items()}
 
 
 @final
 class Judge:
-    """Judges draws `[draws, m, d]` of generators; picklable, since workers on other machines judge too.
+    """Judge of draws `[draws, m, d]` of generators; it can be pickled for workers on other machines.
 
-    `scores` that don't serve the held rows are left out. So are, from misfit alone, scores whose floor is 0: no
-    ratio to it exists.
+    Those of `scores` that don't serve the held rows are left out. Scores with floor 0 are left out of misfit, because
+    no ratio to their floor exists.
 
     Raises:
         ValueError: a score has no floor, a floor is for another number of held rows, or no score is left to rank by.
@@ -77,7 +78,7 @@ class Judge:
         self._scores = {name: score(reference) for name, score in serving.items()}
 
     def on(self, held: ArrayLike) -> "Judge":
-        """Judge of other held rows, as many, by the same scores, floors and squared_bandwidth.
+        """Return the judge of as many other held rows, by the same scores, floors and squared_bandwidth.
 
         Raises:
             ValueError: another number of rows, or rows that the scores don't serve.
@@ -86,19 +87,19 @@ class Judge:
         return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()})
 
     def ranked(self) -> "Judge":
-        """Judge of the same rows by the scores that enter misfit alone, for where only misfit is asked."""
+        """Return the judge of the same rows with only the scores that enter misfit."""
         return Judge(self._reference, self.floors, {name: type(self._scores[name]) for name in self.ranking})
 
     def __call__(self, generated: ArrayLike) -> Evaluation:
         """Judge draws `[draws, m, d]`; rows that are not finite give nan values and infinite misfit, not an error.
 
         Raises:
-            ValueError: a shape that doesn't fit, or an m other than the floors'.
+            ValueError: a shape doesn't fit, or m isn't that of the floors.
         """
         return self.each(np.asarray(generated)[np.newaxis])[0]
 
     def each(self, generated: ArrayLike) -> list[Evaluation]:
-        """Evaluation on each member of a pack `[pack, draws, m, d]`: to the last bit what it would be alone.
+        """Return the evaluation of each member of a pack `[pack, draws, m, d]`, bit for bit the same as alone.
 
         Raises:
             ValueError: as for one.
@@ -138,13 +139,13 @@ def floors(
     seed: int,
     repeats: int = 200,
 ) -> dict[str, Floor]:
-    """Floor of each serving score between `n_held` held and `m` generated rows, all of them real.
+    """Return the floor of each serving score between `n_held` held and `m` generated rows, all of them real.
 
-    Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`): as training, held and generated rows, so that
-    `overfit` gets its floor as the others do, with the noise of its training rows in it. The `squared_bandwidth` is the
-    reference's. Above 4,000 rows the floors come from samples of 4,000, in the same ratio, by each score's law of
-    decay. Repeats are cut to 400,000 rows in all (50 at 4,000), and to the `repeats` of each score, which bounds the
-    time to some seconds. A score has no floor where it serves none of the draws.
+    Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`), as training, held and generated rows. So the
+    floor of `overfit` includes the noise of its training rows. `squared_bandwidth` is the reference's. Above 4,000 rows
+    the floors come from samples of 4,000, in the same ratio, by each score's law of decay. Repeats are limited to
+    400,000 rows in all (50 at 4,000), and to each score's `repeats`, which bounds the time to some seconds. A score has
+    no floor if it serves none of the draws.
 
     Raises:
         ValueError: fewer than two rows, or no repeats.
@@ -186,9 +187,9 @@ def judge_for(
     scores: Mapping[str, type[Score]] = CUSTOMARY,
     repeats: int = 200,
 ) -> Judge:
-    """Judge of samples of `m` rows against held rows of a problem, with the squared_bandwidth of its training rows.
+    """Return the judge of samples of `m` rows against a problem's held rows, with its training rows' squared_bandwidth.
 
-    Of the `scores` those count that serve the held rows and the draws that floors are made of.
+    Those of `scores` count that serve the held rows and the draws for the floors.
 
     Raises:
         ValueError: as `Reference.of`, `floors` and `Judge`.

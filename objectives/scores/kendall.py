@@ -1,8 +1,8 @@
-"""The absolute Kendall error: how far the dependence between columns is from the real one, whatever the margins.
+"""The absolute Kendall error: the deviation of the dependence between columns, whatever the margins.
 
 Genest and Rivest (1993), Statistical inference procedures for bivariate Archimedean copulas: the Kendall function is
 the distribution of R_i = #{j : X_j < X_i in every coordinate} / (n - 1). The error is the Wasserstein-1 distance
-between the values of R of both samples; for equally many rows the mean |R_(i) - R~_(i)|, both SORTED first.
+between the values of R of both samples. For equally many rows it is the mean |R_(i) - R~_(i)|, both SORTED first.
 In the plane and without ties, Kendall's tau is 4 mean(R) - 1.
 """
 
@@ -18,7 +18,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Kendall(Score):
-    """Deviation of the dependence, against the held rows."""
+    """Kendall error: deviation of the dependence from that of the held rows."""
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
@@ -32,20 +32,20 @@ class Kendall(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Two columns or more: one has no dependence to get wrong."""
+        """Return whether there are two columns or more, since one column has no dependence."""
         return bool(real.shape[1] >= 2)
 
     def __call__(self, generated: Array) -> Measure:
-        """Error of each member `[pack]`, in [0, 1/2]."""
+        """Return the error of each member `[pack]`, in [0, 1/2]."""
         value = score_members(generated, self._features, lambda members: _errors(self._sorted, members))
         return Measure(value, value)
 
 
 def kendall(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Absolute Kendall error `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`, in [0, 1/2].
+    """Return the absolute Kendall error `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`, in [0, 1/2].
 
-    Unchanged by an increasing map of any column. One column without ties scores 0 for n = m. Exact; needs
-    O(d (n^2 + m^2) / 64) time and less than 50 MB beside its arguments at n = m = 100,000 and d = 4.
+    It is invariant under an increasing map of any column. One column without ties scores 0 for n = m. The result is
+    exact; it needs O(d (n^2 + m^2) / 64) time and less than 50 MB beside its arguments at n = m = 100,000 and d = 4.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
@@ -60,6 +60,6 @@ def _sorted_shares(rows: Array) -> Array:
 
 
 def _errors(real: Array, generated: Array) -> Array:
-    """Wasserstein-1 distances `[members]` of the shares of samples `[members, m, d]` from sorted real ones `[n]`."""
+    """Return Wasserstein-1 distances `[members]` of samples' shares `[members, m, d]` from sorted real ones `[n]`."""
     shares = np.array([_sorted_shares(sample) for sample in generated]).reshape(-1, generated.shape[1])
     return quantile_distance(real, shares)

@@ -1,8 +1,8 @@
-"""Sums of the Gaussian kernel k(a, b) = exp(-|a - b|^2 / r) over all pairs of rows, exact to rounding.
+"""Sums the Gaussian kernel k(a, b) = exp(-|a - b|^2 / r) over all pairs of rows, exact to rounding.
 
-Rows near the centre of the real ones are summed by formulas that would cancel, or not converge, far out; the few others
-by differences. Near rows take Fourier coefficients up to two columns, and above them tiles of pairs, in which
-|a - b|^2 = |a|^2 + |b|^2 - 2ab.
+Rows near the centre of the real rows use fast formulas that would cancel, or not converge, for rows far out: Fourier
+coefficients up to two columns, and above them tiles of pairs with |a - b|^2 = |a|^2 + |b|^2 - 2ab. The few far rows use
+differences.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from objectives.scores.score import Array
 from objectives.scores.threads import one_thread
 
 BALL = 8.0  # the rounding of an exponent is below 4 * 8^2 * (d + 4) * 2^-53 in it: 2e-13 at d = 4
-UNDERFLOW = -700.0  # exp takes a hundred times as long where its result is not a normal number
+UNDERFLOW = -700.0  # exp takes a hundred times as long if its result is a subnormal number
 REACH = sqrt(-UNDERFLOW)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sample:
-    """Rows as a kernel sees them: `near` and `far` `[rows, d]`, and what the sums over near ones take, `prepared`.
+    """Rows prepared for a kernel: `near` and `far` `[rows, d]`, and `prepared`, the input of sums over near rows.
 
-    Of the far rows, `reaching` are those whose kernel with a near row needn't underflow.
+    `reaching` are the far rows whose kernel with a near row may not underflow.
     """
 
     near: Array
@@ -38,14 +38,14 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Gaussian kernel of `squared_bandwidth`, fast where rows are near the `centre` `[d]`, and the same anywhere."""
+    """Gaussian kernel of `squared_bandwidth`; it is fast for rows near the `centre` `[d]`, and exact everywhere."""
 
     centre: Array
     squared_bandwidth: float
 
     @classmethod
     def of(cls, real: Array, squared_bandwidth: float) -> "Kernel":
-        """Kernel with its centre at the median of real rows `[n, d]`."""
+        """Return the kernel with its centre at the median of real rows `[n, d]`."""
         return cls(np.median(real, axis=0), squared_bandwidth)
 
     @one_thread()
@@ -64,7 +64,7 @@ class Kernel:
 
     @one_thread()
     def sum(self, first: Sample, second: Sample) -> float:
-        """Sum over all pairs of a row of `first` and one of `second`."""
+        """Return the sum over all pairs of a row of `first` and one of `second`."""
         if self._fourier:
             near = float((first.prepared * second.prepared).sum())
         else:
@@ -78,7 +78,7 @@ class Kernel:
 
     @one_thread()
     def sum_within(self, sample: Sample) -> float:
-        """Sum over all ordered pairs of rows, each row with itself included."""
+        """Return the sum over all ordered pairs of rows, including each row with itself."""
         prepared = sample.prepared
         near = float((prepared**2).sum()) if self._fourier else pair_sum_within(prepared, _near_tile)
         across = pair_sum(sample.near, sample.reaching, self._far_tile)
@@ -98,7 +98,7 @@ class Kernel:
 
 
 def _expansion(near: Array) -> Array:
-    """Halves `[n, 2 (d + 2)]`: the inner product of a row's first and another's second is -|a - b|^2."""
+    """Return halves `[n, 2 (d + 2)]`: the inner product of a row's first and another's second is -|a - b|^2."""
     square, one = (near**2).sum(axis=1, keepdims=True), np.ones((len(near), 1))
     return np.concatenate([2.0 * near, -square, one, near, one, -square], axis=1)
 

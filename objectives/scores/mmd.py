@@ -1,8 +1,8 @@
-"""The maximum mean discrepancy with one Gaussian kernel: deviation of the joint law, margins and dependence together.
+"""The maximum mean discrepancy with one Gaussian kernel: the deviation of the joint distribution.
 
 Gretton, Borgwardt, Rasch, Schoelkopf and Smola (2012), A kernel two-sample test, eq. 3 (unbiased) and 5 (biased),
-with k(a, b) = exp(-|a - b|^2 / r). The squared bandwidth r belongs to the problem: one that moved with
-the generated rows, or with a batch, would measure every configuration on a scale of its own.
+with k(a, b) = exp(-|a - b|^2 / r). The squared bandwidth r belongs to the problem: if it depended on the generated rows
+or on a batch, each configuration would be measured on its own scale.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Mmd(Score):
-    """Deviation of the joint law, against the held rows; its positive form is the biased one."""
+    """Squared maximum mean discrepancy from the held rows; its positive form is the biased one."""
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
@@ -32,16 +32,16 @@ class Mmd(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Discrepancy of each member `[pack]`."""
+        """Return the discrepancy of each member `[pack]`."""
         return Measure(*score_members(generated, self._features, partial(_both, self._known)))
 
 
 def mmd(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Array:
-    """Unbiased squared discrepancy `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`; may be negative.
+    """Return the unbiased MMD^2 `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`; may be negative.
 
     Needs O(n + m) time up to two columns, O(n^2 + n m + m^2) above, and little memory beside copies of its arguments.
 
@@ -53,13 +53,13 @@ def mmd(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Arra
 
 
 def mmd_biased(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Array:
-    """Biased squared discrepancy `[*pack]`, never negative; otherwise as `mmd`."""
+    """Return the biased MMD^2 `[*pack]`, never negative; otherwise as `mmd`."""
     return np.asarray(_discrepancies(real, generated, squared_bandwidth)[1])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Known:
-    """What the real rows give, once for all generated ones."""
+    """Quantities of the real rows, computed once for all generated ones."""
 
     kernel: Kernel
     sample: Sample
@@ -74,7 +74,7 @@ class _Known:
 
 
 def _both(known: _Known, members: Array) -> Array:
-    """Unbiased and biased discrepancies `[2, members]` of samples `[members, m, d]`."""
+    """Return unbiased and biased discrepancies `[2, members]` of samples `[members, m, d]`."""
     n, m, real_within = known.size, members.shape[1], known.within
     sums = np.empty((2, len(members)))
     for place, rows in enumerate(members):
@@ -82,7 +82,7 @@ def _both(known: _Known, members: Array) -> Array:
         sums[:, place] = known.kernel.sum_within(sample), known.kernel.sum(known.sample, sample)
     within, across = sums[0], sums[1] * (2.0 / (n * m))
     unbiased = (real_within - n) / (n * (n - 1)) + (within - m) / (m * (m - 1)) - across
-    # Two equal samples leave a rounding error, which must not turn a never-negative form negative.
+    # Two equal samples leave a rounding error, which must not make the non-negative form negative.
     biased = np.maximum(real_within / n**2 + within / m**2 - across, 0.0)
     return np.stack([unbiased, biased])
 

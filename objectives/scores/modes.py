@@ -1,9 +1,9 @@
-"""The difference in the number of modes: whether a generator merges peaks of the density, or invents some.
+"""The difference in the number of modes, which shows whether a generator merges or invents peaks of the density.
 
 Silverman (1981), Using kernel density estimates to investigate multimodality. The density is a histogram over the
 range of the real rows, smoothed by a Gaussian whose width in each column is 1.2 n^(-1/(d+4)) standard deviations of the
-real ones. A mode is a cell that none within 1.5 widths, column by column, exceeds, of at least 5 % of the highest
-density; the generated rows are counted on the grid of the real ones. From 1,000 rows on this finds the 4 of a mixture
+real rows. A mode is a cell of at least 5 % of the highest density that no cell within 1.5 widths, column by column,
+exceeds. Generated rows are counted on the grid of the real rows. From 1,000 rows on this finds the 4 modes of a mixture
 whose components lie 5 of their deviations apart, and 1 in a normal sample.
 """
 
@@ -23,7 +23,7 @@ HEIGHT = 0.05
 
 @final
 class Modes(Score):
-    """Difference in the number of modes, against the held rows.
+    """Difference in the number of modes between generated and held rows.
 
     Its `decay` is 0: a count doesn't shrink with the sample.
     """
@@ -39,11 +39,11 @@ class Modes(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Three columns at most: a grid of more is all but empty."""
+        """Return whether there are at most three columns; a grid of more is almost empty."""
         return real.shape[1] in CELLS
 
     def __call__(self, generated: Array) -> Measure:
-        """Difference of each member `[pack]`."""
+        """Return the difference of each member `[pack]`."""
         value = score_members(
             generated, self._real.shape[1], lambda members: _differences(self._real, self._count, members)
         )
@@ -51,7 +51,7 @@ class Modes(Score):
 
 
 def modes(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Absolute difference `[*pack]` between the modes of samples `[*pack, m, d]` and of real rows `[n, d]`.
+    """Return the absolute difference `[*pack]` between the modes of samples `[*pack, m, d]` and of real rows `[n, d]`.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, more than three columns, or real rows that are not finite.
@@ -64,7 +64,7 @@ def modes(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def count_modes(rows: Array, real: Array) -> int:
-    """Number of modes of `rows` `[m, d]`, on the grid and with the smoothing of the `real` ones `[n, d]`."""
+    """Return the number of modes of `rows` `[m, d]`, on the grid and with the smoothing of the `real` rows `[n, d]`."""
     n, columns = real.shape
     cells = CELLS[columns]
     low, high = real.min(axis=0), real.max(axis=0)

@@ -1,8 +1,8 @@
 """The share of generated rows that lie nearer to a training row than to any unseen row: a test for memorising.
 
 After Meehan, Chaudhuri and Dasgupta (2020), A non-parametric test to detect data-copying in generative models. An
-honest generator scores 1/2, one that copies its training rows near 1. It ranks nothing, but no ranking is honest
-without it: copies of the training rows win every distance to the held rows.
+honest generator scores 1/2, one that copies its training rows near 1. The score doesn't rank, but it checks the
+ranking: copies of the training rows win by every distance to the held rows.
 """
 
 from typing import ClassVar, final
@@ -35,11 +35,11 @@ class Overfit(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Share of each member `[pack]`, in [0, 1]."""
+        """Return the share of each member `[pack]`, in [0, 1]."""
         value = score_members(generated, len(self._scale), self._shares)
         return Measure(value, value)
 
@@ -61,10 +61,11 @@ class Overfit(Score):
 
 
 def overfit(train: ArrayLike, held: ArrayLike, generated: ArrayLike) -> Array:
-    """Share `[*pack]` of samples `[*pack, m, d]` nearer to `train` `[n, d]` than to `held` `[k, d]`; ties count 1/2.
+    """Return the share `[*pack]` of samples `[*pack, m, d]` nearer to `train` `[n, d]` than to `held` `[k, d]`.
 
-    Columns are divided by the standard deviation of the training rows. Of the larger split a fixed random choice
-    counts, so that both are equally large. Less than 100 MB beside its arguments at 100,000 rows each and d = 4.
+    Ties count 1/2. Columns are divided by the standard deviation of the training rows. The larger split is cut by a
+    fixed random choice, so that both are equally large. Needs less than 100 MB beside its arguments at 100,000 rows
+    each and d = 4.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.

@@ -1,4 +1,4 @@
-"""Sums over all pairs of rows, tile by tile: never a matrix of all pairs, whatever the number of rows."""
+"""Sums over all pairs of rows, tile by tile, without a matrix of all pairs."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -7,13 +7,13 @@ import numpy as np
 
 from objectives.scores.score import Array
 
-TileSum: TypeAlias = Callable[[Array, Array, Array], float]  # rows [a, d], rows [b, d], room for their pairs [a, b]
+TileSum: TypeAlias = Callable[[Array, Array, Array], float]  # rows [a, d], rows [b, d], buffer for their pairs [a, b]
 
 TILE = 256
 
 
 def pair_sum(first: Array, second: Array, tile_sum: TileSum) -> float:
-    """Sum over all pairs of a row of `first` `[n, d]` and one of `second` `[m, d]`."""
+    """Return the sum over all pairs of a row of `first` `[n, d]` and one of `second` `[m, d]`."""
     room = np.empty(TILE * TILE)
     return sum(
         _tile(first, row, second, column, tile_sum=tile_sum, room=room)
@@ -23,7 +23,7 @@ def pair_sum(first: Array, second: Array, tile_sum: TileSum) -> float:
 
 
 def pair_sum_within(rows: Array, tile_sum: TileSum) -> float:
-    """Sum over all ordered pairs of rows `[n, d]`, each row with itself included; a pair counts alike both ways."""
+    """Return the sum of a symmetric `tile_sum` over all ordered pairs of rows `[n, d]`, each with itself included."""
     room = np.empty(TILE * TILE)
     return sum(
         (1.0 if row == column else 2.0) * _tile(rows, row, rows, column, tile_sum=tile_sum, room=room)

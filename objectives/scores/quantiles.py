@@ -1,6 +1,6 @@
-"""The quantile functions of two samples side by side, also where one has more values than the other.
+"""Compares the quantile functions of two samples, also of different sizes.
 
-Both are steps; levels in units of 1 / (n m) tell where either of them jumps. Notation: n real, m generated values.
+Both functions are steps, with jumps at multiples of 1 / n and 1 / m. Notation: n real, m generated values.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from objectives.scores.score import Array
 
 
 def quantile_cells(n: int, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    """Cells of (0, 1] where both functions are constant: rank among n, rank among m, and width, `[cells]` each."""
+    """Return cells of (0, 1] where both functions are constant: rank among n, rank among m, width, `[cells]` each."""
     levels = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
     return (levels - 1) // m, (levels - 1) // n, np.diff(levels, prepend=0) / (n * m)
 
 
 def quantile_distance(real: Array, generated: Array) -> Array:
-    """Wasserstein-1 distances `[members]` of sorted values `[members, m]` from sorted real ones `[n]`."""
+    """Return Wasserstein-1 distances `[members]` of sorted values `[members, m]` from sorted real ones `[n]`."""
     rank, other, widths = quantile_cells(len(real), generated.shape[1])
     # Neither a matrix product nor plain indexing, whose memory order follows the group: the last bit of a member's sum
     # must not depend on how many others share its group.

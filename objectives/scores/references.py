@@ -1,4 +1,4 @@
-"""Generators that need no network: a search's leaderboard shows what they score, and a network has to beat them.
+"""Reference generators that need no network: a leaderboard shows their scores, and a network should beat them.
 
 The copula's correlation is that of the normal scores: Klaassen and Wellner (1997), Efficient estimation in the
 bivariate normal copula model. Rows are `[n, d]`.
@@ -13,24 +13,24 @@ from objectives.scores.score import Array
 
 
 def training_rows(train: Array, m: int, generator: np.random.Generator) -> Array:
-    """The training rows themselves, `[m, d]` in random order: a subset, or all and then some of them once more."""
+    """Return the training rows themselves, `[m, d]` in random order: a subset, or all of them and some again."""
     whole = np.tile(np.arange(len(train)), m // len(train))
     chosen = np.concatenate([whole, generator.permutation(len(train))[: m % len(train)]])
     return np.asarray(train[generator.permutation(chosen)])
 
 
 def bootstrap(train: Array, m: int, generator: np.random.Generator) -> Array:
-    """Training rows `[m, d]` drawn with replacement."""
+    """Draw training rows `[m, d]` with replacement."""
     return train[generator.integers(len(train), size=m)]
 
 
 def independent_columns(train: Array, m: int, generator: np.random.Generator) -> Array:
-    """Rows `[m, d]` with each column drawn with replacement on its own: right margins, no dependence."""
+    """Draw rows `[m, d]`, each column with replacement on its own: right margins, no dependence."""
     return np.take_along_axis(train, generator.integers(len(train), size=(m, train.shape[1])), axis=0)
 
 
 def gaussian_copula(train: Array, m: int, generator: np.random.Generator) -> Array:
-    """Rows `[m, d]` of a normal copula with the normal scores' correlation, and empirical margins."""
+    """Draw rows `[m, d]` of a normal copula with the normal scores' correlation and empirical margins."""
     from scipy import stats
 
     scores = special.ndtri(stats.rankdata(train, axis=0) / (len(train) + 1))
@@ -44,7 +44,7 @@ def gaussian_copula(train: Array, m: int, generator: np.random.Generator) -> Arr
 
 
 def _quantiles(column: Array, shares: Array) -> Array:
-    """Quantiles of a column: between its values, or, where values repeat as in counts, these themselves."""
+    """Return quantiles of a column, interpolated unless values repeat, as in counts."""
     repeats = len(np.unique(column)) < len(column)
     return np.asarray(np.quantile(column, shares, method="inverted_cdf" if repeats else "linear"))
 

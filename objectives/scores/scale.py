@@ -1,4 +1,4 @@
-"""Columns in standard deviations of the training rows, for scores whose distances the widest unit would rule."""
+"""Scales columns by the training rows' standard deviations; otherwise the widest unit would dominate distances."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ class Scale:
 
     @classmethod
     def of(cls, train: Array) -> "Scale":
-        """Scale of training rows `[n, d]`."""
+        """Return the scale of training rows `[n, d]`."""
         rows = real_rows(train)
         deviation = rows.std(axis=0)
         return cls(rows.mean(axis=0), np.where(deviation > 0.0, deviation, 1.0))
 
     def __call__(self, rows: Array) -> Array:
-        """Rows `[..., d]` in deviations from the mean; beyond a million they count as a million, and stay finite."""
+        """Return rows `[..., d]` in deviations from the mean, cut at a million so that they stay finite."""
         with np.errstate(over="ignore"):
             return np.clip((rows - self.mean) / self.deviation, -FARTHEST, FARTHEST)

@@ -1,4 +1,4 @@
-"""What every score shares: the real rows it measures against, and how it treats a pack of generated samples.
+"""The base of all scores: the real rows they compare with, and the treatment of a pack of generated samples.
 
 Axes: n real rows, m generated rows, d columns; generated samples are `[pack, m, d]`.
 """
@@ -20,7 +20,7 @@ GROUP_VALUES = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Rows to measure against: `train` `[n, d]`, `held` `[m, d]` never trained on, and MMD's `squared_bandwidth`."""
+    """Rows to compare with: `train` `[n, d]`, `held` `[m, d]` never trained on, and MMD's `squared_bandwidth`."""
 
     train: Array
     held: Array
@@ -28,7 +28,7 @@ class Reference:
 
     @classmethod
     def of(cls, train: ArrayLike, held: ArrayLike, seed: int = 0) -> "Reference":
-        """Reference with the squared_bandwidth of these training rows.
+        """Return the reference with the squared_bandwidth of these training rows.
 
         Raises:
             ValueError: a split is not finite `[rows >= 2, d]`, widths differ, or all training rows are equal.
@@ -48,11 +48,11 @@ class Measure:
 
 
 class Score(ABC):
-    """A distance between generated and held-out rows, lower is better; what depends on real rows alone is kept.
+    """A distance between generated and held-out rows, lower is better; it keeps what depends on real rows alone.
 
     `ranking` says whether it enters misfit. Between real samples of n rows it lies near `limit`, and its deviations
-    from there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and
-    carried over by that law. A floor takes `repeats` draws at most, few where the score is costly.
+    from there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and extrapolated by that
+    law. A floor takes at most `repeats` draws, few if the score is costly.
     """
 
     ranking: ClassVar[bool]
@@ -66,11 +66,11 @@ class Score(ABC):
     @classmethod
     @abstractmethod
     def serves(cls, real: Array) -> bool:
-        """Whether the score means anything beside real rows `[n, d]` like these."""
+        """Return whether the score is meaningful for real rows `[n, d]` like these."""
 
     @abstractmethod
     def __call__(self, generated: Array) -> Measure:
-        """Measure a pack `[pack, m, d]`; a member with a value that is not finite measures nan, and harms no other.
+        """Measure a pack `[pack, m, d]`; a member that is not finite measures nan and doesn't affect others.
 
         Raises:
             ValueError: the pack has another number of columns, or fewer than two rows.
@@ -78,7 +78,7 @@ class Score(ABC):
 
 
 def real_rows(rows: ArrayLike) -> Array:
-    """Real rows as float64 `[n, d]`.
+    """Return real rows as float64 `[n, d]`.
 
     Raises:
         ValueError: there are fewer than two rows, no columns, another number of axes, or values that are not finite.
@@ -92,14 +92,14 @@ def real_rows(rows: ArrayLike) -> Array:
 
 
 def chosen_rows(rows: Array, size: int) -> Array:
-    """`size` of the rows `[n, d]`: a fixed random choice, which doesn't depend on the order that they come in."""
+    """Return a fixed random choice of `size` of the rows `[n, d]`, which doesn't depend on their order."""
     return np.asarray(rows[np.lexsort(rows.T)][np.random.default_rng(0).choice(len(rows), size, replace=False)])
 
 
 def score_members(generated: ArrayLike, features: int, score: Callable[[Array], Array]) -> Array:
-    """Apply `score`, `[members, m, d] -> [..., members]`, to `[*pack, m, d]` in groups; returns `[..., *pack]`.
+    """Apply `score`, `[members, m, d] -> [..., members]`, to `[*pack, m, d]` in groups; return `[..., *pack]`.
 
-    A group holds one member or a million values at most, whichever is more. Members that are not finite get nan.
+    A group holds one member or at most a million values, whichever is more. Members that are not finite get nan.
 
     Raises:
         ValueError: fewer than two rows, or not `features` columns.
@@ -110,15 +110,15 @@ def score_members(generated: ArrayLike, features: int, score: Callable[[Array], 
     pack, members = rows.shape[:-2], rows.reshape(-1, *rows.shape[-2:])
     together = max(1, GROUP_VALUES // (rows.shape[-1] * rows.shape[-2]))
     groups = [_with_nan(members[start : start + together], score) for start in range(0, len(members), together)]
-    # An empty pack still takes one call, which tells the leading axes of its empty answer.
+    # An empty pack still takes one call, which gives the leading axes of its empty result.
     values = np.concatenate(groups or [score(members)], axis=-1)
     return values.reshape((*values.shape[:-1], *pack))
 
 
 def squared_bandwidth(train: Array, seed: int = 0) -> float:
-    """Median squared distance between the training rows (2,000 of them, chosen by seed, where there are more).
+    """Return the median squared distance between the training rows (between 2,000, chosen by seed, if there are more).
 
-    Where more than half of the pairs coincide, the median of those that don't.
+    If more than half of the pairs coincide, return the median of the other pairs.
 
     Raises:
         ValueError: all rows are equal.

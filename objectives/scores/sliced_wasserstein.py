@@ -1,8 +1,8 @@
-"""The sliced Wasserstein distance of order 1: deviation of the joint law, seen from 128 fixed directions.
+"""The sliced Wasserstein distance of order 1: the deviation of the joint distribution along 128 fixed directions.
 
-Bonneel, Rabin, Peyre and Pfister (2015), Sliced and Radon Wasserstein barycenters of measures: the mean
-over directions of the distance between the projections. Order 1 rather than 2, whose noise on heavy-tailed columns is
-that of their few largest rows.
+Bonneel, Rabin, Peyre and Pfister (2015), Sliced and Radon Wasserstein barycenters of measures: the mean over directions
+of the distance between the projections. The order is 1 because the noise of order 2 on heavy-tailed columns is that of
+their few largest rows.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ DIRECTIONS = 128
 
 @final
 class SlicedWasserstein(Score):
-    """Deviation of the joint law, columns in deviations of the training rows, against the held rows."""
+    """Sliced Wasserstein distance from the held rows, columns in deviations of the training rows."""
 
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0
@@ -33,11 +33,11 @@ class SlicedWasserstein(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Distance of each member `[pack]`."""
+        """Return the distance of each member `[pack]`."""
         value = score_members(
             generated, self._real.shape[1], lambda members: _distances(self._real, self._scale(members))
         )
@@ -45,10 +45,10 @@ class SlicedWasserstein(Score):
 
 
 def sliced_wasserstein(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Sliced Wasserstein-1 distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
+    """Return the sliced Wasserstein-1 distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
 
-    Columns stay in their units here. Needs O(n log n + m log m) time a direction. One column needs one direction, and
-    gives `scipy.stats.wasserstein_distance`.
+    Columns aren't rescaled. Needs O(n log n + m log m) time a direction. One column needs one direction, and gives
+    `scipy.stats.wasserstein_distance`.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
@@ -58,7 +58,7 @@ def sliced_wasserstein(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def _directions(features: int) -> Array:
-    """Unit vectors `[directions, d]`, uniform on the sphere and the same for every problem of d columns."""
+    """Return unit vectors `[directions, d]`, uniform on the sphere and the same for every problem of d columns."""
     if features == 1:
         return np.ones((1, 1))
     normal = np.random.default_rng(0).standard_normal((DIRECTIONS, features))
@@ -66,7 +66,7 @@ def _directions(features: int) -> Array:
 
 
 def _distances(real: Array, generated: Array) -> Array:
-    """Distances `[members]` of samples `[members, m, d]`."""
+    """Return the distances `[members]` of samples `[members, m, d]`."""
     directions = _directions(real.shape[1])
     total = np.zeros(len(generated))
     for direction in directions:
@@ -77,7 +77,7 @@ def _distances(real: Array, generated: Array) -> Array:
 
 
 def _projected(rows: Array, direction: Array) -> Array:
-    # Not a matrix product, whose last bit depends on how many members share the group.
+    # Not a matrix product: its last bit depends on the number of members in the group.
     projection = np.zeros(rows.shape[:-1])
     for column, weight in enumerate(direction):
         projection += rows[..., column] * weight

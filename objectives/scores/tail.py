@@ -1,12 +1,12 @@
-"""The mean squared logarithmic error of the upper tails: what margins lack that lose their largest values.
+"""The mean squared logarithmic error of the upper tails, which detects margins without their largest values.
 
-Anderson-Darling, Kendall and MMD hardly see a generator that never exceeds the 98 % quantile of its margins. Per
+Anderson-Darling, Kendall and MMD hardly notice a generator that never exceeds the 98 % quantile of its margins. Per
 column, over the order statistics above the real sample's quantile 0.95,
 
     W = mean_i (log y_(i) - log x_(i))^2
 
-and the score is the mean of W over columns. For unequal sizes the quantile functions stand in for order statistics.
-It is unchanged by the unit of any column, and asks for non-negative ones.
+and the score is the mean of W over columns. For unequal sizes quantile functions replace order statistics. The score is
+invariant under the unit of any column, and needs non-negative columns.
 """
 
 from functools import partial
@@ -20,15 +20,15 @@ from objectives.scores.quantiles import quantile_cells
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 QUANTILE = 0.95
-LEAST_SHARE = 1e-6  # of the real value: smaller generated ones, 0 and below too, count as this share of it
+LEAST_SHARE = 1e-6  # of the real value: smaller generated values, including 0 and below, count as this share
 
 
 @final
 class Tail(Score):
-    """Deviation of the largest 5 % of each column, against the held rows.
+    """Error of the largest 5 % of each column against the held rows.
 
-    Its `decay` is that of log(n) / n between 500 and 100,000 rows: the k-th largest value of any sample has the same
-    noise, of variance proportional to 1 / k, and the mean is over ever more of them.
+    Its `decay` is that of log(n) / n between 500 and 100,000 rows: the k-th largest value of a sample of any size has
+    the same noise, of variance proportional to 1 / k, and a larger sample's mean is over more values.
     """
 
     ranking: ClassVar[bool] = False
@@ -42,20 +42,20 @@ class Tail(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Columns of at least 0 whose quantile 0.95 is positive."""
+        """Return whether all columns are at least 0 and have a positive quantile 0.95."""
         return bool((real >= 0.0).all() and (_largest(real) > 0.0).all())
 
     def __call__(self, generated: Array) -> Measure:
-        """Error of each member `[pack]`."""
+        """Return the error of each member `[pack]`."""
         errors = partial(_errors, self._largest, self._size)
         value = score_members(generated, self._largest.shape[1], errors)
         return Measure(value, value)
 
 
 def tail(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Mean squared logarithmic error `[*pack]` of the upper tails of samples `[*pack, m, d]` from rows `[n, d]`.
+    """Return the mean squared log error `[*pack]` of the upper tails of samples `[*pack, m, d]` from rows `[n, d]`.
 
-    Never above 191, since a generated value counts as a millionth of the real one at least, or so far the other way.
+    Generated values below the real ones add at most 191, since they count as at least a millionth of the real value.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite or that it can't serve.
@@ -65,7 +65,7 @@ def tail(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def _largest(real: Array) -> Array:
-    """Sorted order statistics above the quantile, `[count, d]`."""
+    """Return the sorted order statistics above the quantile, `[count, d]`."""
     return np.asarray(np.sort(real, axis=0)[int(QUANTILE * len(real)) :])
 
 
@@ -76,7 +76,7 @@ def _log_largest(real: Array) -> Array:
 
 
 def _errors(largest: Array, n: int, generated: Array) -> Array:
-    """Errors `[members]` of samples `[members, m, d]` from the logarithms of the largest of `n` real rows."""
+    """Return errors `[members]` of samples `[members, m, d]` from the logarithms of the largest of `n` real rows."""
     first = n - len(largest)
     rank, other, widths = quantile_cells(n, generated.shape[1])
     above = rank >= first

@@ -1,8 +1,8 @@
-"""The mean error of the pairwise Kendall correlations: which `kendall`, one curve for all columns, can't tell apart.
+"""The mean error of the pairwise Kendall correlations, which `kendall`, one curve for all columns, can't tell apart.
 
 Kendall (1938), A new measure of rank correlation; with ties as in Kendall (1945), The treatment of ties (tau-b).
 The error is the mean over pairs of columns of |tau - tau~|; a constant column has tau 0 with every other. Above 20
-columns the mean is over 190 pairs, as many as 20 columns have: the cost of all of them grows with the square.
+columns the mean is over 190 pairs, the number of pairs of 20 columns, because the cost grows with the square.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MOST_PAIRS = 190
 
 @final
 class TauError(Score):
-    """Deviation of the dependence of each pair of columns, against the held rows."""
+    """Deviation of the dependence of each pair of columns from that of the held rows."""
 
     ranking: ClassVar[bool] = False
     limit: ClassVar[float] = 0.0
@@ -37,20 +37,20 @@ class TauError(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Two columns or more."""
+        """Return whether there are two columns or more."""
         return bool(real.shape[1] >= 2)
 
     def __call__(self, generated: Array) -> Measure:
-        """Error of each member `[pack]`, in [0, 2]."""
+        """Return the error of each member `[pack]`, in [0, 2]."""
         value = score_members(generated, self._features, lambda members: _errors(self._real, members, self._pairs))
         return Measure(value, value)
 
 
 def tau_error(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Mean absolute error `[*pack]` of the pairwise tau of samples `[*pack, m, d]` from real rows `[n, d]`.
+    """Return the mean absolute error `[*pack]` of the pairwise tau of samples `[*pack, m, d]` from real rows `[n, d]`.
 
-    Unchanged by an increasing map of any column. Needs O(d^2 (n log n + m log m)) time up to 20 columns, and as much as
-    20 columns above.
+    It is invariant under an increasing map of any column. Needs O(d^2 (n log n + m log m)) time up to 20 columns, and
+    above that as much as for 20.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows or columns, or real rows that are not finite.
@@ -64,7 +64,7 @@ def tau_error(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def pairs_of(features: int) -> Pairs:
-    """Pairs of columns that the error is the mean of: all, or a fixed random choice of 190 where there are more."""
+    """Return the pairs of columns that the error averages over: all, or a fixed random choice of 190."""
     pairs = list(combinations(range(features), 2))
     if len(pairs) <= MOST_PAIRS:
         return pairs
@@ -72,7 +72,7 @@ def pairs_of(features: int) -> Pairs:
 
 
 def pair_tau(rows: Array, pairs: Pairs | None = None) -> Array:
-    """Kendall's tau-b of the pairs of columns (all where None) of rows `[n, d]`; 0 where a column is constant."""
+    """Return Kendall's tau-b of pairs of columns (all if None) of rows `[n, d]`; 0 if a column is constant."""
     columns = np.ascontiguousarray(rows.T)
     pairs = list(combinations(range(len(columns)), 2)) if pairs is None else pairs
     if len(rows) > TILE:
@@ -94,12 +94,12 @@ def _tau(columns: Array, below: Sets, other: Sets, tied: int, *, other_tied: int
     concordant = int(sizes(below & other).sum())
     tied_in_both = _tied_pairs(columns) if tied and other_tied else 0
     discordant = apart - other_tied + tied_in_both - concordant
-    # As scipy rounds it, which serves larger samples.
+    # scipy rounds the same way, and serves larger samples.
     return max(-1.0, min(1.0, float(concordant - discordant) / sqrt(apart) / sqrt(other_apart)))
 
 
 def _tied_pairs(columns: Array) -> int:
-    """Pairs of rows that are equal in all `columns` `[n]` or `[k, n]`."""
+    """Return the number of pairs of rows that are equal in all `columns` `[n]` or `[k, n]`."""
     runs = np.unique(columns, axis=None if columns.ndim == 1 else 1, return_counts=True)[1]
     return int((runs * (runs - 1) // 2).sum())
 

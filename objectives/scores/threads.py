@@ -1,4 +1,4 @@
-"""One thread for work in small pieces: they take longer to hand out than to do, and on a busy machine far longer."""
+"""One thread for work in small pieces, which take longer to distribute than to do, even more so on a busy machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch work in this thread alone, and as before afterwards; sums then end in the same bit everywhere."""
+    """Let torch use this thread alone, and restore the setting afterwards; sums are then the same bit for bit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

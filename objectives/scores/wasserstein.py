@@ -1,8 +1,8 @@
-"""The Wasserstein distance of order 1, exact: the least mean distance over which one sample can be moved onto another.
+"""The exact Wasserstein distance of order 1: the least mean distance to move one sample onto another.
 
-Villani (2009), Optimal transport, definition 6.1; between equally many rows it is a linear assignment. Order 1, as
-`sliced_wasserstein`. It sees every deviation of the joint law, but the noise of a finite sample too, which shrinks only
-as n^(-1/d): read it against its floor.
+Villani (2009), Optimal transport, definition 6.1; between equally many rows it is a linear assignment. The order is 1,
+as in `sliced_wasserstein`. It detects every deviation of the joint distribution, but also the noise of a finite sample,
+which shrinks only as n^(-1/d): compare it with its floor.
 """
 
 from typing import ClassVar, final
@@ -19,9 +19,9 @@ MOST_ROWS = 1000
 
 @final
 class Wasserstein(Score):
-    """Deviation of the joint law, columns in deviations of the training rows, against the held rows.
+    """Wasserstein distance from the held rows, columns in deviations of the training rows.
 
-    Its `decay` is 0: of larger samples 1,000 rows count, so that their floors don't shrink.
+    Its `decay` is 0: larger samples are cut to 1,000 rows, so their floors don't shrink.
     """
 
     ranking: ClassVar[bool] = False
@@ -35,11 +35,11 @@ class Wasserstein(Score):
 
     @classmethod
     def serves(cls, real: Array) -> bool:
-        """Any number of columns."""
+        """Return True: any number of columns is served."""
         return True
 
     def __call__(self, generated: Array) -> Measure:
-        """Distance of each member `[pack]`."""
+        """Return the distance of each member `[pack]`."""
         value = score_members(
             generated, self._real.shape[1], lambda members: _distances(self._real, self._scale(members))
         )
@@ -47,10 +47,10 @@ class Wasserstein(Score):
 
 
 def wasserstein(real: ArrayLike, generated: ArrayLike) -> Array:
-    """Wasserstein-1 distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
+    """Return the Wasserstein-1 distance `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`.
 
-    Columns stay in their units here. Of both samples min(n, m, 1000) rows count, a fixed random choice. Needs O(rows^3)
-    time at worst and O(rows^2) memory.
+    Columns aren't rescaled. Of both samples min(n, m, 1000) rows count, a fixed random choice. Needs O(rows^3) time at
+    worst and O(rows^2) memory.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, or real rows that are not finite.
@@ -60,7 +60,7 @@ def wasserstein(real: ArrayLike, generated: ArrayLike) -> Array:
 
 
 def _distances(real: Array, generated: Array) -> Array:
-    """Distances `[members]` of samples `[members, m, d]`."""
+    """Return the distances `[members]` of samples `[members, m, d]`."""
     size = min(len(real), generated.shape[1], MOST_ROWS)
     some = chosen_rows(real, size)
     return np.array([_assignment(some, chosen_rows(sample, size)) for sample in generated])

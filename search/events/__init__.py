@@ -1,1 +1,1 @@
-"""What happened: events, what driver and trainers tell each other, and the journal."""
+"""What happened: events, messages between driver and trainers, and the journal."""

@@ -1,4 +1,4 @@
-"""What happens in a search, as told to those who listen: the recorder, the display, the leaderboard."""
+"""Events of a search, which the listeners receive: the recorder, the display, the leaderboard."""
 
 import math
 from collections.abc import Callable
@@ -14,12 +14,12 @@ Outcome = Literal["finished", "stopped", "diverged", "failed", "interrupted"]
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a trial has reached at an evaluation.
+    """Results of a trial at an evaluation.
 
     `misfit` and `scores` are those of the best checkpoint so far, `epoch_misfit` and `epoch_scores` those of this
-    epoch, each a mean over the trial's replicas, and `spread` the standard deviation over these of
-    the best checkpoint's misfit and scores; losses are in the objective's own units. `zeros` is the share of weights
-    that are exactly zero, `deviation` the standard deviation of all weights.
+    epoch. Each is a mean over the trial's replicas; `spread` is the standard deviation over replicas of the best
+    checkpoint's misfit and scores. Losses are in the objective's units. `zeros` is the share of weights that are
+    exactly zero, `deviation` the standard deviation of all weights.
     """
 
     epoch: int = 0
@@ -38,7 +38,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A trial began; `time` in seconds since the epoch of the clock."""
+    """A trial began; `time` is in seconds since the epoch of the clock."""
 
     trial: int
     configuration: Configuration
@@ -48,7 +48,7 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """A trial was judged at an evaluation; `architecture` holds figures of it, `node` is the one that trained it."""
+    """A trial was judged at an evaluation; `architecture` holds figures of it, `node` is where it was trained."""
 
     trial: int
     report: Report
@@ -73,7 +73,7 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerHeartbeat:
-    """A trainer spoke: networks that it trains now, and the share of its time that it was at work lately."""
+    """A trainer reports: the networks that it trains now, and the share of recent time that it spent at work."""
 
     trainer: str
     networks: int
@@ -83,7 +83,7 @@ class TrainerHeartbeat:
 
 @dataclass(frozen=True)
 class RecordingStalled:
-    """The store doesn't take what is recorded, for this reason; an empty one: it does again."""
+    """The store doesn't accept what is recorded, for this reason; an empty reason means that it does again."""
 
     error: str
     time: float
@@ -91,7 +91,7 @@ class RecordingStalled:
 
 @dataclass(frozen=True)
 class Troubled:
-    """Something goes wrong that a user should know of, and the search goes on without it; told once."""
+    """A problem that the user should know of and that doesn't stop the search; it is reported once."""
 
     trouble: str
     time: float

@@ -1,8 +1,8 @@
-"""The journal: a file of a line for each event, from which a search goes on after a crash.
+"""The journal: a file with one line for each event, from which a search resumes after a crash.
 
-It is written in the driver before anything else hears of an event, so whatever the record, the trainers or the driver
-lose, it holds. The first line says what the search is. What a crash or a power cut left at its end, half a line or a
-block that the disk never wrote, counts as never written.
+The driver writes an event here before any other listener receives it, so the journal is complete even if the record, a
+trainer or the driver fails. The first line is the header that describes the search. A crash or power cut can leave half
+a line, or a block that the disk never wrote, at the end; this counts as never written.
 """
 
 import fcntl
@@ -26,16 +26,16 @@ JOURNAL = "journal.jsonl"
 
 @final
 class Journal:
-    """Listener that appends each event to a file, which no other process may write meanwhile.
+    """Listener that appends each event to a file, and locks it against other processes.
 
-    A crash of this process loses nothing of it. A power cut loses at most what was reported since the last trial began
-    or ended: what proposals and ends were decided by is on the disk before they are carried out.
+    A crash of this process loses no event. A power cut loses at most the reports since the last trial began or ended:
+    the events that decide on proposals and ends are on disk before these are carried out.
 
     Args:
-        path: of the file; its folder is made.
+        path: path of the file; its folder is made.
 
     Raises:
-        StoreError: another process has it open, it can't be written, or a line of it is damaged that isn't at its end.
+        StoreError: another process has it open, it can't be written, or a line before its end is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class Journal:
             self._file.close()
             raise _damaged(path, self._lines.index(None) + 1)
         self._file.truncate(sum(map(len, lines[: len(self._lines)])))
-        self._decided = False  # since it was last put on the disk
+        self._decided = False  # whether a trial began or ended since the file was last synced
 
     def __enter__(self) -> Self:
         return self
@@ -75,24 +75,24 @@ class Journal:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TrainerHeartbeat):
-            if self._decided:  # a trainer's message ends with this: before it gets its orders
+            if self._decided:  # a trainer's message ends with this event: sync before the trainer gets its orders
                 self._settle()
         elif not isinstance(event, RecordingStalled | Troubled):
             self._append(_written(event))
             self._decided |= isinstance(event, Started | Ended)
 
     def begin(self, header: dict[str, Any]) -> None:
-        """Write what the search is; the last header counts."""
+        """Write the header that describes the search; the last header counts."""
         self._append({"format": FORMAT, "search": header})
         self._settle()
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)  # a new file's name is the folder's
+            os.fsync(folder)  # the folder holds the name of a new file
         finally:
             os.close(folder)
 
     def read(self) -> tuple[dict[str, Any], list[Event]]:
-        """The header, empty if there is none, and all events, in order, that the file held when it was opened."""
+        """Return the header, empty if there is none, and in order all events that the file held when it was opened."""
         header: dict[str, Any] = {}
         events: list[Event] = []
         for line in self._lines:
@@ -107,25 +107,25 @@ class Journal:
         self._file.flush()
 
     def _settle(self) -> None:
-        """Put what was written on the disk."""
+        """Sync the file to disk."""
         os.fsync(self._file.fileno())
         self._decided = False
 
 
 def begun(path: Path) -> bool:
-    """Whether a journal says what its search is: a crash may come before."""
+    """Return whether a journal has a header; a crash may come before."""
     with suppress(OSError), path.open("rb") as file:
         return isinstance(_line(file.readline()), dict)
     return False
 
 
 def without_interruptions(events: Sequence[Event]) -> list[Event]:
-    """Events without those that an interruption ended: their trials go on."""
+    """Return the events without the ends of interrupted trials, which will go on."""
     return [event for event in events if not (isinstance(event, Ended) and event.outcome == "interrupted")]
 
 
 def _check(path: Path, lines: Sequence[bytes]) -> None:
-    """See that a journal, if it says what its search is, is of the form that this module reads."""
+    """Check that a journal with a header has the format that this module reads."""
     with suppress(ValueError):
         first = json.loads(lines[0]) if lines else None
         if isinstance(first, dict) and "search" in first:
@@ -133,7 +133,7 @@ def _check(path: Path, lines: Sequence[bytes]) -> None:
 
 
 def _line(line: bytes) -> dict[str, Any] | Event | None:
-    """What a line says: the header or an event; None if it's no whole line of a journal."""
+    """Return the header or event of a line; None if it isn't a complete line of a journal."""
     try:
         written: Any = json.loads(line.decode()) if line.endswith(b"\n") else None
         return dict(written["search"]) if "search" in written else _event(written)

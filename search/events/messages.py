@@ -1,4 +1,4 @@
-"""Messages between the driver and its trainers, and what is known of how a trainer died."""
+"""Messages between the driver and its trainers, and causes of a trainer's death."""
 
 import ctypes
 import faulthandler
@@ -22,14 +22,14 @@ SIGNALS = {
     "Illegal instruction": "SIGILL",
     "Floating point exception": "SIGFPE",
 }
-# Where Linux counts processes that it has killed for their memory: a container's own count, or the machine's.
+# Where Linux counts the processes that it killed for lack of memory: in the container, or on the machine.
 KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat")
-STACK = 2**18  # bytes for a handler that runs when a thread's own stack is full
+STACK = 2**18  # bytes for a signal handler that runs when a thread's own stack is full
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A trial to train: from its beginning or, if another trainer had it before, from its checkpoint."""
+    """A trial to train, from the beginning or from the checkpoint that another trainer left."""
 
     trial: int
     configuration: Configuration
@@ -57,20 +57,20 @@ class TrialUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerStatus:
-    """Where a trainer stands: what became of its trials since its last message, and what it could take in.
+    """State of a trainer: updates of its trials since its last message, and its free room.
 
     Args:
-        trainer: a name of its own, which a trainer that replaces it doesn't have.
-        news: of its trials, in order.
-        trials: numbers of those that it has, or is to begin.
-        kinds: of these.
-        room: trials that it could take in besides them.
-        networks: in training now.
-        busy: share of its time that it has spent training and judging lately.
-        device: that it trains on, "cpu" or "gpu".
-        seconds: that a step has taken lately for each network, by kind.
-        node: address of the node that it runs on.
-        trouble: what goes wrong there that a user should know of, if anything.
+        trainer: a unique name; a trainer that replaces it has another.
+        news: updates of its trials, in order.
+        trials: numbers of the trials that it has or is to begin.
+        kinds: kinds of these trials.
+        room: further trials that it could train.
+        networks: networks in training now.
+        busy: share of recent time that it spent training and judging.
+        device: "cpu" or "gpu".
+        seconds: recent seconds of a step for each network, by kind.
+        node: address of its node.
+        trouble: a problem there that the user should know of, if any.
     """
 
     trainer: str
@@ -89,7 +89,7 @@ class TrainerStatus:
 @final
 @dataclass(frozen=True)
 class Death:
-    """Why a trainer died, in a few words, and whether what it trained did it: a fatal signal of its own."""
+    """Why a trainer died, in a few words, and whether its trials caused it: a fatal signal of its own process."""
 
     cause: str
     crashed: bool = False
@@ -103,13 +103,13 @@ _spare = ctypes.create_string_buffer(STACK)
 
 
 def leave_words() -> None:
-    """Let a fatal signal of the calling thread be told in this process's file, which is made now."""
+    """Write a fatal signal of the calling thread to this process's file, which is created now."""
     path = words_of(os.getpid())
-    with suppress(OSError):  # a node without room for it tells less
+    with suppress(OSError):  # a node without room for the file tells less
         path.unlink(missing_ok=True)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(file, f"{_kills()}\n".encode())
-        # Ray has enabled it before, for its own thread; only so does an overflow of this one's stack have a handler.
+        # Ray has enabled it for its own thread; enable it for this one, so that a stack overflow is handled.
         if sys.platform == "linux":
             ctypes.CDLL(None).sigaltstack(ctypes.byref(_Stack(ctypes.addressof(_spare), 0, STACK)), None)
         faulthandler.disable()
@@ -117,12 +117,12 @@ def leave_words() -> None:
 
 
 def words_of(pid: int) -> Path:
-    """File that a trainer's process leaves."""
+    """Return the path of the file that a trainer's process leaves."""
     return Path(tempfile.gettempdir()) / f"genseek-{os.getuid()}-{pid}"
 
 
 def read_words(pid: int) -> Death | None:
-    """How a process of this node died, by the file that it left, which goes; None where there is none."""
+    """Return why a process of this node died, and remove the file that says so; None if there is no file."""
     path = words_of(pid)
     try:
         before, _, words = path.read_text(errors="replace").partition("\n")
@@ -139,7 +139,7 @@ def read_words(pid: int) -> Death | None:
 
 
 def death_of(said: str, ask: Callable[[str, int], Death | None]) -> Death:
-    """How a trainer died of which Ray said this; `ask` what a process of a node, by its address, has left."""
+    """Return why a trainer died, from Ray's message; `ask` reads what a process left on a node, by address."""
     said = said.rpartition("Failure # ")[2].strip()
     if "running low on memory" in said:
         return Death("SIGKILL of Ray's memory monitor, since its node ran low on memory")
@@ -155,7 +155,7 @@ def death_of(said: str, ask: Callable[[str, int], Death | None]) -> Death:
 
 
 def _kills() -> int:
-    """Processes that Linux has killed for their memory, here, since it was started."""
+    """Return how many processes Linux has killed for lack of memory here since start."""
     for path in map(Path, KILLS):
         with suppress(OSError):
             if found := re.search(r"^oom_kill (\d+)", path.read_text(), re.MULTILINE):

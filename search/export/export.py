@@ -1,4 +1,4 @@
-"""An exported generator: a folder that loads with torch alone, its program, and its model card."""
+"""Exports a generator: a folder that loads with torch alone, its program, and its model card."""
 
 import json
 import platform
@@ -31,26 +31,27 @@ DRAWING = "-n 1000 --seed 0 --out rows.csv"
 SAMPLER = f"From the exported folder, with torch alone: `python sampler.py {DRAWING}`."
 PROGRAM = f"Without its folder `models`: `python sample_program.py {DRAWING}`, of other numbers for the same seed."
 VERSIONS = ("genseek", "torch", "numpy", "ray", "optuna", "mlflow")
-FEW = 1000  # training rows, below which the largest values and rare combinations are mostly guessed
-TRAINED = ("zeros", "deviation")  # architecture of training, not of the architecture
+FEW = 1000  # training rows; with fewer, the largest values and rare combinations are mostly guessed
+TRAINED = ("zeros", "deviation")  # figures of the trained weights, not of the architecture
 COPULA = "gaussian copula"
 
 
 def export_generator(
     store: Store, board: Leaderboard, trial: int, out: Path, *, program: bool = True, sampling: str = SAMPLER
 ) -> str:
-    """Write trial `trial` of a search into the new folder `out`; of a confirmed one, its best fresh network.
+    """Write trial `trial` of a search into the new folder `out`; for a confirmed trial, its best fresh network.
 
     The folder holds `weights.safetensors`, `model.json`, `scores.json`, `provenance.json`, `card.md`, `sampler.py`, and
-    a copy of the package `models`, which is all that `sampler.py` needs beside torch; `plugin.py`, the module of a
-    model that is a plug-in; and, if asked for, `program.pt2` of `torch.export`, with `sample_program.py`. `sampling` is
-    what the card says of how to sample.
+    a copy of the package `models`. `sampler.py` needs only this package and torch. If the model is a plug-in, the
+    folder also holds its module, `plugin.py`. With `program` it holds `program.pt2` of `torch.export` and
+    `sample_program.py`. `sampling` is the card's text on how to sample.
 
     Returns:
         why there is no program, in one line, or an empty string.
 
     Raises:
-        StoreError: `out` isn't empty or can't be written, the trial has no checkpoint, or its model's code isn't known.
+        StudyError: `out` exists and isn't an empty folder, or the code of the trial's model isn't known.
+        StoreError: `out` can't be written, or the trial's checkpoint is missing or damaged.
 
     Example:
         >>> from search import Store, load_generator
@@ -83,7 +84,7 @@ def export_generator(
 def _write(
     out: Path, checkpoint: Path, store: Store, board: Leaderboard, *, entry: Entry, program: bool, sampling: str
 ) -> str:
-    """Write the export of an entry into a folder; why there is no program, as `export` returns it."""
+    """Write the export of an entry into a folder; return why there is no program, as `export_generator` does."""
     described, kept = board.to_dict(entry), [WEIGHTS, DESCRIPTION]
     description = json.loads((checkpoint / DESCRIPTION).read_text())
     if description.get("plugin"):
@@ -117,12 +118,12 @@ def _write(
 
 
 def _place(made: Path, out: Path) -> None:
-    """Copy a folder to a new place, or into one that is empty; what fails, or is cut off, leaves neither half of it.
+    """Copy a folder to `out`, which is new or empty. If this fails or is interrupted, `out` is left as it was.
 
     Raises:
-        OSError: it can't be written; not a `FileNotFoundError`.
+        OSError: `out` can't be written; never a `FileNotFoundError`.
     """
-    there = out.exists()  # it may be a mount, or where the user stands, so it stays
+    there = out.exists()  # keep it: it may be a mount, or the current directory
     place = out if there else out.absolute().with_name(f".{uuid.uuid4().hex}")
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def _place(made: Path, out: Path) -> None:
 
 
 def load_generator(folder: Path, plugins: Sequence[str] = ()) -> Generator:
-    """Generator of an exported folder, whose own code is never run: that of a plug-in is in the modules `plugins`.
+    """Return the generator of an exported folder, whose own code is never run; `plugins` are modules of plug-ins.
 
     Raises:
         StoreError: it isn't one, a file is damaged, or its model is an unknown plug-in.
@@ -162,17 +163,17 @@ def load_generator(folder: Path, plugins: Sequence[str] = ()) -> Generator:
 
 
 def write_program(folder: Path) -> str:
-    """Write `program.pt2` and `program.json` into an exported folder; if that can't be, the reason in one line.
+    """Write `program.pt2` and `program.json` into an exported folder; if that fails, return the reason in one line.
 
     `program.json` says how many normal and uniform numbers a row needs, the names of the columns, and which are whole.
     """
     if (folder / PLUGIN).exists():
-        return "its model is a plug-in"  # whose code an export doesn't run
+        return "its model is a plug-in"  # an export doesn't run its code
     try:
         generator = load_generator(folder)
         program = exported(generator)
         torch.export.save(program, folder / "program.pt2")
-    except Exception as error:  # torch.export's own are of many kinds
+    except Exception as error:  # torch.export raises many kinds of errors
         (folder / "program.pt2").unlink(missing_ok=True)
         show_traceback()
         said = next((line for line in str(error).splitlines() if line.strip()), "")
@@ -188,12 +189,12 @@ def _line(error: Exception) -> str:
 
 
 def versions() -> dict[str, Any]:
-    """Versions of what a result may depend on."""
+    """Return the versions of Python and of the packages that a result may depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS}
 
 
 def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str) -> str:
-    """The card in Markdown; `sampling` says how to sample from where the card lies."""
+    """Return the model card in Markdown; `sampling` says how to sample from the card's folder."""
     described, provenance = board.to_dict(entry), board.origin
     parts = [
         f"# {markdown(entry.configuration.model)} of {markdown(provenance['problem'])}",
@@ -226,7 +227,7 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str
 
 
 def limits(board: Leaderboard, entry: Entry) -> list[str]:
-    """What the figures say against the model, a sentence each."""
+    """Return what the figures say against the model, one sentence each."""
     rows, own = entry.figures()
     split = rows.partition(",")[0]
     floors, found = board.floors[split], []

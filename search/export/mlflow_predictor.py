@@ -1,4 +1,4 @@
-"""The code of a served generator: MLflow runs this file itself, beside the exported folder and its `models`."""
+"""The code of a served generator. MLflow runs this file itself, beside the exported folder and its `models`."""
 
 import importlib.util
 from pathlib import Path
@@ -15,24 +15,24 @@ from models import MODELS
 from models.generator import Generator, load
 from models.latents import latent_columns, sample_latents
 
-MOST_ROWS = 1_000_000  # of an answer
+MOST_ROWS = 1_000_000  # of one answer
 
 
 @final
 class Predictor(PythonModel):
-    """Answers a frame of `rows` and `seed`, a sample for each of its rows, or a frame of latents `z0`, `z1`, ..."""
+    """MLflow model that answers a frame of `rows` and `seed`, a sample for each row, or of latents `z0`, `z1`, ..."""
 
     def load_context(self, context: Any) -> None:
-        """Load the generator, whose plug-in, where its model is one, is code like this file."""
+        """Load the generator. If its model is a plug-in, run the plug-in's code, as MLflow runs this file."""
         folder = Path(context.artifacts["generator"])
         self.generator: Generator = load(folder, MODELS | _plugged(folder / "plugin.py"))
         self.latents = [f"z{column}" for column in range(latent_columns(self.generator))]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """Rows under the names of the data's columns, in its own units.
+        """Return samples with the names of the data's columns, in the data's units.
 
         Raises:
-            MlflowException: the frame asks for nothing that there is; one line says what was expected.
+            MlflowException: the frame asks for nothing that exists; one line says what is expected.
         """
         frame = model_input
         asked = {name for name in frame.columns if name == "rows" or str(name).startswith("z")}

@@ -1,4 +1,4 @@
-"""The registered model of a problem: an MLflow model of each winner, with champion and challenger."""
+"""The registered model of each problem: MLflow models of the winners, with champion and challenger."""
 
 import hashlib
 import json
@@ -40,18 +40,18 @@ from search.train.context import TrialContext
 CHAMPION, CHALLENGER = "champion", "challenger"
 MISFIT = CONFIRMED_FIGURE.format("misfit")
 LONGEST = 80  # letters of a registered model's name
-MOST_LETTERS = 5000  # of a version's description, in MLflow's databases; the card is whole beside the weights
+MOST_LETTERS = 5000  # of a version's description in MLflow's databases; the full card lies beside the weights
 SERVED = (
     "`mlflow models serve -m models:/{name}/VERSION`, or `predict` of what `mlflow.pyfunc.load_model` returns: both "
     "answer a frame of `rows` and `seed`."
 )
-READING = ("data", "columns", "drop_missing")  # arguments that say where a table's rows come from, not which they are
+READING = ("data", "columns", "drop_missing")  # arguments on how a table is read, not on which rows it has
 NEEDED = ("mlflow", "torch", "pandas", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A version of a registered model: its alias, its confirmed misfit, and the champion that it met, if any."""
+    """A version of a registered model: its alias, confirmed misfit, and the champion that it met, if any."""
 
     name: str
     version: int
@@ -62,20 +62,21 @@ class Registered:
     against: tuple[int, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Row of a listing, and JSON."""
+        """Return the version as a row of a listing, for JSON."""
         return {key: getattr(self, key) for key in ("name", "version", "alias", "misfit", "search", "trial")}
 
     def in_words(self) -> str:
-        """One line."""
+        """Return the version in one line."""
         misfit = "misfit not confirmed" if self.misfit is None else f"misfit {self.misfit:.2f}"
         beside = f" against {self.against[1]:.2f} of version {self.against[0]}" if self.against else ""
         return f"{self.name} version {self.version}, {self.alias} ({misfit}{beside})"
 
 
 def register(store: Store, search: str, study: Study, task: TrialContext) -> Registered:
-    """Register the winner of a finished search with the problem's others; a winner that is there already stays.
+    """Register the winner of a finished search with the problem's other winners, unless it is registered already.
 
-    It becomes `champion` where its confirmed misfit is below the champion's, or there is none, else `challenger`.
+    It becomes `champion` if its confirmed misfit is below the champion's, or if there is no champion; else
+    `challenger`.
 
     Raises:
         StoreError: there is no winner, its model's code isn't known, or the store has no registry.
@@ -83,7 +84,7 @@ def register(store: Store, search: str, study: Study, task: TrialContext) -> Reg
     board = store.leaderboard(search)
     entry = board.winner()
     misfit = entry.confirmed.get("misfit")
-    store.prepare()  # else MLflow would put the model where the store was before
+    store.prepare()  # otherwise MLflow would write the model to the store's former place
     with _one_line_errors(store):
         client = _client(store)
         name = _registered_name(client, study, identity(study, task))
@@ -98,7 +99,7 @@ def register(store: Store, search: str, study: Study, task: TrialContext) -> Reg
 
 
 def registered(store: Store) -> list[Registered]:
-    """Champion and challenger of every problem, by name."""
+    """Return champion and challenger of every problem, by name."""
     with _one_line_errors(store):
         client = _client(store)
         return [
@@ -111,10 +112,10 @@ def registered(store: Store) -> list[Registered]:
 
 
 def identity(study: Study, task: TrialContext) -> str:
-    """What makes two searches' problems the same, as a hash: name, arguments, columns, and the rows of a table.
+    """Return a hash of a problem: of its name, arguments, columns, and the rows of a table.
 
-    A table's rows count in whatever order, so that neither the seed of the split nor the file's name matters; those of
-    a known distribution are drawn anew for each seed, and don't count.
+    The order of a table's rows doesn't matter, so neither the seed of the split nor the file's name does. The rows of a
+    known distribution are drawn anew for each seed and don't count.
     """
     defaults = {name: argument.default for name, argument in arguments_of(PROBLEMS[study.problem]).items()}
     arguments = defaults | study.problem_arguments
@@ -128,7 +129,7 @@ def identity(study: Study, task: TrialContext) -> str:
 
 
 def _registered_name(client: MlflowClient, study: Study, own: str) -> str:
-    """The problem's name, or its file's; where that is another problem's already, with some of its hash behind."""
+    """Return the problem's name or its file's; if another problem has this name, append a part of the hash."""
     plain = _plain(Path(study.data_name).stem) or study.problem
     for name in (plain, f"{plain}-{own[:8]}"):
         model = found_or_made(partial(_model, client, name), partial(_new_model, client, name, study.problem, own))
@@ -138,13 +139,13 @@ def _registered_name(client: MlflowClient, study: Study, own: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Letters and digits of any language: MLflow, its addresses and filters would take others for signs."""
+    """Replace all but letters and digits of any language: other characters may be special in MLflow."""
     kept = [letter if unicodedata.category(letter)[0] in "LMN" or letter == "_" else "-" for letter in text]
     return re.sub("-+", "-", unicodedata.normalize("NFC", "".join(kept))).strip("-")[:LONGEST]
 
 
 def _model(client: MlflowClient, name: str) -> Any:
-    """Registered model of this name, if there is one."""
+    """Return the registered model of this name, or None."""
     return next(iter(client.search_registered_models(f"name = {quoted(name)}")), None)
 
 
@@ -189,7 +190,7 @@ def _new_version(
 
 
 def _judged(client: MlflowClient, version: ModelVersion, misfit: float | None) -> Registered:
-    """Give the version its alias, and tell the champion that it beats."""
+    """Give the version its alias, and tag the champion that it beats."""
     name, number = version.name, str(version.version)
     settled = {str(each.version) for each in _versions(client, name) if JUDGED in each.tags}
     standing, beaten = _champion(client, name), None
@@ -224,13 +225,13 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
 
 
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
-    """The version under the alias, if there is one."""
+    """Return the version with the champion's alias, or None."""
     number = str(client.get_registered_model(name).aliases.get(CHAMPION))
     return next((each for each in _versions(client, name) if str(each.version) == number), None)
 
 
 def _misfit(version: ModelVersion) -> float:
-    """Confirmed misfit of a version; infinite where it has none, so that any beats it."""
+    """Return the confirmed misfit of a version; infinity if it has none, so that any other beats it."""
     return float(version.tags.get(MISFIT, math.inf))
 
 
@@ -260,10 +261,10 @@ def _one_line_errors(store: Store) -> Iterator[None]:
 
 
 def package(folder: Path, out: Path, model_id: str, run_id: str) -> None:
-    """Write the MLflow model of an exported `folder` into the new folder `out`; `folder` is used up.
+    """Write the MLflow model of an exported `folder` into the new folder `out`; this moves files out of `folder`.
 
     Args:
-        folder: as `search.exporting.export` writes it.
+        folder: an exported folder, as `export_generator` writes it.
         out: new folder.
         model_id, run_id: of MLflow's logged model, and of the run that it belongs to.
     """
@@ -287,7 +288,7 @@ def package(folder: Path, out: Path, model_id: str, run_id: str) -> None:
         code_paths=[str(code / "models")],
         signature=ModelSignature(asked, answered),
         input_example=pd.DataFrame({"rows": [5], "seed": [0]}),
-        # A build of torch for one machine ("+cpu") is no version that pip knows.
+        # pip doesn't know the version of a local build of torch ("+cpu").
         pip_requirements=[f"{name}=={metadata.version(name).partition('+')[0]}" for name in NEEDED],
         mlflow_model=Model(model_id=model_id, run_id=run_id),
     )

@@ -1,6 +1,7 @@
-"""A configuration that was trained again with fresh seeds, and how sure its misfit is.
+"""Configurations that were trained again with fresh seeds, and the uncertainty of their misfit.
 
-Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap."""
+Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap.
+"""
 
 import itertools
 import math
@@ -18,22 +19,22 @@ from search.study.configuration import Configuration
 Array: TypeAlias = NDArray[np.float64]
 REPEATS = 200
 SPAN = (2.5, 97.5)  # percentiles
-KNOWN = 0.5  # share of bootstrap samples that must have been judged: an interval of fewer would say nothing
-MOST_DEALS = 20_000  # above so many ways to deal the networks out, so many random ones stand for all
+KNOWN = 0.5  # least share of bootstrap samples that could be judged; an interval of fewer would say nothing
+MOST_DEALS = 20_000  # if there are more ways to deal the networks out, this many random ones are used
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:
-    """A configuration as its fresh networks confirm it, on test rows.
+    """Results of a configuration's fresh networks on test rows.
 
     Args:
         trial: its number in the search.
-        configuration: what was trained.
-        searched: misfit on validation rows that the search chose it by.
-        validated: the same of each fresh network; infinite where one diverged or failed.
-        misfits: of each fresh network on test rows; infinite where one could not be judged.
+        configuration: the configuration that was trained.
+        searched: misfit on validation rows by which the search chose it.
+        validated: the same of each fresh network; infinite if it diverged or failed.
+        misfits: of each fresh network on test rows; infinite if it could not be judged.
         scores: means over the networks.
-        low, high: 95 % interval of the misfit; infinite where it is unknown.
+        low, high: 95 % interval of the misfit; infinite if unknown.
         p_value: share of relabelings of the networks, its own and the winner's, with at least the winner's lead; 1 for
             the winner.
         parameters: of one network.
@@ -58,19 +59,19 @@ class Finalist:
 
     @property
     def misfit(self) -> float:
-        """Geometric mean over the networks, since a misfit is a ratio."""
+        """Return the geometric mean over the networks, since a misfit is a ratio."""
         return _mean(self.misfits)
 
     @property
     def optimism(self) -> float:
-        """How much worse fresh networks are on the rows that the search chose by: their misfit over its, less 1.
+        """Return how much worse fresh networks are on validation rows: their misfit over the search's, less 1.
 
-        Infinite where one diverged or failed.
+        Infinite if a network diverged or failed.
         """
         return _mean(self.validated) / self.searched - 1
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON of all of it."""
+        """Return all of it for JSON."""
         plain = {key: value for key, value in vars(self).items() if key not in ("configuration", "checkpoint")}
         return plain | {"configuration": self.configuration.flat(), "misfit": self.misfit, "optimism": self.optimism}
 
@@ -80,10 +81,10 @@ def _mean(misfits: Sequence[float]) -> float:
 
 
 def resampled(judge: Judge, rows: Array, samples: Array, seed: int, *, repeats: int = REPEATS) -> Array:
-    """Misfits `[k, R, B]` of samples `[k, R, m, columns]` on bootstrap samples of the held-out rows `[m, columns]`.
+    """Return misfits `[k, R, B]` of samples `[k, R, m, columns]` on bootstrap samples of held-out rows `[m, columns]`.
 
-    All are judged on the same rows each time, so that their differences aren't blurred by these. nan where drawn rows
-    can't be judged, as where a score of a user's own doesn't serve them.
+    Each bootstrap sample judges all networks, so that differences between networks aren't blurred. A misfit is nan if
+    the drawn rows can't be judged, for example if a user's own score doesn't serve them.
     """
     generator = np.random.default_rng([seed, 7])
     pack = samples.reshape(-1, 1, *samples.shape[2:])
@@ -99,11 +100,11 @@ def resampled(judge: Judge, rows: Array, samples: Array, seed: int, *, repeats: 
 
 
 def interval(misfits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the geometric mean of misfits `[R]`, from values `[R, B]` on bootstrap samples of the rows.
+    """Return the 95 % interval of the geometric mean of misfits `[R]`, from values `[R, B]` on bootstrap samples.
 
-    Each bootstrap sample also chooses among the networks. Rows drawn twice make every sample look farther away, so only
-    the spread of the bootstrap counts, and not where it lies. (inf, inf), which is unknown, where a network, or half of
-    the bootstrap samples, could not be judged.
+    Each bootstrap sample also resamples the networks. Rows drawn twice make every sample look farther away, so only the
+    spread of the bootstrap is used, not its location. The interval is (inf, inf), unknown, if a network or half of the
+    bootstrap samples could not be judged.
     """
     found = np.asarray(misfits, dtype=np.float64)
     judged = np.all(np.isfinite(again) & (again > 0), axis=0)
@@ -118,10 +119,11 @@ def interval(misfits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, fl
 
 
 def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
-    """One-sided p-value of the lead of misfits `better` `[R]` over `other` `[S]`, by their geometric means.
+    """Return the one-sided p-value of the lead of misfits `better` `[R]` over `other` `[S]`, by their geometric means.
 
-    It's the share of relabelings, of all ways to deal the R + S networks out to both, with at least this lead; where
-    there are more than 20,000 ways, of so many random ones and the one seen. What could not be judged is the worst.
+    It is the share of relabelings with at least this lead, among all ways to deal the R + S networks out to both. If
+    there are more than 20,000 ways, 20,000 random ones and the observed one are used. A network that could not be
+    judged counts as the worst.
     """
     first, second = (np.asarray(misfits, dtype=np.float64) for misfits in (better, other))
     together = np.clip(np.log(np.fmax(np.concatenate([first, second]), np.finfo(np.float64).tiny)), -1e3, 1e3)

@@ -1,4 +1,4 @@
-"""The leaderboard: every trial's end, ranked, beside reference generators, with the floors they are judged by."""
+"""The leaderboard: all trials of a search, ranked beside reference generators, with the floors of their scores."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,19 +25,19 @@ UNKNOWN = {"problem": "unknown", "problem_arguments": {}, "data_sha256": "unknow
 
 
 def unranked() -> tuple[str, ...]:
-    """The registered scores, plug-ins' among them, of which less isn't better."""
+    """Return the registered scores, including plug-ins, of which lower isn't better."""
     return tuple(name for name, score in SCORES.items() if score.limit != 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """How one trial ended; `scores` and `misfit` are those of its best checkpoint on validation rows.
+    """Result of one trial; `scores` and `misfit` are those of its best checkpoint on validation rows.
 
-    `confirmed` holds what fresh networks scored on test rows, with `low` and `high` of their misfit, where the trial
-    was a finalist, and `verdict` whether it was the "winner", a "tie" with it, one that "breaks a bound", or a
-    "finalist"; figures of networks that could not be judged are missing.
-    `test` holds the scores and the misfit of that checkpoint on test rows, for trials trained at full budget only, and
-    `spread` the standard deviations of its misfit and scores over the trial's replicas, where it has more than one.
+    `confirmed` holds the scores of a finalist's fresh networks on test rows, with `low` and `high` of their misfit.
+    Figures of networks that could not be judged are missing. `verdict` is "winner", "tie" (with the winner), "breaks a
+    bound", or "finalist". `test` holds the scores and misfit of the best checkpoint on test rows, only for trials at
+    full budget. `spread` holds the standard deviations of misfit and scores over the trial's replicas, if it has
+    several.
 
     Example:
         >>> from search import Store
@@ -62,26 +62,26 @@ class Entry:
 
     @property
     def finalist(self) -> bool:
-        """Whether fresh networks of it were trained, and judged or not."""
+        """Return whether fresh networks were trained, even if they could not be judged."""
         return bool(self.verdict or self.confirmed)
 
     @property
     def judged(self) -> bool:
-        """Whether fresh networks of it have a misfit: then the best of them is its network."""
+        """Return whether its fresh networks have a misfit; then its network is the best of them."""
         return "misfit" in self.confirmed
 
     @property
     def confirmed_misfit(self) -> float:
-        """Misfit of its fresh networks; infinite where they have none."""
+        """Return the misfit of its fresh networks; infinity if they have none."""
         return self.confirmed.get("misfit", math.inf)
 
     def confirmed_text(self, *keys: str, form: str = ".2f", between: str = "-") -> str:
-        """Figures of its fresh networks, such as `low` and `high`; a dash where they are missing."""
+        """Return figures of its fresh networks, such as `low` and `high`, as text; a dash if they are missing."""
         values = [self.confirmed.get(key, math.nan) for key in keys]
         return between.join(format(value, form) for value in values) if all(map(math.isfinite, values)) else "-"
 
     def figures(self) -> tuple[str, dict[str, float]]:
-        """Rows that tell most of it ("test, fresh networks", "test", "validation"), and its scores and misfit there."""
+        """Return the most telling rows ("test, fresh networks", "test", "validation"), with scores and misfit."""
         if self.judged:
             return "test, fresh networks", self.confirmed
         if self.test:
@@ -95,7 +95,7 @@ class Leaderboard:
 
     `references` and `floors` have the keys "validation" and "test"; below these, the reference's or score's name.
     `provenance` says where the results come from: problem, data hash, seed, versions. `unranked` are the scores of
-    which less isn't better.
+    which lower isn't better.
 
     Example:
         >>> from search import Store
@@ -116,25 +116,25 @@ class Leaderboard:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """`provenance`, of which a record that is damaged may lack a part."""
+        """Return `provenance`, with defaults for parts that a damaged record lacks."""
         return UNKNOWN | self.provenance
 
     def finished(self) -> list[Entry]:
-        """Trials trained at full budget that could be judged, in no order."""
+        """Return the trials at full budget that could be judged, unordered."""
         return [entry for entry in self.entries if entry.outcome == "finished" and entry.misfit < WORST]
 
     def eligible(self) -> list[Entry]:
-        """Those of them that keep the bounds."""
+        """Return those of `finished` that keep the bounds."""
         return [entry for entry in self.finished() if self.standing(entry).violation == 0]
 
     def standing(self, entry: Entry) -> ObjectiveValues:
-        """Where a trial stands by the goals of the search."""
+        """Return a trial's values for the goals of the search."""
         return self.goals.standing(entry.misfit, entry.scores, entry.architecture)
 
     def ranked(self, by: str = "misfit") -> list[Entry]:
-        """Trials trained at full budget, best first by misfit or a score; never mixed with others.
+        """Return the trials, best first by misfit or a score: those at full budget within the bounds, then all others.
 
-        Behind them stand those that break bounds, by how much, and then the others by how far they came.
+        These are trials at full budget that break bounds, by how much, and then the rest by how long they were trained.
         """
         finished = self.finished()
         others = [entry for entry in self.entries if entry not in finished]
@@ -143,13 +143,13 @@ class Leaderboard:
         )
 
     def front(self) -> list[Entry]:
-        """Trials at full budget within the bounds that no other such trial beats in all goals, by the first goal."""
+        """Return the trials of `eligible` that no other of them beats in all goals, ordered by the first goal."""
         eligible = self.eligible()
         places = front([self.standing(entry).values for entry in eligible])
         return sorted((eligible[place] for place in places), key=lambda entry: self.standing(entry).values)
 
     def winner(self, by: str = "misfit") -> Entry:
-        """Best trial at full budget; where finalists were confirmed and their misfit decides, the winner among these.
+        """Return the best trial at full budget; if finalists were confirmed and `by` is misfit, the winner among these.
 
         Raises:
             StudyError: no trial was trained at full budget within the bounds, or `by` isn't a score that ranks.
@@ -173,7 +173,7 @@ class Leaderboard:
         return confirmed[0] if confirmed else best
 
     def entry(self, trial: int) -> Entry:
-        """Entry of a trial's number.
+        """Return the entry of a trial's number.
 
         Raises:
             StudyError: there is no such trial, or it wasn't trained at full budget.
@@ -186,7 +186,7 @@ class Leaderboard:
         raise StudyError(f"search {self.name!r} has no trial {trial}")
 
     def to_dict(self, entry: Entry) -> dict[str, Any]:
-        """JSON of an entry with its floors: trial, model, objective, configuration, scores, test, run id."""
+        """Return an entry with its floors for JSON: trial, model, objective, configuration, scores, test, run id."""
         return {
             "search": self.name,
             "trial": entry.trial,
@@ -208,7 +208,7 @@ class Leaderboard:
 
 
 def with_floors(values: dict[str, float], floors: dict[str, Floor]) -> dict[str, Any]:
-    """`{"ad": {"value", "floor", "upper", "inside"}, ..., "misfit"}`; upper: the 95 % quantile of real against real."""
+    """Return `{"ad": {"value", "floor", "upper", "inside"}, ..., "misfit"}`; upper is the floor's 95 % quantile."""
     scores: dict[str, Any] = {
         name: {
             "value": values[name],
@@ -223,7 +223,7 @@ def with_floors(values: dict[str, float], floors: dict[str, Floor]) -> dict[str,
 
 
 def floors_from(written: dict[str, Any]) -> dict[str, dict[str, Floor]]:
-    """Floors of their JSON form, in which null is no number."""
+    """Return floors from their JSON form, in which null stands for nan."""
     return {
         rows: {
             name: Floor(**dict.fromkeys(("median", "upper", "positive"), math.nan) | _known(floor))
@@ -238,7 +238,7 @@ def _known(written: dict[str, Any]) -> dict[str, Any]:
 
 
 def floors_json(floors: dict[str, dict[str, Floor]]) -> dict[str, Any]:
-    """JSON form of floors."""
+    """Return the JSON form of floors."""
     return {rows: {name: asdict(floor) for name, floor in by_name.items()} for rows, by_name in floors.items()}
 
 
@@ -260,15 +260,15 @@ class Entries:
             kept[type(event)][event.trial] = event
 
     def finished(self) -> Iterable[Ended]:
-        """Ends of trials trained at full budget."""
+        """Return the ends of trials at full budget."""
         return [ended for ended in self._ended.values() if ended.outcome == "finished"]
 
     def failures(self) -> Sequence[Ended]:
-        """Ends of trials that an error ended."""
+        """Return the ends of trials that failed."""
         return [ended for ended in self._ended.values() if ended.outcome == "failed"]
 
     def entries(self, tests: dict[int, dict[str, float]], run_ids: dict[int, str]) -> list[Entry]:
-        """Entry of every trial that ended."""
+        """Return the entry of every trial that ended."""
         return [self._entry(trial, tests.get(trial, {}), run_ids.get(trial, "")) for trial in self._ended]
 
     def _entry(self, trial: int, test: dict[str, float], run_id: str) -> Entry:
@@ -309,20 +309,20 @@ def _value(entry: Entry, by: str) -> float:
 
 
 def shortfall(board: Leaderboard, entry: Entry) -> str:
-    """Why a trial can't win: how it ended, or that it breaks a bound; empty where it can."""
+    """Return why a trial can't win: its outcome, or that it breaks a bound; empty if it can."""
     if entry.outcome != "finished":
         return entry.outcome
     return "breaks a bound" if board.standing(entry).violation > 0 else ""
 
 
 def scores_shown(scores: dict[str, float], misfit: float, names: Sequence[str]) -> list[str]:
-    """Cells of misfit and the scores `names`; a dash where one doesn't exist."""
+    """Return the cells of misfit and the scores `names`; a dash for a missing score."""
     cells = [f"{scores[name]:{FORMATS.get(name, '.4f')}}" if name in scores else "-" for name in names]
     return [f"{misfit:.2f}" if misfit < 1e5 else "-", *cells]
 
 
 def real_rows(board: Leaderboard, split: str, names: Sequence[str]) -> Iterator[list[str]]:
-    """Rows of the reference generators, and of what one real sample scores against another: cells of a leaderboard."""
+    """Return leaderboard rows of the reference generators, and of the floors: scores between two real samples."""
     for name, scores in board.references[split].items():
         yield [name, "reference", *scores_shown(scores, scores["misfit"], names)]
     floors = board.floors[split]

@@ -1,4 +1,4 @@
-"""Scores of any generator's rows against real ones, from two tables: useful without any search."""
+"""Scores samples of any generator against real rows, both from tables, without a search."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,12 +26,12 @@ def score_tables(
     drop_missing: bool = False,
     tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
-    """`{"ad": {"value", "floor", "upper", "inside"}, "kendall": .., "misfit": ..}`: all that serve the real rows.
+    """Return `{"ad": {"value", "floor", "upper", "inside"}, ..., "misfit"}` for all scores that serve the real rows.
 
-    Only `overfit` needs `train`. The floors are of bootstrap draws of the real rows, of the sizes at hand. The
-    MMD's bandwidth is that of the training rows, or of the real rows where there are none. `columns` (a line of
-    CSV) are those to score, all where empty; `drop_missing` leaves out real rows with a missing value. What was
-    decided about how a file is written is told, a line at a time.
+    Only `overfit` needs `train`. The floors come from bootstrap draws of the real rows, of the same sizes. The MMD's
+    bandwidth is that of the training rows, or of the real rows if there are none. `columns` (a line of CSV) are the
+    columns to score, all if empty. `drop_missing` leaves out real rows with a missing value. `tell` receives one line
+    for each decision on how a file is written.
 
     Raises:
         DataError: a table can't be read, or the tables' columns differ.

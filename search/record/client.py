@@ -1,4 +1,4 @@
-"""MLflow's client as genseek uses it: one line for an error, paging, names made once, an experiment for each study."""
+"""MLflow's client as genseek uses it: one-line errors, paging, entities created once, one experiment for each study."""
 
 import socket
 import sqlite3
@@ -21,12 +21,12 @@ REFUSALS = (
     "RESOURCE_DOES_NOT_EXIST",
     "RESOURCE_ALREADY_EXISTS",
 )
-PREFIX = "genseek"  # of their names
+PREFIX = "genseek"  # every experiment's name starts with it
 
 
 @contextmanager
 def mlflow_errors(uri: str, cure: str = "") -> Iterator[None]:
-    """Tell a failing store in one line, with what may help.
+    """Raise the errors of a failing store as one line, followed by `cure`.
 
     Raises:
         StoreError: MLflow, its database or its files refuse.
@@ -38,7 +38,7 @@ def mlflow_errors(uri: str, cure: str = "") -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """First line of an error; of a request that nobody answered what the system says, such as Connection refused."""
+    """Return the first line of an error, or the system's message (such as Connection refused) if nobody answered."""
     inner = error
     while inner.__cause__ or inner.__context__:
         inner = inner.__cause__ or inner.__context__ or inner
@@ -48,7 +48,7 @@ def _reason(error: BaseException) -> str:
 
 
 def refused(error: BaseException | None) -> bool:
-    """Whether a store that answers will never take what it didn't take, or what it was to take isn't there."""
+    """Return whether trying again is useless: the store refuses for good, or what should be written is missing."""
     while error is not None:
         if isinstance(error, MlflowException):
             return error.error_code in REFUSALS
@@ -59,10 +59,10 @@ def refused(error: BaseException | None) -> bool:
 
 
 def quoted(text: str) -> str:
-    """Text as MLflow's filters take it: they know no way to write a quote within its own kind.
+    """Return `text` in quotes for MLflow's filters, which have no escape for a quote.
 
     Raises:
-        StoreError: it has quotes of both kinds.
+        StudyError: the text has quotes of both kinds.
     """
     marks = [mark for mark in ("'", '"') if mark not in text]
     if not marks:
@@ -71,7 +71,7 @@ def quoted(text: str) -> str:
 
 
 def pages(fetch: Callable[[str | None], Any]) -> list[Any]:
-    """All that a call finds which tells a page at a time, with the token of the next one."""
+    """Return the entries of all pages; `fetch` takes the token of a page."""
     entries: list[Any] = []
     token = None
     while True:
@@ -83,7 +83,7 @@ def pages(fetch: Callable[[str | None], Any]) -> list[Any]:
 
 
 def found_or_made(find: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """What `find` finds, made if that's None; where another search makes it meanwhile, what that one made.
+    """Return what `find` finds; if that is None, make it first. Another search may make it at the same time.
 
     Raises:
         MlflowException: it can't be made, or is there and can't be seen.
@@ -100,7 +100,7 @@ def found_or_made(find: Callable[[], Any], make: Callable[[], Any]) -> Any:
 
 
 def experiment_of(client: MlflowClient, study: str, location: str | None) -> str:
-    """Id of a study's experiment, genseek/STUDY; made, with a place for its files, if there is none."""
+    """Return the id of a study's experiment, genseek/STUDY; if there is none, create it with a place for its files."""
     name = f"{PREFIX}/{study}" if study else PREFIX
     experiment = found_or_made(
         lambda: client.get_experiment_by_name(name),
@@ -110,6 +110,6 @@ def experiment_of(client: MlflowClient, study: str, location: str | None) -> str
 
 
 def every_experiment(client: MlflowClient) -> list[Experiment]:
-    """The experiments of all studies."""
+    """Return the experiments of all studies."""
     found = pages(lambda token: client.search_experiments(filter_string=f"name LIKE '{PREFIX}%'", page_token=token))
     return [experiment for experiment in found if experiment.name == PREFIX or experiment.name.startswith(f"{PREFIX}/")]

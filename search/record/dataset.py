@@ -11,20 +11,20 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from objectives import Rows
 from search.study.study import Study
 
-LETTERS = 16  # of the hash, which MLflow shows; the tag `genseek.data_sha256` of the search has all of it
-MOST_LETTERS = 1_000_000  # of a schema that MLflow takes
+LETTERS = 16  # of the hash that MLflow shows; the search's tag `genseek.data_sha256` has the whole hash
+MOST_LETTERS = 1_000_000  # MLflow's limit for a schema
 CONTEXT = InputTag("mlflow.data.context", "training")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """What trials are trained and judged on.
+    """The data set that trials are trained and judged on.
 
     Args:
         name: the table's file without its ending, or the problem.
         digest: first letters of the sha256 of all rows of the three splits.
-        source: of a table its file, of a known distribution the problem's arguments.
-        columns: their names.
+        source: the file of a table, or the arguments of a known distribution.
+        columns: names of the columns.
         profile: numbers of rows.
     """
 
@@ -36,7 +36,7 @@ class DataSet:
 
     @classmethod
     def of(cls, study: Study, rows: Rows, columns: Sequence[str]) -> "DataSet":
-        """Return the data set that `rows` of `columns` are for a study."""
+        """Return the data set of a study with these rows and columns."""
         arguments = study.problem_arguments
         path = arguments.get("data")
         parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
@@ -50,7 +50,7 @@ class DataSet:
 
 
 def input_of(data: DataSet) -> DatasetInput:
-    """MLflow's form of a data set."""
+    """Return the data set in MLflow's form."""
     columns = [{"type": "double", "name": name, "required": True} for name in data.columns]
     schema = json.dumps({"mlflow_colspec": columns})
     dataset = Dataset(

@@ -1,4 +1,4 @@
-"""What a search has found, as its parent run says it in MLflow: a description to read first, and tags to filter by."""
+"""The result of a search in MLflow: a description of its parent run, and tags to filter by."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ intervals; *optimism* is how much worse they are than the search believed."""
 
 
 def describe_search(store: Store, name: str) -> None:
-    """Tag the winner of a finished search, and describe the search in its parent run."""
+    """Tag the winner of a finished search, and write the description of its parent run."""
     found, board = store.search(name), store.leaderboard(name)
     try:
         winner: Entry | None = board.winner()
@@ -38,9 +38,9 @@ def describe_search(store: Store, name: str) -> None:
 
 
 def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
-    """Markdown: who won, the finalists, the leaderboard with references and floors, and how to read them.
+    """Return Markdown: the winner, the finalists, the leaderboard with references and floors, and how to read them.
 
-    `page` is where the pages of the trials' runs are, below MLflow's own address.
+    `page` is the address of the trials' runs below MLflow's own address.
     """
     counts = Counter(entry.outcome for entry in board.entries)
     parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
@@ -86,4 +86,4 @@ def _linked(entry: Entry, page: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return markdown_table(heads, rows, words=2, gap="&nbsp;&nbsp;")  # MLflow sets cells without any space between
+    return markdown_table(heads, rows, words=2, gap="&nbsp;&nbsp;")  # MLflow leaves no space between cells

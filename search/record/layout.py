@@ -1,7 +1,7 @@
-"""Where everything is in the record: names of tags, metrics, parameters and artifacts, and what a search varies.
+"""Names of tags, metrics, parameters and artifacts in the record, and the keys that a search varies.
 
-MLflow's axes are linear, and it sorts and filters parameters as text: numbers that a study searches are recorded as
-metrics too, and those on a logarithmic scale as logarithms beside.
+MLflow's axes are linear, and it sorts and filters parameters as text. So numbers that a study searches are recorded as
+metrics too, and numbers on a logarithmic scale also as logarithms.
 """
 
 import math
@@ -16,36 +16,36 @@ from search.study.configuration import Configuration, Training
 from search.study.space import Fixed, Range, arguments_of
 from search.study.study import Study
 
-# Tags of every run of genseek's.
+# Tags of every run.
 KIND = "genseek.kind"  # "search" (a parent run) or "trial" (a child run of it)
 PARENT = "mlflow.parentRunId"
-DESCRIPTION = "mlflow.note.content"  # that MLflow's UI shows as a run's description
-ERROR = "genseek.error"  # of a trial that failed, and of a search whose trainers kept dying
-WINNER = "genseek.winner"  # of a search and of a model's version, the winner's run; of a trial, whether it is that
+DESCRIPTION = "mlflow.note.content"  # MLflow's UI shows it as the run's description
+ERROR = "genseek.error"  # of a failed trial, or of a search whose trainers kept dying
+WINNER = "genseek.winner"  # of a search or a model's version: the winner's run; of a trial: whether it won
 # Tags of a search.
-FORMAT_TAG = "genseek.format"  # of its record
+FORMAT_TAG = "genseek.format"  # format of the record
 DATA_SHA256 = "genseek.data_sha256"
-TRIALS = "genseek.trials"  # of one that was extended
-CONFIRMED_OF = "genseek.confirmed"  # of how many trials the finalists were chosen
+TRIALS = "genseek.trials"  # of an extended search
+CONFIRMED_OF = "genseek.confirmed"  # number of trials from which the finalists were chosen
 # Tags of a trial.
 TRIAL, CONFIGURATION, NODE = "genseek.trial", "genseek.configuration", "genseek.node"
-OUTCOME, RUNNING = "genseek.outcome", "running"  # its state, and what that is before it has ended
-MISSING = "genseek.missing"  # what of it the store didn't take, though it answered
+OUTCOME, RUNNING = "genseek.outcome", "running"  # its outcome, and the value before it has ended
+MISSING = "genseek.missing"  # parts that the store refused
 VERDICT = "genseek.finalist"
-FRONT = "genseek.front"  # of those at full budget, where a search has several goals
+FRONT = "genseek.front"  # of trials at full budget, if a search has several goals
 # Tags of a version of a registered model.
 PROBLEM, SEARCH, VERSION = "genseek.problem", "genseek.search", "genseek.version"
 JUDGED, LOST_TO = "genseek.judged", "genseek.lost_to"
-CONFIRMED_FIGURE = "genseek.confirmed_{}"  # of its misfit, low and high
-# Groups of metrics: scores of the best checkpoint have plain names. Their charts are folded.
+CONFIRMED_FIGURE = "genseek.confirmed_{}"  # misfit, low and high
+# Groups of metrics, with folded charts. Scores of the best checkpoint have plain names, without a group.
 GROUPS = ("config", "confirmed", "epoch", "loss", "network", "spread", "test")
-CONFIG, CONFIRMED, EPOCH, LOSS, NETWORK, SPREAD, TEST = GROUPS  # `confirmed` is a folder of artifacts as well
+CONFIG, CONFIRMED, EPOCH, LOSS, NETWORK, SPREAD, TEST = GROUPS  # `confirmed` is also a folder of artifacts
 # Artifacts of a search, and of a trial or a finalist.
 SUMMARY, REPORT = "search.json", "report.html"
 CHECKPOINT, SAMPLES, ASYMMETRY = "checkpoint", "samples.png", "asymmetry.png"
 
-ALWAYS = ("latent", "sigma", "lambda")  # numbers that are worth sorting by, searched or not
-EQUAL = 0.1  # log2 of encoder over decoder parameters: 7 % more or fewer count as the same
+ALWAYS = ("latent", "sigma", "lambda")  # numbers recorded as metrics even if they are not searched
+EQUAL = 0.1  # in log2 of encoder over decoder parameters: 7 % more or fewer count as equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +54,9 @@ class Axes:
 
     Args:
         searched: all of them.
-        shared: those that every trial has, whatever its model and objective.
-        logarithmic: those on a logarithmic scale.
-        rungs: of ASHA, in epochs.
+        shared: the keys that every trial has, whatever its model and objective.
+        logarithmic: the keys on a logarithmic scale.
+        rungs: rungs of ASHA, in epochs.
     """
 
     searched: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Axes:
 
     @classmethod
     def of(cls, study: Study) -> "Axes":
-        """Axes of a study."""
+        """Return the axes of a study."""
         groups = [*study.models.values(), *study.objectives.values(), study.training]
         several = [(key, domain) for group in groups for key, domain in group.items() if not isinstance(domain, Fixed)]
         names = [name for name, of in (("model", study.models), ("objective", study.objectives)) if len(of) > 1]
@@ -82,11 +82,11 @@ class Axes:
         return cls(searched=searched, shared=shared, logarithmic=tuple(logarithmic), rungs=tuple(study.budget.rungs()))
 
     def named(self, key: str) -> str:
-        """The parameter that shows a key: its logarithm, where it is searched on that scale."""
+        """Return the name of the parameter that shows a key: its logarithm if the key is on a logarithmic scale."""
         return f"log10_{key}" if key in self.logarithmic else key
 
     def parameters(self, configuration: Configuration) -> dict[str, Any]:
-        """All keys of a trial, named as in the study, the weight of its penalty as `lambda`, and logarithms."""
+        """Return all keys of a trial, named as in the study, the penalty's weight as `lambda`, and the logarithms."""
         flat = configuration.flat()
         weight = flat.get("lam", flat.get("beta"))
         positive = [key for key in (*self.logarithmic, "learning_rate") if flat.get(key, 0.0) > 0]
@@ -94,7 +94,7 @@ class Axes:
         return flat | logarithms | ({} if weight is None else {"lambda": weight})
 
     def numbers(self, configuration: Configuration) -> dict[str, float]:
-        """The numbers among them that a study searches, and those that are always worth sorting by."""
+        """Return the numeric parameters that the study searches, and those of `ALWAYS`."""
         wanted = {*ALWAYS, *self.searched}
         return {
             key: float(value)
@@ -103,12 +103,12 @@ class Axes:
         }
 
     def rung(self, epoch: int) -> int:
-        """The last of ASHA's rungs that a trial of this epoch has come to, in epochs; 0 before the first."""
+        """Return the last rung of ASHA that a trial has reached at this epoch, in epochs; 0 before the first."""
         return max((rung for rung in self.rungs if rung <= epoch), default=0)
 
 
 def asymmetry(architecture: dict[str, float]) -> str | None:
-    """Which half of an autoencoder is the larger one, by parameters; None for other models."""
+    """Return which half of an autoencoder has more parameters; None for other models."""
     ratio = architecture.get("log2_encoder_over_decoder")
     if ratio is None:
         return None
@@ -116,7 +116,7 @@ def asymmetry(architecture: dict[str, float]) -> str | None:
 
 
 def network_folder(entry: Entry) -> str:
-    """Folder of a trial's artifacts that has its network: the best of its fresh ones, where these were judged."""
+    """Return the artifact folder with a trial's network: its best fresh network if fresh ones were judged."""
     return CONFIRMED if entry.judged else CHECKPOINT
 
 

@@ -1,4 +1,4 @@
-"""What the store has recorded of a search and of a trial, read back from their runs."""
+"""Reads searches and trials back from their runs in the store."""
 
 import json
 import math
@@ -32,9 +32,9 @@ from search.study.serialize import goals_from
 
 @dataclass(frozen=True, kw_only=True)
 class SearchInfo:
-    """A search in the store: its name, where it is recorded, problem, trials, state, whether it was confirmed.
+    """A search in the store: name, place in the record, problem, trials, status, and whether it was confirmed.
 
-    `winner` is the run of the trial that is tagged as its winner.
+    `winner` is the run of the trial that is tagged as the winner.
     """
 
     name: str
@@ -49,7 +49,7 @@ class SearchInfo:
 
 
 def search_info(run: Run) -> SearchInfo:
-    """The search of a parent run."""
+    """Return the search of a parent run."""
     tags, metrics = run.data.tags, run.data.metrics
     trials = int(tags.get(TRIALS, run.data.params.get("trials", 0)))
     problem = run.data.params.get("problem", "")
@@ -70,7 +70,7 @@ def search_info(run: Run) -> SearchInfo:
 
 
 def entry(run: Run) -> Entry:
-    """The trial of a child run, as the leaderboard lists it."""
+    """Return the trial of a child run as an entry of the leaderboard."""
     tags, metrics = run.data.tags, run.data.metrics
     grouped: dict[str, dict[str, float]] = {"": {}, TEST: {}, NETWORK: {}, SPREAD: {}, CONFIRMED: {}}
     for key, value in metrics.items():
@@ -94,19 +94,19 @@ def entry(run: Run) -> Entry:
 
 
 def whole(run: Run) -> bool:
-    """Whether all of a trial is recorded: its run is ended last, when all else is written."""
+    """Return whether a trial is recorded completely. Its run is ended last, after everything else is written."""
     tags = run.data.tags
     return run.info.status != "RUNNING" and tags.get(OUTCOME) != "interrupted" and not tags.get(MISSING)
 
 
 def trial_of(run: Run) -> int | None:
-    """Number of the trial of a child run; None where it isn't one, or what it was is gone."""
+    """Return the trial number of a child run; None if it isn't a trial, or its configuration is lost."""
     number = run.data.tags.get(TRIAL, "")
     return int(number) if number.isdecimal() and CONFIGURATION in run.data.tags else None
 
 
 def leaderboard_of(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> Leaderboard:
-    """The leaderboard of a search, from its summary, or what there is of it, and the runs of its trials."""
+    """Return the leaderboard of a search from its summary, which may be incomplete, and the runs of its trials."""
     floors: dict[str, dict[str, Floor]] = {"validation": {}, "test": {}} | floors_from(summary.get("floors", {}))
     references = {
         rows: {
@@ -128,5 +128,5 @@ def leaderboard_of(name: str, summary: dict[str, Any], runs: Iterable[Run]) -> L
 
 
 def _number(written: float | None) -> float:
-    """A score of its JSON form, in which null is no number."""
+    """Return a score from its JSON form, in which null stands for nan."""
     return math.inf if written is None else written

@@ -1,4 +1,4 @@
-"""The recorder: writes events to the store from a thread of its own, so that the search never waits for it."""
+"""The recorder: writes events to the store from its own thread, so that the search never waits for it."""
 
 import contextlib
 import math
@@ -36,33 +36,33 @@ from search.record.store import Store
 from search.study.study import short_name
 
 Point = tuple[str, float, int, float]
-Piece = tuple[str, Any]  # of a run: "metric" and a point, or "parameter" or "tag" and a name and a value
-PERIOD = 2.0  # seconds between writes of what running trials reported
-CLOSING = 20.0  # seconds that a failing store is tried again when the search is over
-TRIES = 3  # to write what fails though the store answers, before it's set aside
-SHOWN = 3  # things that weren't recorded, in a line
-ALIVE = {KIND: "search"}  # tag that a search's run has anyway
+Piece = tuple[str, Any]  # "metric" and a point, or "parameter" or "tag" and a (name, value)
+PERIOD = 2.0  # seconds between writes of running trials' reports
+CLOSING = 20.0  # seconds to retry a failing store after the search is over
+TRIES = 3  # attempts to write what the store refuses, before it is set aside
+SHOWN = 3  # unrecorded things that one line names
+ALIVE = {KIND: "search"}  # a tag that the search's run has already: writing it tests the store
 
 
 class _RetryError(Exception):
-    """What a store that answers didn't take, and may take when it's tried again."""
+    """The store answers but refused a write that may succeed later."""
 
 
 @final
 class Recorder:
     """Listener that records every trial as a child run.
 
-    Events go into a queue. The thread keeps what a store that is away didn't take, and tries again, in order. What a
-    store that answers doesn't take is set aside, and what comes after it is written. `close` says what is not recorded.
-    Of a search that goes on it hears everything again, and writes what is missing: MLflow keeps a number that is
-    written twice once.
+    Events go into a queue, which a thread writes. If the store is away, the thread keeps the events and retries them in
+    order. If the store answers but refuses something, the thread sets that aside and goes on; `close` says what is not
+    recorded. A resumed search sends all its events again, and the recorder writes what is missing: MLflow stores a
+    number that is written twice only once.
 
     Args:
         store: where to write.
         parent: run id of the search.
-        known: run ids of trials that the store has already, and whether all of a trial is there.
-        axes: what the search varies.
-        data: what its trials are trained on.
+        known: run ids of the trials that the store has already, and whether each is recorded completely.
+        axes: the keys that the search varies.
+        data: the data set of the trials.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Recorder:
         self._nodes: dict[int, list[str]] = {}
         self._begun: dict[int, float] = {}
         self._tries: Counter[tuple[int, str]] = Counter()
-        self._aside: dict[str, dict[int, str]] = {}  # what was not recorded, of which trials, and why
+        self._aside: dict[str, dict[int, str]] = {}  # refused writes, the trials they belong to, and the reason
         self.run_ids = {trial: run_id for trial, (run_id, _) in self._known.items()}
-        self.error, self.waiting = "", ""  # the last error of the store; the same, while it doesn't take what is told
+        self.error, self.waiting = "", ""  # the store's last error; the same while the store is away
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
@@ -97,7 +97,7 @@ class Recorder:
             self._queue.put(event)
 
     def close(self) -> str:
-        """Write what is left; what could not be written, in one line, or an empty string."""
+        """Write what is left; return one line on what could not be written, or an empty string."""
         self._queue.put(None)
         self._thread.join()
         left = len({event.trial for event in self._events} | set(self._points))
@@ -106,7 +106,7 @@ class Recorder:
         return "; ".join([*away, *self._set_aside()])
 
     def _set_aside(self) -> list[str]:
-        """What the store answered that it doesn't take, in one line, if anything."""
+        """Return one line on what the store refused, if anything."""
         if not self._aside:
             return []
         lines = []
@@ -121,7 +121,7 @@ class Recorder:
         while closing is None or ((self._events or self._points) and time.monotonic() < closing):
             if closing is None and self._take():
                 closing = time.monotonic() + CLOSING
-            # Whatever the store's client raises must not end this thread: it's tried again, and told at the end.
+            # No error of the store's client may end this thread: it retries, and `close` reports the error.
             try:
                 self._flush()
                 self.waiting = ""
@@ -131,7 +131,7 @@ class Recorder:
                 time.sleep(1)
 
     def _take(self) -> bool:
-        """Collect the events of a period; whether the search is over."""
+        """Collect the events of a period; return whether the search is over."""
         until = time.monotonic() + PERIOD
         with contextlib.suppress(queue.Empty):
             while True:
@@ -151,10 +151,10 @@ class Recorder:
             self._log(trial)
 
     def _kept(self, trial: int, what: str, write: Callable[[], Any]) -> bool:
-        """Write something of a trial; False if it's set aside, since the store answers and doesn't take it.
+        """Write something of a trial; return False if the store answers but refuses it.
 
         Raises:
-            Exception: the store is away, or may take it when it's tried again.
+            Exception: the store is away, or may accept it later.
         """
         try:
             write()
@@ -162,7 +162,7 @@ class Recorder:
         except _RetryError:
             raise
         except Exception as error:
-            self._store.log(self._parent, tags=ALIVE)  # raises where it's the store that fails
+            self._store.log(self._parent, tags=ALIVE)  # raises if the store itself fails
             self._tries[trial, what] += 1
             if not refused(error) and what not in self._aside and self._tries[trial, what] < TRIES:
                 raise _RetryError(_said(error)) from error
@@ -175,7 +175,7 @@ class Recorder:
         if isinstance(event, Started):
             self._begin(event)
         elif event.trial not in self._begun:
-            return  # it has no run, which is told
+            return  # its run could not be created, which `close` reports
         elif isinstance(event, Reported):
             self._note(event)
         else:
@@ -193,19 +193,19 @@ class Recorder:
         self._points[trial] = [(f"{CONFIG}/{key}", _rounded(value), 0, event.time) for key, value in numbers.items()]
 
     def _open(self, event: Started) -> None:
-        """Make the run of a trial, or go on with it."""
+        """Create the run of a trial, or reopen it."""
         trial = event.trial
         if trial in self._known:
             self._store.reopen(self.run_ids[trial])
             self._store.log(self.run_ids[trial], tags={OUTCOME: RUNNING, MISSING: ""})
         elif trial not in self.run_ids:
-            # After a failure the run may be there all the same: a request can time out that the server has served.
+            # After a failure the run may exist: a request can time out although the server has served it.
             run_id = self._store.trial_run(self._parent, trial) if self.error else None
             name = f"{short_name(event.configuration)} #{trial}"
             self.run_ids[trial] = run_id or self._store.begin_trial(self._parent, name, event)
 
     def _note(self, event: Reported) -> None:
-        """Keep in mind what a report says, to be written with others."""
+        """Collect what a report says, to be written later."""
         points = points_of(event, self._begun[event.trial], self._axes)
         larger = asymmetry(event.architecture)
         self._points.setdefault(event.trial, []).extend(points)
@@ -214,7 +214,7 @@ class Recorder:
         self._nodes.setdefault(event.trial, []).append(event.node)
 
     def _log(self, trial: int, tags: dict[str, str] | None = None) -> None:
-        # Forgotten only once they are written; parameters go with the first metrics, which spares a call.
+        # Cleared only after they are written. Parameters go with the first metrics, which saves a call.
         points, params = self._points.get(trial, ()), self._params.get(trial, {})
         pieces = [("metric", point) for point in points]
         self._write_all(trial, [*pieces, *_named("parameter", params), *_named("tag", tags or {})])
@@ -222,7 +222,7 @@ class Recorder:
         self._params.pop(trial, None)
 
     def _write_all(self, trial: int, pieces: Sequence[Piece]) -> None:
-        """Write pieces of a trial's run at once; where the store refuses that, all that it takes of them."""
+        """Write pieces of a trial's run at once; if the store refuses, write all pieces that it accepts."""
         points, params, tags = (
             [own for kind, own in pieces if kind == each] for each in ("metric", "parameter", "tag")
         )
@@ -260,7 +260,7 @@ class Recorder:
 
 
 def points_of(event: Reported, begun: float, axes: Axes) -> list[Point]:
-    """Metrics of a report, rounded to what they are worth, of a trial that has `begun` at that time.
+    """Return the metrics of a report, rounded; `begun` is the time at which the trial began.
 
     Plain names are of the best checkpoint so far, `epoch/...` of this epoch, `network/...` of the architecture.
     """

@@ -17,22 +17,22 @@ from search.log import verbose
 from search.record.sqlite import ARTIFACTS
 from search.record.store import Store
 
-POLL = 0.2  # seconds between looks whether it answers
+POLL = 0.2  # seconds between checks whether it answers
 
 
 def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
-    """MLflow's own server on the embedded store, until Ctrl-C or SIGTERM; its exit code.
+    """Run MLflow's own server on the embedded store until Ctrl-C or SIGTERM; return its exit code.
 
     Args:
-        store: to serve.
-        port: on the loopback address.
+        store: the store to serve.
+        port: port on the loopback address.
         answers: called once the server answers.
 
     Raises:
-        StoreError: the port is taken, or the server ends by itself; with the last line that it said.
+        StoreError: the port is taken, or the server ends by itself; the error has the server's last line.
     """
     with socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended isn't in the way
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore a server that has just ended
         try:
             free.bind(("127.0.0.1", port))
         except OSError as error:
@@ -42,7 +42,7 @@ def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
     chatter = [] if verbose() else ["--uvicorn-opts", "--log-level warning"]
     # One worker, no job runner: 2 processes and 0.4 GB instead of 15 and 2.3 GB, and no stall a request.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    # kill ends this process alone: without a handler the server would go on without it.
+    # kill ends this process alone: without a handler the server would go on.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryFile("w+") as said:
         output = None if verbose() else said
@@ -56,7 +56,7 @@ def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
             except KeyboardInterrupt:
                 server.terminate()
                 return 0
-            except BaseException:  # such as of a reader of the links who has gone
+            except BaseException:  # for example, the reader of the links has gone
                 server.terminate()
                 raise
         if code or not began:
@@ -65,8 +65,8 @@ def serve(store: Store, port: int, answers: Callable[[], None]) -> int:
 
 
 def _answered(server: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the server answers; False if it ends before."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy others are reached by
+    """Wait until the server answers; return False if it ends before."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # without any proxy
     while server.poll() is None:
         try:
             with direct.open(f"http://127.0.0.1:{port}/health", timeout=5):
@@ -77,6 +77,6 @@ def _answered(server: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _last(said: IO[str]) -> str:
-    """The last line of a server's output that isn't empty."""
+    """Return the last line of a server's output that isn't empty."""
     said.seek(0)
     return next((line.strip() for line in reversed(said.readlines()) if line.strip()), "")

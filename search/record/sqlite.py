@@ -1,7 +1,7 @@
-"""The database of an embedded store: an sqlite file that is whole or not there at all, wherever its folder is.
+"""The database of an embedded store: an sqlite file that is whole or doesn't exist.
 
-MLflow keeps whole addresses of files in its tables. `relocate` writes the present ones, so that MLflow's own commands
-find the files of a store that was moved or copied; genseek finds them by their runs, and needs no address.
+MLflow keeps absolute addresses of files in its tables. `relocate` updates them, so that MLflow's own commands find the
+files of a store that was moved or copied. genseek finds files by their runs and needs no address.
 """
 
 import atexit
@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from sqlalchemy import URL, make_url
 
 ARTIFACTS = "artifacts"  # folder of all files of runs and models
-LOCATIONS = (  # where MLflow's tables keep addresses of files
+LOCATIONS = (  # columns of MLflow's tables with addresses of files
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -25,13 +25,13 @@ LOCATIONS = (  # where MLflow's tables keep addresses of files
     ("model_versions", "storage_location"),
 )
 UNSHARED = {"immutable": "1"}  # for a file that no process can write
-PATIENCE = 60.0  # seconds for another process to end what it writes
+PATIENCE = 60.0  # seconds to wait for another process's write
 
 
 def make_database(database: Path) -> None:
-    """Make an sqlite file with MLflow's tables, if there is none; readers of it don't hold up its writer.
+    """Make an sqlite file with MLflow's tables if there is none; its readers don't block its writer.
 
-    MLflow makes its tables in hundreds of steps, and can't open a database in which a crash left them half made.
+    MLflow makes its tables in hundreds of steps, and can't open a database that a crash left half made.
 
     Raises:
         OSError, sqlite3.Error, MlflowException: it can't be made.
@@ -53,20 +53,20 @@ def make_database(database: Path) -> None:
 
 
 def uri_of(database: Path) -> str:
-    """MLflow's URI of an sqlite file."""
+    """Return MLflow's URI of an sqlite file."""
     return _uri(database, {})
 
 
 def readable_uri(database: Path) -> str:
-    """The URI by which an sqlite file can be read: `uri_of`, or another where nothing can be written.
+    """Return a URI that can read an sqlite file: `uri_of`, or another one if nothing can be written.
 
     Raises:
         OSError, sqlite3.Error: it can't be read at all.
     """
     try:
         _read(database, {})
-    except sqlite3.OperationalError:  # sqlite can't make the files by which it shares a database
-        if _log(database).exists():  # which holds what isn't in the file yet
+    except sqlite3.OperationalError:  # sqlite can't create the files that it needs for sharing a database
+        if _log(database).exists():  # it holds data that isn't in the file yet
             copy = Path(tempfile.mkdtemp(prefix="genseek-"))
             atexit.register(shutil.rmtree, copy, ignore_errors=True)
             for file in (database, _log(database)):
@@ -78,7 +78,7 @@ def readable_uri(database: Path) -> str:
 
 
 def database_of(uri: str) -> Path | None:
-    """The file of an sqlite URI; None for another URI."""
+    """Return the file of an sqlite URI; None for another URI."""
     if not uri.startswith("sqlite"):
         return None
     name = make_url(uri).database
@@ -96,7 +96,7 @@ def relocate(database: Path, artifacts: Path) -> None:
     moved = "UPDATE {0} SET {1} = :here || substr({1}, length(:there) + 1)"
     below = " WHERE {1} = :there OR substr({1}, 1, length(:there) + 1) = :there || '/'"
     with closing(sqlite3.connect(database, PATIENCE)) as connection, connection:
-        connection.execute("BEGIN IMMEDIATE")  # another process may move it at the same time
+        connection.execute("BEGIN IMMEDIATE")  # another process may relocate it at the same time
         for (there,) in connection.execute(known).fetchall():
             if there != here and there.endswith(f"/{ARTIFACTS}"):
                 for table, column in LOCATIONS:
@@ -104,7 +104,7 @@ def relocate(database: Path, artifacts: Path) -> None:
 
 
 def analyse(database: Path) -> None:
-    """Let sqlite count its rows: a search by metric over thousands of runs takes seconds without, 0.04 s with.
+    """Let sqlite count its rows: a search by metric over thousands of runs takes seconds without this, 0.04 s with it.
 
     Raises:
         sqlite3.Error: the file can't be written.
@@ -120,7 +120,7 @@ def _read(database: Path, query: dict[str, str]) -> None:
 
 
 def _log(database: Path) -> Path:
-    """Where sqlite, in write-ahead mode, writes first."""
+    """Return the path of sqlite's write-ahead log."""
     return database.with_name(f"{database.name}-wal")
 
 
@@ -128,7 +128,7 @@ def _uri(database: Path, query: dict[str, str]) -> str:
     path = str(database)
     if not query and not {"?", "%"} & set(path):
         return f"sqlite:///{path}"
-    # sqlite unquotes the path, SQLAlchemy what it renders. Of what begins with sqlite:/// MLflow would make the folder,
-    # still quoted; the driver's name keeps it from that.
+    # sqlite unquotes the path, SQLAlchemy quotes it. If the URI began with sqlite:///, MLflow would create the quoted
+    # path as a folder; the driver's name prevents that.
     options = {"uri": "true"} | query
     return URL.create("sqlite+pysqlite", database=f"file:{quote(path)}", query=options).render_as_string()

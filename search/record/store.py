@@ -1,7 +1,7 @@
 """The store: MLflow's tracking database, with a parent run for each search and a child run for each trial.
 
-By default it's an sqlite file in a folder of its own, in write-ahead mode, beside the files of the runs, which are
-found from that folder, wherever it is; any tracking URI will do.
+By default it is a folder with an sqlite file in write-ahead mode and the files of the runs. The folder can be moved:
+files are found relative to it. Any other tracking URI works too.
 """
 
 import json
@@ -30,7 +30,7 @@ from search.record.read import SearchInfo, leaderboard_of, search_info, trial_of
 from search.record.sqlite import ARTIFACTS, analyse, database_of, make_database, readable_uri, relocate, uri_of
 from search.text import command
 
-FOLDER = "genseek-store"  # of a store, where none is named
+FOLDER = "genseek-store"  # default folder of a store
 DATABASE, TUNE = "mlflow.db", "ray"
 STATUS = {
     "finished": "FINISHED",
@@ -39,19 +39,19 @@ STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
-MOST_LETTERS = 500  # of a parameter's value, in some stores
+MOST_LETTERS = 500  # of a parameter's value, the limit of some stores
 
 
 @final
 class Store:
-    """Reads and writes one tracking store; what it can't do is a `GenseekError` of one line.
+    """Reads and writes one tracking store; its errors are a `GenseekError` of one line.
 
-    To open a store writes nothing in it; `prepare` does, and what begins a search calls it.
+    Opening a store writes nothing in it; `prepare` does, and each search calls it first.
 
     Args:
-        folder: of the embedded store, and of Ray Tune's files while a search runs.
-        tracking_uri: MLflow's, if not the embedded store.
-        create: make an embedded store where there is none.
+        folder: folder of the embedded store, and of Ray Tune's files while a search runs.
+        tracking_uri: MLflow's tracking URI, if not the embedded store.
+        create: make an embedded store if there is none.
 
     Raises:
         StoreError: there is no store and none can be made, or it can't be opened.
@@ -62,7 +62,7 @@ class Store:
     """
 
     def __init__(self, folder: Path | str, tracking_uri: str | None = None, create: bool = True) -> None:
-        # What goes wrong is raised as well, and told in one line: their tracebacks would come before it.
+        # Errors are raised too, and shown in one line: the loggers would print tracebacks before it.
         set_defaults(MLFLOW)
         hush("alembic", "mlflow")
         self.folder = Path(folder).resolve()
@@ -82,10 +82,10 @@ class Store:
         self.read_only = not all(os.access(place, os.W_OK) for place in places)
         self._prepared = False
         self._connect()
-        self._homes: dict[str, str] = {}  # experiment of a parent run
+        self._homes: dict[str, str] = {}  # experiment of each parent run
 
     def prepare(self) -> None:
-        """See that the folder can be written, and let an embedded store's record say where its files are now.
+        """Check that the folder can be written, and update the file addresses in an embedded store's record.
 
         Raises:
             StoreError: it can't be written.
@@ -96,12 +96,12 @@ class Store:
         if self.embedded:
             with mlflow_errors(self.uri):
                 relocate(self.folder / DATABASE, self._artifacts())
-            self.uri, self.read_only = uri_of(self.folder / DATABASE), False  # whatever it was when it was opened
+            self.uri, self.read_only = uri_of(self.folder / DATABASE), False  # it may have been opened read-only
             self._connect()
         self._prepared = True
 
     def moved_from(self) -> list[str]:
-        """Where an embedded store's record says that its files are, if not here: it was moved, or copied."""
+        """Return the recorded addresses of an embedded store's files, if it was moved or copied since."""
         with mlflow_errors(self.uri):
             found = {experiment.artifact_location for experiment in every_experiment(self._client)}
         return sorted(found - {self._artifacts().as_uri()}) if self.embedded else []
@@ -109,7 +109,7 @@ class Store:
     def begin(
         self, name: str, params: dict[str, Any], tags: dict[str, str], study: str = "", *, axes: Axes | None = None
     ) -> str:
-        """Parent run of a new search, in the experiment of its study, with a view of its trials; its run id.
+        """Create the parent run of a new search in its study's experiment, with a view of its trials; return its id.
 
         Raises:
             StudyError: there is a search of this name already.
@@ -126,7 +126,7 @@ class Store:
             )
             run_id = str(run.info.run_id)
         first = min(self._searches(name), key=lambda each: (each.info.start_time, each.info.run_id), default=run)
-        if first.info.run_id != run_id:  # another machine took the name since
+        if first.info.run_id != run_id:  # another machine took the name meanwhile
             with mlflow_errors(self.uri):
                 self._client.delete_run(run_id)
             raise StudyError(self._taken(name))
@@ -137,7 +137,7 @@ class Store:
         return run_id
 
     def begin_trial(self, parent: str, name: str, started: Started) -> str:
-        """Child run of a trial; its run id."""
+        """Create the child run of a trial; return its run id."""
         tags = {
             KIND: "trial",
             TRIAL: str(started.trial),
@@ -149,26 +149,26 @@ class Store:
             return str(self._client.create_run(self._home(parent), int(started.time * 1000), tags, name).info.run_id)
 
     def trial_run(self, parent: str, trial: int) -> str | None:
-        """Run id of a trial's child run, if there is one."""
+        """Return the run id of a trial's child run; None if there is none."""
         runs = self._runs(f"{_children(parent)} and tags.{TRIAL} = '{trial}'")
         return str(runs[0].info.run_id) if runs else None
 
     def trial_runs(self, parent: str) -> dict[int, tuple[str, bool]]:
-        """Run id of every trial's child run, by its number, and whether all of the trial is recorded there."""
+        """Return for each trial number the run id of its child run, and whether the trial is recorded completely."""
         runs = self._runs(_children(parent))
         return {number: (str(run.info.run_id), whole(run)) for run in runs if (number := trial_of(run)) is not None}
 
     def search_run(self, name: str) -> str | None:
-        """Run id of a search, if there is one of this name."""
+        """Return the run id of a search; None if there is none of this name."""
         runs = self._searches(name)
         return str(runs[0].info.run_id) if runs else None
 
     def confirmed(self, name: str) -> bool:
-        """Whether the finalists of a search, among all the trials that it has now, were confirmed."""
+        """Return whether finalists among all present trials of a search were confirmed."""
         return any(search_info(run).confirmed for run in self._searches(name))
 
     def reopen(self, run_id: str) -> None:
-        """Let a run that has ended go on."""
+        """Set the status of a run that has ended back to running."""
         with mlflow_errors(self.uri):
             self._client.update_run(run_id, status="RUNNING")
 
@@ -183,16 +183,16 @@ class Store:
         points = [Metric(name, value, int(time * 1000), step) for name, value, step, time in metrics]
         settings = [Param(key, _shortened(str(value))) for key, value in (params or {}).items()]
         labels = [RunTag(key, value) for key, value in (tags or {}).items()]
-        with mlflow_errors(self.uri):  # the client cuts them into batches of what a server takes at once
+        with mlflow_errors(self.uri):  # the client cuts them into batches that a server accepts
             self._client.log_batch(run_id, points, settings, labels, synchronous=True)
 
     def log_data(self, run_id: str, data: DataSet) -> None:
-        """Note what a run was trained on; the same is noted once, however often it's told."""
+        """Record the data set of a run; MLflow keeps the same data set once."""
         with mlflow_errors(self.uri):
             self._client.log_inputs(run_id, [input_of(data)])
 
     def save(self, run_id: str, path: Path, folder: str = "") -> None:
-        """Keep a file, or what is in a folder, with a run."""
+        """Save a file, or the content of a folder, with a run."""
         with mlflow_errors(self.uri):
             if not self.embedded:
                 log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
@@ -204,17 +204,17 @@ class Store:
                 CheckpointStorage(str(self._kept(run_id, folder) / below)).write(file.read_bytes())
 
     def save_json(self, run_id: str, name: str, value: Any) -> None:
-        """Keep a JSON file with a run."""
+        """Save a JSON file with a run."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_text(json_text({"format": FORMAT} | value))
             self.save(run_id, path)
 
     def fetch(self, run_id: str, name: str, into: Path) -> Path:
-        """Path below `into` of a copy of a run's file or folder.
+        """Copy a run's file or folder below `into`; return the path of the copy.
 
         Raises:
-            StoreError: there is none.
+            StoreError: the run has no such file.
         """
         with mlflow_errors(self.uri):
             if not self.embedded:
@@ -226,26 +226,26 @@ class Store:
             return Path(shutil.copyfile(kept, copy))
 
     def end(self, run_id: str, outcome: str, time: float) -> None:
-        """End a run (`finished`, `stopped`, `diverged`, `failed`, `interrupted`); `time` in seconds."""
+        """End a run (`finished`, `stopped`, `diverged`, `failed`, `interrupted`) at `time`, in seconds."""
         with mlflow_errors(self.uri):
             self._client.set_terminated(run_id, STATUS[outcome], int(time * 1000))
 
     def tidy(self) -> None:
-        """Make reading an embedded store quick again, after many runs were written."""
+        """Make reading an embedded store fast again after many runs were written."""
         if self.embedded:
             with mlflow_errors(self.uri):
                 analyse(self.folder / DATABASE)
 
     def searches(self) -> list[SearchInfo]:
-        """All searches, newest first."""
+        """Return all searches, newest first."""
         return [search_info(run) for run in self._searches()]
 
     def search(self, name: str) -> SearchInfo:
-        """The search of a name.
+        """Return the search of a name.
 
         Raises:
             StudyError: there is none.
-            StoreError: another genseek has recorded it, in another form.
+            StoreError: another version of genseek recorded it in another format.
         """
         runs = self._searches(name)
         if not runs:
@@ -256,7 +256,7 @@ class Store:
         return search_info(runs[0])
 
     def leaderboard(self, name: str) -> Leaderboard:
-        """Leaderboard of a search that has ended.
+        """Return the leaderboard of a search that has ended.
 
         Raises:
             StudyError: there is no such search, or it hasn't ended.
@@ -274,16 +274,16 @@ class Store:
         return leaderboard_of(name, summary, children)
 
     def experiments(self) -> list[str]:
-        """Ids of the experiments of all studies."""
+        """Return the ids of the experiments of all studies."""
         with mlflow_errors(self.uri):
             return [str(experiment.experiment_id) for experiment in every_experiment(self._client)]
 
     def where(self) -> str:
-        """The store, as a user knows it."""
+        """Return the store's folder or URI, without credentials."""
         return str(self.folder) if self.embedded else redact_credentials(self.uri)
 
     def options(self) -> list[str]:
-        """Options by which a command finds this store, none where it does without them."""
+        """Return the command-line options that select this store; none if it is the default."""
         words = []
         if self.folder != Path(os.environ.get("GENSEEK_STORE") or FOLDER).resolve():
             words += ["--store", str(self.folder)]
@@ -294,16 +294,16 @@ class Store:
     def _connect(self) -> None:
         with mlflow_errors(self.uri, CURE if self.uri.startswith("http") else ""):
             self._client = MlflowClient(self.uri)
-            self._client.search_experiments(max_results=1)  # shows whether it's a store at all
+            self._client.search_experiments(max_results=1)  # fails if it isn't a store
 
     def _artifacts(self) -> Path:
         return self.folder / ARTIFACTS
 
     def _kept(self, run_id: str, name: str) -> Path:
-        """Where MLflow keeps a run's file or folder in an embedded store.
+        """Return where MLflow keeps a run's file or folder in an embedded store.
 
-        Its client isn't asked: it knows the place where a run's first file lay, for the life of the process, and would
-        write what is meant for a copy of a store into the original.
+        MLflow's client isn't asked. It caches the place of a run's first file for the life of the process, and would
+        write files meant for a copy of a store into the original.
         """
         return self._artifacts() / run_id / "artifacts" / name
 
@@ -311,7 +311,7 @@ class Store:
         return f"a search named {name!r} exists already in {self.where()}; choose another --name"
 
     def _searches(self, name: str | None = None) -> list[Run]:
-        # A name may have letters that MLflow's filters can't express, so it is looked for here.
+        # A name may have letters that MLflow's filters can't express, so the filter is applied here.
         runs = self._runs("tags.genseek.kind = 'search'")
         return [run for run in runs if name is None or run.data.tags.get("mlflow.runName") == name]
 
@@ -325,7 +325,7 @@ class Store:
             )
 
     def _home(self, parent: str) -> str:
-        """Experiment that a parent run is in."""
+        """Return the experiment of a parent run."""
         if parent not in self._homes:
             self._homes[parent] = str(self._client.get_run(parent).info.experiment_id)
         return self._homes[parent]

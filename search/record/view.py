@@ -1,8 +1,7 @@
-"""What MLflow's UI opens on: a view of a search's trials, best first, with the columns and charts that matter.
+"""The page on which MLflow's UI opens: a search's trials, best first, with the columns and charts that matter.
 
-MLflow keeps shared views in tags of an experiment, in a format that it doesn't document: a compressed JSON state. Where
-a version of MLflow doesn't know it, the link still opens the plain list of runs;
-tests/search/cli/test_browser.py looks.
+MLflow keeps shared views in tags of an experiment, in an undocumented format: compressed JSON. A version of MLflow that
+doesn't know the format shows the plain list of runs. tests/search/cli/test_browser.py checks the view.
 """
 
 import base64
@@ -20,23 +19,23 @@ BEST = ("model", "latent", "sigma", "lambda", "asymmetry")  # columns of paramet
 METRICS = ("misfit", *STANDARD, f"{CONFIRMED}/misfit", f"{TEST}/misfit", f"{NETWORK}/parameters", "rung", "seconds")
 TAGS = (TRIAL, OUTCOME, VERDICT, NODE)
 MOST_AXES = 9  # of the parallel coordinates: more can't be read
-FIRST = ("model", "objective", "latent", "sigma", "lam", "beta")  # of them these, where they are searched
+FIRST = ("model", "objective", "latent", "sigma", "lam", "beta")  # come first among them, if they are searched
 SECTION, NAME = "genseek", "attributes.`Run Name`"
 
 
 def tag_of(search: str) -> str:
-    """Tag of the experiment that holds the view of a search."""
+    """Return the experiment's tag that holds the view of a search."""
     return f"mlflow.sharedViewState.{search}"
 
 
 def runs_page(experiment: str) -> str:
-    """Where the runs of an experiment are, below the server's address."""
+    """Return the address of an experiment's runs below the server's address."""
     return f"#/experiments/{experiment}/runs"
 
 
 def links(base: str, search: SearchInfo) -> dict[str, str]:
-    """Addresses below the server's `base` address, by what they show of a search."""
-    # Without the workflow's type a new browser opens another mode, with empty dashboards.
+    """Return the addresses of a search's pages below the server's address `base`, by what they show."""
+    # Without the workflow type a new browser opens another mode, with empty dashboards.
     mode = "workflowType=machine_learning"
     runs = f"{base.rstrip('/')}/{runs_page(search.experiment)}"
     view = f"{mode}&viewStateShareKey={search.name}"
@@ -49,7 +48,7 @@ def links(base: str, search: SearchInfo) -> dict[str, str]:
 
 
 def state_tag(search: str, run_id: str, axes: Axes) -> str:
-    """Value of the tag `tag_of(search)`, for the search of this parent run that varies these axes."""
+    """Return the value of the tag `tag_of(search)`, for the search with this parent run and these axes."""
     columns = [
         *[f"metrics.`{name}`" for name in METRICS],
         *[f"params.`{name}`" for name in dict.fromkeys((*BEST, *map(axes.named, axes.searched)))],
@@ -71,7 +70,7 @@ def state_tag(search: str, run_id: str, axes: Axes) -> str:
         "compareRunSections": [_section(SECTION, search, True), *(_section(name, name, False) for name in GROUPS)],
         "viewMaximized": False,
         "runListHidden": False,
-        "isAccordionReordered": True,  # else the sections that MLflow adds would come first
+        "isAccordionReordered": True,  # otherwise MLflow's own sections come first
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
         "groupBy": None,
@@ -89,8 +88,8 @@ def _section(uuid: str, name: str, display: bool) -> dict[str, Any]:
 
 
 def _charts(axes: Axes) -> list[dict[str, Any]]:
-    """Misfit against the searched parameters, by epoch, and against sizes."""
-    # A run that lacks a parameter isn't drawn, so only those that all have can be axes.
+    """Return the charts: misfit against the searched parameters, by epoch, and against sizes."""
+    # A run that lacks a parameter isn't drawn, so only parameters that all runs have can be axes.
     parallel = sorted(axes.shared, key=lambda key: key not in FIRST)[:MOST_AXES]
     misfit = {"key": "misfit", "type": "METRIC"}
     charts: list[dict[str, Any]] = [

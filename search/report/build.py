@@ -1,4 +1,4 @@
-"""Writing the report of a search."""
+"""Writes the report of a search."""
 
 import shutil
 import tempfile
@@ -16,14 +16,15 @@ from search.study.serialize import study_toml
 from search.study.study import short_name
 from search.text import command
 
-FOLDER = "reports"  # of the store
+FOLDER = "reports"  # folder of the reports in the store
 
 
 def write_report(store: Store, name: str, out: Path) -> Path:
-    """Write the report of a search that has ended, or was interrupted, into a file; that file.
+    """Write the report of a search that has ended or was interrupted into a file; return the file.
 
     Raises:
-        StoreError: there is no such search, it has no leaderboard yet, or the file can't be written.
+        StudyError: there is no such search, or it has no leaderboard yet.
+        StoreError: the file can't be written.
     """
     page = report(collect(store, name))
     try:
@@ -34,10 +35,10 @@ def write_report(store: Store, name: str, out: Path) -> Path:
 
 
 def keep_report(store: Store, name: str) -> Path:
-    """Write the report into the store's folder and keep it with the search's run; the file in the folder.
+    """Write the report into the store's folder, and save it with the search's run; return the file in the folder.
 
     Raises:
-        StoreError: as `write_report`.
+        StudyError, StoreError: as `write_report`.
     """
     path = write_report(store, name, store.folder / FOLDER / f"{name}.html")
     run_id = store.search_run(name)
@@ -48,7 +49,7 @@ def keep_report(store: Store, name: str) -> Path:
 
 
 def report(contents: Contents) -> Page:
-    """The page of a search."""
+    """Return the page of a search."""
     sections = [
         results.leaderboard(contents),
         results.front(contents),
@@ -63,7 +64,7 @@ def report(contents: Contents) -> Page:
     ]
     summary = results.summary(contents)
     if contents.found.status != "FINISHED":
-        summary.insert(0, f"This search has not finished; {command('resume', contents.board.name)} goes on with it.")
+        summary.insert(0, f"This search has not finished; {command('resume', contents.board.name)} resumes it.")
     data = contents.study.data_name if contents.study else contents.found.problem
     return Page(
         title=f"{contents.board.name}: a search on {data}",
@@ -74,14 +75,14 @@ def report(contents: Contents) -> Page:
 
 
 def seconds(contents: Contents) -> float:
-    """Seconds from the first trial's start to the last one's end, interruptions between them included."""
+    """Return the seconds from the first trial's start to the last one's end, including interruptions."""
     own = contents.histories.values()
     ends = [each.ended for each in own if each.ended is not None]
     return max(ends) - min(each.began for each in own) if ends else 0.0
 
 
 def lasted(span: float) -> str:
-    """A time span in words."""
+    """Return a time span in words."""
     return f"{span / 3600:.1f} hours" if span >= 5400 else f"{span / 60:.0f} minutes" if span >= 90 else f"{span:.0f} s"
 
 
@@ -103,7 +104,7 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
 
 
 def _run(contents: Contents) -> Section:
-    """What was run, where, how long, and how to run it again."""
+    """Return the section on what was run, where, for how long, and how to run it again."""
     board, winner, tables = contents.board, contents.winner, []
     provenance = board.origin
     own = contents.histories.values()
@@ -132,9 +133,9 @@ def _run(contents: Contents) -> Section:
     if contents.study is not None:
         file = f"{contents.study.name}.toml"
         found.append(
-            f"To run it again, save what stands below as {file} and run: {command('run', Path(file))}. Rows, seeds and "
-            "the space are the same then. Proposals of a sampler that learns depend on the order in which trials end, "
-            "so another run tries other configurations."
+            f"To run it again, save the study below as {file} and run: {command('run', Path(file))}. Rows, seeds and "
+            "the space are then the same. A learning sampler depends on the order in which trials end, so another run "
+            "tries other configurations."
         )
         found.append(
             f"To sample from the winner: {command('export', board.name, '--out', 'DIR')}, then "

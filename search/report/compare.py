@@ -1,4 +1,4 @@
-"""Compare searches: what they differ in and which is better, as tables and as a page."""
+"""Compares searches: their differences and which is better, as tables and as a page."""
 
 import math
 from collections.abc import Sequence
@@ -48,45 +48,45 @@ class Side:
 
     @property
     def name(self) -> str:
-        """Of the search."""
+        """The name of the search."""
         return self.contents.board.name
 
     @property
     def data(self) -> str:
-        """Name of its rows by their content."""
+        """The sha256 of the search's rows."""
         return str(self.contents.board.origin["data_sha256"])
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Searches, and the settings (by name, a value for each search) in which they differ."""
+    """Searches, and the settings in which they differ (by name, one value for each search)."""
 
     sides: Sequence[Side]
     differences: dict[str, list[str]]
 
     @property
     def alike(self) -> bool:
-        """Whether all were judged on the same rows, so that their scores can be compared."""
+        """Return whether all were judged on the same rows, so that their scores can be compared."""
         return len({side.data for side in self.sides}) == 1
 
     def verdict(self) -> str:
-        """What can be said about who is best."""
+        """Return a sentence on which search is best."""
         if not self.alike:
-            return "These searches were judged on different rows: compare misfits roughly, and scores not at all."
+            return "These searches were judged on different rows: misfits compare only roughly, and scores not at all."
         judged = [side for side in self.sides if math.isfinite(side.misfit)]
         if len({side.rows for side in judged}) != 1 or len(judged) < 2:
-            return "Winners were judged on different kinds of rows, or not at all, so they can't be compared."
+            return "The winners were judged on different kinds of rows, or not at all, so they can't be compared."
         best = min(judged, key=lambda side: side.misfit)
         if best.high is None or any(side.low is None for side in judged):
-            return f"{best.name} has the lowest misfit, {best.misfit:.2f}; without intervals of all it may be luck."
+            return f"{best.name} has the lowest misfit, {best.misfit:.2f}; without all intervals this may be luck."
         equal = [side.name for side in judged if side is not best and (side.low or 0.0) <= best.high]
         if equal:
             rivals = ", ".join(equal)
-            return f"{best.name} has the lowest misfit, {best.misfit:.2f}, but its interval meets that of {rivals}."
-        return f"{best.name} has the lowest misfit, {best.misfit:.2f}, and its interval meets that of no other."
+            return f"{best.name} has the lowest misfit, {best.misfit:.2f}, but its interval overlaps that of {rivals}."
+        return f"{best.name} has the lowest misfit, {best.misfit:.2f}, and its interval overlaps no other."
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON of all of it."""
+        """Return all of it for JSON."""
         sides = [
             {
                 "search": side.name,
@@ -110,10 +110,10 @@ class Comparison:
 
 
 def compare(store: Store, names: Sequence[str]) -> Comparison:
-    """Searches that have ended, beside each other.
+    """Compare searches that have ended.
 
     Raises:
-        StoreError: there is no search of a name, or it has no leaderboard yet.
+        StudyError: there is no search of a name, or it has no leaderboard yet.
     """
     every = [collect(store, name) for name in names]
     return Comparison([_side(contents) for contents in every], _differences(every))
@@ -149,7 +149,7 @@ def _side(contents: Contents) -> Side:
 
 
 def _differences(every: Sequence[Contents]) -> dict[str, list[str]]:
-    """Settings of the studies that aren't the same in all, flat, and as text."""
+    """Return the settings that differ between the studies, flat and as text."""
     flat = [_flat({key: study_json(each.study)[key] for key in SETTINGS}) if each.study else {} for each in every]
     keys = list(dict.fromkeys(key for own in flat for key in own))
     return {key: [own.get(key, "-") for own in flat] for key in keys if len({own.get(key, "-") for own in flat}) > 1}
@@ -160,7 +160,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         return {prefix: "all by default"}
     if not isinstance(value, dict):
         return {prefix: _text(value)}
-    if value.keys() in ({"value"}, {"values"}):  # of a domain
+    if value.keys() in ({"value"}, {"values"}):  # a domain
         return {prefix: _text(next(iter(value.values())))}
     if value.keys() == {"low", "high", "log", "step"}:
         steps = f", in steps of {value['step']}" if value["step"] is not None else ""
@@ -182,7 +182,7 @@ def _epochs(side: Side) -> int:
 
 
 def winners(found: Comparison) -> Table:
-    """The winner of each search, and what it cost."""
+    """Return the table of each search's winner and cost."""
     names = list(dict.fromkeys(name for side in found.sides for name in side.scores))
     best = min(found.sides, key=lambda side: side.misfit)
     rows = [
@@ -208,14 +208,14 @@ def winners(found: Comparison) -> Table:
 
 
 def differing(found: Comparison) -> Table:
-    """What was set differently."""
+    """Return the table of differing settings."""
     rows = [Row([key, *values]) for key, values in found.differences.items()]
     names = [side.name for side in found.sides]
     return Table(caption="What was set differently", headings=["setting", *names], rows=rows, words=1 + len(names))
 
 
 def write_comparison(found: Comparison, out: Path) -> Path:
-    """Write the comparison with its figures into an HTML file; that file.
+    """Write the comparison with its figures into an HTML file; return the file.
 
     Raises:
         StoreError: it can't be written.
@@ -278,7 +278,7 @@ def _won(found: Comparison) -> Section:
                 showlegend=side is sides[0],
                 hovertemplate="Gaussian copula: misfit %{x:.2f}<extra></extra>",
             )
-    figure.update_yaxes(type="category")  # names such as 2024 are no numbers
+    figure.update_yaxes(type="category")  # names such as 2024 are not numbers
     figure.add_vline(x=1, line={"color": GREEN, "width": 1.2, "dash": "dash"})
     alt = "; ".join(f"{side.name} {side.misfit:.2f}" for side in found.sides)
     drawing = Drawing(
@@ -307,7 +307,7 @@ def _progress(found: Comparison) -> Section:
     figure = styled(figure, "epochs trained, all trials together", "lowest misfit on validation rows", log="xy")
     return Section(
         anchor="progress",
-        found=["; ".join(said) + "."] if said else ["No trial of theirs was trained at full budget."],
+        found=["; ".join(said) + "."] if said else ["No trial was trained at full budget."],
         tables=(),
         drawings=[Drawing(caption="Lowest misfit so far", alt="; ".join(said), figure=figure, wide=True, height=420)]
         if said
@@ -320,6 +320,6 @@ def _differing_settings(found: Comparison) -> Section:
     gone = [line for side in found.sides for line in side.contents.missing]
     return Section(
         anchor="differences",
-        found=[*gone, *([] if table.rows else ["The studies are set alike."])],
+        found=[*gone, *([] if table.rows else ["The studies have the same settings."])],
         tables=[table] if table.rows else (),
     )

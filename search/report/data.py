@@ -1,4 +1,4 @@
-"""What a report is made of: a search's leaderboard, study and rows, and how each of its trials went."""
+"""The data of a report: a search's leaderboard, study and rows, and the history of each trial."""
 
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from search.study.study import Study
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How one trial went; `ended` is None, and `outcome` empty, where a search was cut off before its end."""
+    """History of one trial; `ended` is None, and `outcome` empty, if the search was interrupted before its end."""
 
     trial: int
     configuration: Configuration
@@ -37,15 +37,15 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """Epochs that it was trained for."""
+        """The number of epochs that it was trained for."""
         return self.reports[-1].report.epoch if self.reports else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """A search as its report sees it.
+    """Data of a search's report.
 
-    `study`, `problem` and `rows` are None where a table or a plug-in is gone; `missing` says so, a line each.
+    `study`, `problem` and `rows` are None if a table or a plug-in is missing; `missing` says so, one line each.
     """
 
     store: Store
@@ -71,7 +71,7 @@ class Contents:
 
 
 def collect(store: Store, name: str) -> Contents:
-    """What there is to report of a search that has ended, or was interrupted.
+    """Collect the data for the report of a search that has ended or was interrupted.
 
     Raises:
         StudyError: there is no such search, or it has no leaderboard yet.
@@ -106,14 +106,14 @@ def collect(store: Store, name: str) -> Contents:
 
 
 def histories(events: Sequence[Event]) -> dict[int, History]:
-    """How each trial went, by its number, from the events of a search in their order."""
+    """Return the history of each trial, by number, from the events of a search in order."""
     started = {event.trial: event for event in reversed(events) if isinstance(event, Started)}
     reported: dict[int, dict[int, Reported]] = {trial: {} for trial in started}
     ended = {event.trial: event for event in events if isinstance(event, Ended)}
     for event in events:
         if (
             isinstance(event, Reported) and event.trial in reported
-        ):  # a trial that was cut off tells some of its epochs again
+        ):  # a trial that was interrupted repeats some of its epochs
             reported[event.trial][event.report.epoch] = event
     return {
         trial: History(
@@ -129,16 +129,16 @@ def histories(events: Sequence[Event]) -> dict[int, History]:
 
 
 def fetched(contents: Contents, entry: Entry, folder: Path) -> Path:
-    """Checkpoint of a trial at full budget, of a finalist its best fresh network's, below `folder`.
+    """Copy a trial's checkpoint below `folder`, for a finalist that of its best fresh network; return its path.
 
     Raises:
-        StoreError: it is gone.
+        StoreError: it doesn't exist.
     """
     return contents.store.fetch(entry.run_id, network_folder(entry), folder)
 
 
 def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
-    """Generator of that checkpoint; None where it, or the code of its model, is gone."""
+    """Return the generator of that checkpoint; None if the checkpoint or its model's code is missing."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             return load_generator(fetched(contents, entry, Path(folder)))
@@ -148,11 +148,11 @@ def kept_generator(contents: Contents, entry: Entry) -> Generator | None:
 
 
 def _journal(store: Store, found: SearchInfo) -> tuple[dict[str, Any], list[Event]]:
-    """Header and events of a search; from the store once it is complete, and from its folder until then."""
+    """Return header and events of a search: from the store once it is complete, until then from its folder."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / JOURNAL
         try:
-            # A copy, since a search that goes on at this moment has it open.
+            # copy it, since a search that is running has it open
             copy.write_bytes((store.folder / TUNE / found.name / JOURNAL).read_bytes())
         except OSError:
             try:

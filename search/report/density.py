@@ -1,4 +1,4 @@
-"""Densities of two columns of a sample, as contours of pictures show them."""
+"""Densities of two columns of a sample, for the contours in pictures."""
 
 from typing import TypeAlias
 
@@ -9,13 +9,13 @@ from scipy.stats import gaussian_kde
 Array: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = tuple[float, float]
 MOST_POINTS, GRID = 2000, 60
-LINE = 0.995  # columns whose correlation is larger lie on a line, and have no density to draw
-LARGEST = 1e300  # axes of a picture end here: their own arithmetic would overflow
-FINEST = 1e-6  # width of a picture's axis over its largest value, below which its ticks could not be told apart
+LINE = 0.995  # columns with a larger correlation lie on a line, and have no density to draw
+LARGEST = 1e300  # limit of a picture's axes, whose own arithmetic would overflow
+FINEST = 1e-6  # least width of an axis relative to its largest value; its ticks would look the same below
 
 
 def limits(values: Array) -> Limits:
-    """Where almost all of the real values lie, with a margin: a heavy tail would squeeze the rest into a corner."""
+    """Return an interval with almost all of the real values and a margin, not widened by a heavy tail."""
     known = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
     if not len(known):
         return -1.0, 1.0
@@ -27,9 +27,9 @@ def limits(values: Array) -> Limits:
 def density(
     x: Array, y: Array, x_limits: Limits, y_limits: Limits, *, most: int = MOST_POINTS, size: int = GRID
 ) -> tuple[Array, Array, Array] | None:
-    """Kernel estimate `[size, size]` from the first `most` points within limits, and its axes; None of a line or point.
+    """Return axes and a kernel estimate `[size, size]` of the first `most` points within limits; None for a line.
 
-    Rows of the estimate run along y. Its heights are per unit square of the limits, so that no unit is too large.
+    Rows of the estimate run along y. Heights are per unit square of the limits, so that no unit is too large.
     """
     inside = (x >= x_limits[0]) & (x <= x_limits[1]) & (y >= y_limits[0]) & (y <= y_limits[1])
     points = np.stack([_shares(x[inside], x_limits), _shares(y[inside], y_limits)])[:, :most]
@@ -42,7 +42,7 @@ def density(
     grid = np.stack(np.meshgrid(shares, shares)).reshape(2, -1)
     try:
         heights = np.asarray(gaussian_kde(points)(grid)).reshape(size, size)
-    except np.linalg.LinAlgError:  # all but a few points coincide
+    except np.linalg.LinAlgError:  # almost all points coincide
         return None
     return (np.linspace(*x_limits, size), np.linspace(*y_limits, size), heights) if heights.max() > 0 else None
 

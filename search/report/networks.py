@@ -1,4 +1,4 @@
-"""The report's part on networks: losses, weights and latent codes."""
+"""The report's sections on networks: losses, weights and latent codes."""
 
 import math
 import tempfile
@@ -25,7 +25,7 @@ from search.study.study import short_name
 from search.train.group import WEIGHTS
 
 Array = NDArray[np.float64]
-NEAR = 1e-3  # weights below it count as near zero
+NEAR = 1e-3  # smaller weights count as near zero
 BINS = 61
 ROWS = 300
 STEPS = 400
@@ -45,17 +45,17 @@ class Weights:
 
     @property
     def zeros(self) -> float:
-        """Share that is exactly zero."""
+        """The share of weights that are exactly zero."""
         return float(np.mean(self.values == 0))
 
     @property
     def near(self) -> float:
-        """Share within `NEAR` of zero."""
+        """The share of weights within `NEAR` of zero."""
         return float(np.mean(np.abs(self.values) < NEAR))
 
 
 def loss_figure(history: History) -> go.Figure | None:
-    """Training and validation loss of a trial, in its objective's units; None where there is nothing to draw."""
+    """Draw training and validation loss of a trial, in its objective's units; None if there is nothing to draw."""
     reports = [each.report for each in history.reports if math.isfinite(each.report.loss)]
     if len(reports) < 2:
         return None
@@ -82,7 +82,7 @@ def loss_figure(history: History) -> go.Figure | None:
 
 
 def histograms(networks: Sequence[Weights], key: str) -> go.Figure:
-    """Densities of the weights of several networks, by their `key` ("l1" or "l2"), weakest first."""
+    """Draw the densities of several networks' weights, named by their `key` ("l1" or "l2"), weakest first."""
     reach = max(float(np.quantile(np.abs(each.values), 0.995)) for each in networks) or 1.0
     edges = np.linspace(-reach, reach, BINS + 1)
     figure = go.Figure()
@@ -100,7 +100,7 @@ def histograms(networks: Sequence[Weights], key: str) -> go.Figure:
 
 
 def latent_codes(generator: Generator, rows: Array) -> Array | None:
-    """Codes `[n, k]` of rows `[n, columns]` in the user's units (means, if random); None of no autoencoder."""
+    """Return codes `[n, k]` (means, if random) of rows `[n, columns]`, unscaled; None without an autoencoder."""
     model = generator.model
     with torch.no_grad():
         seen = generator.features(torch.from_numpy(rows)).float().unsqueeze(0)
@@ -116,21 +116,21 @@ def latent_codes(generator: Generator, rows: Array) -> Array | None:
 
 
 def embedded(found: Array, seed: int) -> Array:
-    """Codes `[n, k]` in the plane, `[n, 2]`, so that neighbours stay neighbours."""
+    """Return codes `[n, k]` embedded in the plane, `[n, 2]`, so that neighbours stay neighbours."""
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(found) - 1) / 3)
-    # Threads that wait for each other by turning on a busy machine took ten times as long as one.
+    # Threads that busy-wait for each other took ten times as long as one on a busy machine.
     with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore")  # about codes that are all but equal
+        warnings.simplefilter("ignore")  # about codes that almost coincide
         return np.asarray(
             TSNE(perplexity=perplexity, max_iter=STEPS, random_state=seed, init="pca").fit_transform(found)
         )
 
 
 def latent_figure(points: Array, values: Array, names: tuple[str, str], color: str, *, discrete: bool) -> go.Figure:
-    """Points `[n, 2]` of the plane, coloured by values `[n]`, which are numbers of components where `discrete`."""
+    """Draw points `[n, 2]` coloured by values `[n]`, which are numbers of components if `discrete`."""
     drawn = go.Figure()
     groups = sorted(set(values.tolist())) if discrete else [None]
     for place, group in enumerate(groups):
@@ -153,7 +153,7 @@ def latent_figure(points: Array, values: Array, names: tuple[str, str], color: s
 
 
 def losses(contents: Contents) -> Section | None:
-    """Losses of the finalists, or of the best trials at full budget."""
+    """Return the section on losses of the finalists, or of the best trials at full budget."""
     chosen = contents.finalists or contents.board.ranked()
     drawings: list[Drawing] = []
     for entry in [each for each in chosen if each.trial in contents.histories]:
@@ -174,7 +174,7 @@ def losses(contents: Contents) -> Section | None:
 
 
 def weights(contents: Contents) -> Section | None:
-    """Histograms of weights by L1 and by L2 strength, and how many of them are zero."""
+    """Return the section on weights by L1 and L2 strength, with the share of zeros."""
     tables, drawings = [], []
     for key, words in (("l1", "L1: more weights at or near zero"), ("l2", "L2: a narrower, taller histogram")):
         networks = [each for entry in _strengths(contents, key) if (each := _weights(contents, entry)) is not None]
@@ -195,7 +195,7 @@ def weights(contents: Contents) -> Section | None:
             for each in networks
         ]
         headings = ["", "L1", "L2", "weights", "exactly 0", f"within {NEAR:g}", "deviation"]
-        tables.append(Table(caption=f"Expected of {words}", headings=headings, rows=rows))
+        tables.append(Table(caption=f"Expected effect of {words}", headings=headings, rows=rows))
     winner = contents.winner
     own = None if winner is None else _weights(contents, winner)
     if own is not None:
@@ -210,14 +210,14 @@ def weights(contents: Contents) -> Section | None:
         anchor="weights",
         found=()
         if tables
-        else ["No family has networks at full budget with two strengths of L1 or L2, so only the winner's are shown."],
+        else ["No family has networks at full budget with two strengths of L1 or L2, so only the winner is shown."],
         tables=tables,
         drawings=drawings,
     )
 
 
 def latents(contents: Contents) -> Section | None:
-    """Codes of held-out rows by t-SNE, of the winner or else of the best autoencoder at full budget."""
+    """Return the section on codes of held-out rows by t-SNE, of the winner or else of the best autoencoder."""
     entry = contents.winner
     if entry is None or entry.configuration.model not in AUTOENCODERS:
         entry = next((one for one in contents.board.ranked() if _coded(one)), None)
@@ -231,7 +231,7 @@ def latents(contents: Contents) -> Section | None:
     mixture = contents.problem if isinstance(contents.problem, Mixture3D) else None
     values = rows[:, 0] if mixture is None else mixture.labels(rows).astype(float)
     color = "component" if mixture else generator.columns[0]
-    if mixture is None:  # ranks, so that a heavy tail doesn't leave one colour to all others
+    if mixture is None:  # ranks, so that a heavy tail doesn't take almost all colours
         values, color = np.argsort(np.argsort(values)) / max(1, len(values) - 1), f"{color}, rank"
     dimensions, drawings = codes.shape[1], []
     if dimensions > 1:
@@ -241,7 +241,7 @@ def latents(contents: Contents) -> Section | None:
         drawings.append(Drawing(caption=f"t-SNE of {dimensions} latent dimensions", alt=alt, figure=figure, height=420))
     plane = codes[:, :2] if dimensions > 1 else np.stack([codes[:, 0], rows[:, 0]], 1)
     names = ("latent 1", "latent 2" if dimensions > 1 else generator.columns[0])
-    caption = "Codes themselves" if dimensions < 3 else "The first two latent dimensions"
+    caption = "The codes" if dimensions < 3 else "The first two latent dimensions"
     figure = latent_figure(plane, values, names, color, discrete=mixture is not None)
     drawings.append(Drawing(caption=caption, alt=f"{len(plane)} codes against {names[1]}", figure=figure, height=420))
     deviations = ", ".join(f"{each:.2f}" for each in codes.std(0))
@@ -261,7 +261,7 @@ def _coded(entry: Entry) -> bool:
 
 
 def _strengths(contents: Contents, key: str) -> list[Entry]:
-    """The best trial at full budget of each of at most five strengths, of the family that has the most of them."""
+    """Return the best trial at full budget of each of at most five strengths, of the family with most of them."""
     families: dict[str, dict[float, Entry]] = {}
     for entry in sorted(contents.board.finished(), key=lambda each: each.misfit):
         own = families.setdefault(entry.configuration.model, {})
@@ -276,7 +276,7 @@ def _strengths(contents: Contents, key: str) -> list[Entry]:
 
 
 def _weights(contents: Contents, entry: Entry) -> Weights | None:
-    """Weights of a trial's network; None where it has none, or they can't be read."""
+    """Return the weights of a trial's network; None if it has none, or they can't be read."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             tensors = read_safetensors(fetched(contents, entry, Path(folder)) / WEIGHTS)

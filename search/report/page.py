@@ -1,4 +1,4 @@
-"""The page of a report: its parts, words and style, and the HTML they become."""
+"""The page of a report: its parts, texts and style, and its HTML."""
 
 import json
 import math
@@ -31,52 +31,54 @@ TITLES = {
 }
 LOOK = {
     "leaderboard": """
-        Lower is better. Read each score against the floor rows: the median and the 95 % quantile of what two real
-        samples score against each other. References need no network; a trial that doesn't beat the Gaussian copula adds
-        nothing. Intervals that overlap can't be told apart. An overfit near 1 means that training rows were copied. Of
-        finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism how much
-        worse fresh networks are on validation rows than the one that was found, and size the number of parameters.""",
+        Lower is better. Compare each score with the floor rows: the median and the 95 % quantile of the score between
+        two real samples. References need no network; a trial that doesn't beat the Gaussian copula adds nothing. Trials
+        whose intervals overlap can't be told apart. An overfit near 1 means that training rows were copied. For
+        finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism is how much
+        worse fresh networks are on validation rows than the network that was found, and size is the number of
+        parameters.""",
     "front": """
-        Trials at full budget that no other beats in all of these goals; where a study has one goal, in misfit and size.
-        Along the front one goal is paid for with another: look for the place where the price rises.""",
+        Trials at full budget that no other trial beats in all of these goals; if the study has one goal, in misfit and
+        size. Along the front, one goal improves as another gets worse: look for the place where the price rises.""",
     "budget": """
-        Lines that end early were stopped by ASHA, whose rungs are where many end together. If lines of good trials
-        still fall at the right edge, more epochs may help; if the best so far has long been flat, more trials hardly
-        will.""",
+        ASHA stopped the trials whose lines end early; its rungs are where many lines end together. If lines of good
+        trials still fall at the right edge, more epochs may help. If the best misfit has been constant for long, more
+        trials will hardly help.""",
     "mattered": """
-        Importance (PED-ANOVA, Optuna) says how much a setting distinguishes the best tenth of a family's trials from
-        the others. It says nothing of the direction: that is for the slices, where darker points came later. A sampler
-        that learns looks most where it did well, so an empty region is not a bad one. Importances of few trials are
-        rough.""",
+        Importance (PED-ANOVA, Optuna) measures how much a setting distinguishes the best tenth of a family's trials
+        from the others. It doesn't show the direction. The slices do; their darker points are later trials. A learning
+        sampler tries most configurations where results were good, so an empty region isn't a bad one. With few trials,
+        importances are rough.""",
     "settings": """
-        Each point is a trial; everything else differs as well, so a pattern counts only where many points make it.
-        Compare filled points, trained at full budget, with each other. Medians of few trials mean little.""",
+        Each point is a trial. Other settings differ too, so trust only a pattern of many points. Compare filled points,
+        trained at full budget, with each other. Medians of few trials mean little.""",
     "samples": """
-        Blue is real, orange is made, on rows that training never saw. Contours that coincide mean that a pair is right.
-        In Q-Q plots points on the line mean equal quantiles, and the shaded band is where each quantile of 95 % of real
-        samples would lie: some 5 % leave it by chance, and neighbours leave it together.""",
+        Blue rows are real, orange rows are generated; training never saw these real rows. If contours coincide, a pair
+        of columns is right. In Q-Q plots, points on the line mean equal quantiles. The shaded band is where each
+        quantile of 95 % of real samples would lie: some 5 % leave it by chance, and neighbouring quantiles leave it
+        together.""",
     "losses": """
-        A validation loss that rises while the training loss falls says that the network learns its rows by heart. The
-        dotted line is the epoch of the checkpoint that was kept, by its scores and not by its loss. Losses of different
-        objectives can't be compared, and those of adversarial ones don't fall as samples get better.""",
+        If the validation loss rises while the training loss falls, the network memorises its rows. The dotted line is
+        the epoch of the kept checkpoint, which is chosen by its scores and not by its loss. Losses of different
+        objectives can't be compared, and adversarial losses don't fall as samples get better.""",
     "weights": """
-        One line is one network; the density is logarithmic. Stronger L1 should pile weights up at zero, stronger L2
-        should make the histogram narrow and tall. Of each strength the best trial is shown; its other settings differ
-        too, the size of its network among them.""",
+        Each line is one network; the density is logarithmic. Stronger L1 should concentrate weights at zero, stronger
+        L2 should make the histogram narrow and tall. The best trial of each strength is shown; its other settings
+        differ too, including the size of its network.""",
     "latent": """
-        Where the encoder puts held-out rows (means, where codes are random). Colours that lie together mean that the
-        code orders the data. t-SNE keeps neighbours, and neither distances nor sizes of groups. A dimension whose codes
-        hardly spread isn't used.""",
-    "run": "All that another machine needs to run the same search, and what it was run with here.",
+        Codes of held-out rows (means, if codes are random). If equal colours lie together, the code orders the data.
+        t-SNE keeps neighbours, but neither distances nor sizes of groups. A dimension whose codes hardly spread isn't
+        used.""",
+    "run": "Everything that another machine needs to run the same search, and the conditions of this run.",
     "winners": """
-        Intervals that meet can't be told apart. Misfits and scores count only between searches on the same rows; those
-        of fresh networks on test rows are what a winner is worth, those on validation rows flatter it.""",
+        Winners whose intervals overlap can't be told apart. Compare misfits and scores only between searches on the
+        same rows. Fresh networks on test rows show what a winner is worth; scores on validation rows flatter it.""",
     "progress": """
-        The lowest misfit at full budget by the epochs that were spent on all trials. The lower line at the same budget
-        did better; one search of each is one draw, and small differences are luck.""",
+        The lowest misfit at full budget against the epochs of all trials. At the same budget, the lower line is better.
+        Each search is one random draw, so small differences are luck.""",
     "differences": """
-        Settings in which the studies differ. A dash means that a study leaves it at its default, or has no such
-        key.""",
+        Settings in which the studies differ. A dash means that a study leaves the key at its default, or doesn't have
+        it.""",
 }
 REAL, MADE = "#24609a", "#c2570c"  # held-out rows, samples
 GREY, RED, GREEN, BLACK = "#8d959d", "#b3261e", "#1f7a4d", "#1c2733"
@@ -93,7 +95,7 @@ _AXIS = {"showline": True, "linecolor": "#9aa3ab", "gridcolor": "#e6eaee", "zero
 
 
 def styled(figure: go.Figure, x: str = "", y: str = "", log: str = "", *, legend: bool = True) -> go.Figure:
-    """The figure in the report's style, its axes named; those in `log` ("x", "y" or "xy") are logarithmic."""
+    """Return the figure in the report's style, with named axes; those in `log` ("x", "y" or "xy") are logarithmic."""
     layout: dict[str, Any] = {
         "template": go.layout.Template(),
         "paper_bgcolor": "#fff",
@@ -124,9 +126,9 @@ def styled(figure: go.Figure, x: str = "", y: str = "", log: str = "", *, legend
 
 
 def level(figure: go.Figure, value: float, words: str, color: str = GREEN, *, dash: str = "dash") -> None:
-    """Draw a horizontal line on a logarithmic axis and say what it is."""
+    """Draw a horizontal line with a label on a logarithmic axis."""
     said = {"text": words, "font": {"size": 10, "color": color}, "xanchor": "right", "x": 1, "yanchor": "bottom"}
-    # Shapes stand at values of a logarithmic axis, annotations at their logarithms.
+    # Shapes on a logarithmic axis take values, annotations take logarithms.
     figure.add_hline(
         y=value, line={"color": color, "width": 1.2, "dash": dash}, annotation={**said, "y": math.log10(value)}
     )
@@ -134,7 +136,7 @@ def level(figure: go.Figure, value: float, words: str, color: str = GREEN, *, da
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A plotly figure with its caption, what it shows in words, and its height in pixels; a `wide` one has a row."""
+    """A plotly figure with its caption, its text alternative and its height in pixels; a `wide` one fills the row."""
 
     caption: str
     alt: str
@@ -144,13 +146,13 @@ class Drawing:
 
     @property
     def shown(self) -> Any:
-        """What plotly draws, as JSON has it, each text letter by letter."""
+        """Return what plotly draws, for JSON, with texts letter by letter."""
         return letters(json.loads(self.figure.to_json()))
 
 
 @dataclass(frozen=True)
 class Row:
-    """Cells of a table, and what kind of row it is: "best", "floor", "reference", "other" or plain."""
+    """Cells of a table, and the kind of row: "best", "floor", "reference", "other" or plain."""
 
     cells: Sequence[str]
     kind: str = ""
@@ -158,7 +160,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; its first `words` columns hold words, the others figures."""
+    """A table; its first `words` columns hold words, the others numbers."""
 
     caption: str
     headings: Sequence[str]
@@ -168,13 +170,13 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page.
+    """A section of a page.
 
     Args:
-        anchor: its name in links, and that of its heading and words.
-        found: what the figures say, a paragraph each.
+        anchor: its name in links; it selects its heading and explanation.
+        found: what the figures say, one paragraph each.
         tables, drawings: in order.
-        text: shown as it is written, such as a study.
+        text: text shown verbatim, such as a study.
     """
 
     anchor: str
@@ -185,18 +187,18 @@ class Section:
 
     @property
     def title(self) -> str:
-        """Its heading."""
+        """Return the heading."""
         return TITLES[self.anchor]
 
     @property
     def look(self) -> str:
-        """What a reader should look at."""
+        """Return the explanation: what a reader should look at."""
         return " ".join(LOOK[self.anchor].split())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A whole page; `facts` are what it says at the top, name and value."""
+    """A whole page; `facts` are the names and values at its top."""
 
     title: str
     summary: Sequence[str]
@@ -205,7 +207,7 @@ class Page:
 
 
 def rendered(page: Page) -> str:
-    """HTML of a page, with style, script and plotly.js in it."""
+    """Return the HTML of a page, including style, script and plotly.js."""
     loader = PackageLoader("search.report", ".")
     place = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     parts = {name: Markup(loader.get_source(place, f"page.{name}")[0]) for name in ("css", "js")}
@@ -213,7 +215,7 @@ def rendered(page: Page) -> str:
 
 
 def write(page: Page, path: Path) -> None:
-    """Write a page into a file, whose folder is made.
+    """Write a page into a file, and make the file's folder.
 
     Raises:
         OSError: it can't be written.

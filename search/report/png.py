@@ -1,4 +1,4 @@
-"""Pictures: samples beside the target, and what encoder and decoder sizes have to do with misfit."""
+"""Pictures: samples beside the target, and misfit against encoder and decoder sizes."""
 
 import math
 import unicodedata
@@ -20,9 +20,9 @@ from search.text import shortened
 Array: TypeAlias = NDArray[np.float64]
 REAL, MADE = "#3b6ea5", "#d1742f"
 MOST_COLUMNS = 5
-FEW_POINTS = 300  # or fewer are drawn larger: small dots of them hardly show
+FEW_POINTS = 300  # so few points are drawn larger, because small dots hardly show
 MOST_LETTERS = 28  # of a column's name
-PLACEHOLDERS = "Last Resort"  # a font of a box for every letter
+PLACEHOLDERS = "Last Resort"  # a font that draws every letter as a box
 STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -63,7 +63,7 @@ def beside(real: Array, made: Array, columns: Sequence[str]) -> Figure:
 
 
 def labels(columns: Sequence[str]) -> list[str]:
-    """Names of columns as a picture has them: as they are where a font can draw all of them, else x1, x2 and so on.
+    """Return the columns' names for a picture: unchanged if a font can draw all of them, else x1, x2 and so on.
 
     Letters that join, or run from right to left, would be drawn apart and in the wrong order.
     """
@@ -77,7 +77,7 @@ def labels(columns: Sequence[str]) -> list[str]:
 
 
 def asymmetry(board: Leaderboard, path: Path) -> bool:
-    """Write a picture of misfit against log2 of encoder over decoder parameters; False if no trial had both."""
+    """Write a picture of misfit against log2 of encoder over decoder parameters; return False if no trial has both."""
     key = "log2_encoder_over_decoder"
     colors = {"finished": REAL, "stopped": "#b8b8b8"}
     shown = [e for e in board.ranked() if math.isfinite(e.architecture.get(key, math.nan)) and 0 < e.misfit < 1e3]
@@ -102,7 +102,7 @@ def asymmetry(board: Leaderboard, path: Path) -> bool:
 
 
 def _family(letters: set[str]) -> list[str] | None:
-    """Families of fonts that draw all letters between them: matplotlib's own, and one of this machine's if need be."""
+    """Return font families that together draw all letters: matplotlib's own, and if needed one of this machine."""
     families = mpl.rcParams["font.family"]
     missing = _lacking(font_manager.findfont(font_manager.FontProperties(family=families)), letters)
     if not missing:
@@ -114,16 +114,16 @@ def _family(letters: set[str]) -> list[str] | None:
 
 
 def _lacking(path: str, letters: set[str]) -> set[str]:
-    """Letters that a font's file has no glyph for."""
+    """Return the letters for which a font's file has no glyph."""
     try:
         font = font_manager.get_font(path)
-    except (OSError, RuntimeError):  # of a format that can't be read
+    except (OSError, RuntimeError):  # unreadable format
         return letters
     return {letter for letter in letters if not font.get_char_index(ord(letter))}
 
 
 def _name(axes: Axes, x: str = "", y: str = "") -> None:
-    """Name the axes letter by letter: in matplotlib's own labels a dollar begins a formula."""
+    """Name the axes letter by letter, because in matplotlib's own labels a dollar begins a formula."""
     families = _family(set(x + y))
     axes.set_xlabel(x, parse_math=False, family=families)
     axes.set_ylabel(y, parse_math=False, family=families)

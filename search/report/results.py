@@ -1,4 +1,4 @@
-"""The report's parts on results: summary, leaderboard, Pareto front and budget, with the figures of trials."""
+"""The report's sections on results: summary, leaderboard, Pareto front and budget, with the figures of trials."""
 
 import math
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ from search.study.goals import WORST
 from search.study.study import short_name
 from search.text import counted
 
-FEW_TRIALS = 1e3  # misfits beyond say no more than that a trial went wrong
+FEW_TRIALS = 1e3  # larger misfits only show that a trial failed to learn
 SHOWN = 10  # trials of the leaderboard, as in the terminal
 PLANES = 3  # pairs of goals
 
 
 def curves(contents: Contents) -> go.Figure:
-    """Misfit of each trial's best checkpoint against the epochs it was trained for; where a line ends it stopped."""
+    """Draw the misfit of each trial's best checkpoint against its epochs; a line ends where its trial stopped."""
     figure, winner = go.Figure(), contents.winner
     for outcome, color in OUTCOMES.items():
         x, y, names = [], [], []
@@ -79,12 +79,12 @@ def curves(contents: Contents) -> go.Figure:
 
 
 def path(history: History) -> list[tuple[int, float]]:
-    """Epoch and misfit of the best checkpoint so far at each report that can be drawn."""
+    """Return epoch and misfit of the best checkpoint so far, for each report that can be drawn."""
     return [(each.report.epoch, each.report.misfit) for each in history.reports if 0 < each.report.misfit < FEW_TRIALS]
 
 
 def progress(contents: Contents) -> list[tuple[int, float]]:
-    """Epochs that all trials together had been trained for, and the lowest misfit at full budget by then."""
+    """Return the total epochs of all trials, and the lowest misfit at full budget so far, after each end of a trial."""
     total, best, points = 0, math.inf, []
     ended = [each for each in contents.histories.values() if each.ended is not None]
     for history in sorted(ended, key=lambda each: each.ended or 0.0):
@@ -97,7 +97,7 @@ def progress(contents: Contents) -> list[tuple[int, float]]:
 
 
 def steps(points: Sequence[tuple[int, float]], name: str, color: str) -> go.Scatter:
-    """A line that goes down in steps through points of `progress`."""
+    """Draw a descending step line through points of `progress`."""
     return go.Scatter(
         x=[epochs for epochs, _ in points],
         y=[misfit for _, misfit in points],
@@ -109,14 +109,14 @@ def steps(points: Sequence[tuple[int, float]], name: str, color: str) -> go.Scat
 
 
 def best_so_far(contents: Contents) -> go.Figure:
-    """Lowest misfit at full budget against what was spent."""
+    """Draw the lowest misfit at full budget against the total epochs."""
     figure = go.Figure(steps(progress(contents), "best at full budget", REAL))
     _levels(figure, contents.board, "validation")
     return styled(figure, "epochs trained, all trials together", "lowest misfit so far", log="y", legend=False)
 
 
 def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
-    """Confirmed misfits with their 95 % intervals, best at the top, beside references on the same test rows."""
+    """Draw confirmed misfits with their 95 % intervals, best at the top, beside references on the same test rows."""
     shown = [each for each in reversed(finalists) if each.judged]
     misfits = [each.confirmed_misfit for each in shown]
     figure = go.Figure()
@@ -152,7 +152,7 @@ def intervals(finalists: Sequence[Entry], board: Leaderboard) -> go.Figure:
 
 
 def front_figure(board: Leaderboard, x: str, y: str) -> go.Figure:
-    """Trials at full budget by two goals, and those of the front."""
+    """Draw trials at full budget by two goals, and mark those of the front."""
     figure, best = go.Figure(), board.front()
     others = [entry for entry in board.finished() if entry not in best]
     for name, entries, color, symbol in (
@@ -188,7 +188,7 @@ def _levels(figure: go.Figure, board: Leaderboard, split: str) -> None:
 
 
 def summary(contents: Contents) -> list[str]:
-    """What the search comes to, in sentences made of its figures."""
+    """Return sentences on the result of the search."""
     board, winner = contents.board, contents.winner
     if winner is None:
         return ["No trial was trained at full budget within the bounds, so there is no winner."]
@@ -202,36 +202,34 @@ def summary(contents: Contents) -> list[str]:
             if {"low", "high"} <= values.keys()
             else ""
         )
-        said += f"{span} of fresh networks on test rows that nothing had looked at."
+        said += f"{span} of fresh networks on test rows that the search never used."
     elif winner.test:
-        said += " on test rows. No fresh networks confirm it: it may be the luckiest of many."
+        said += " on test rows. No fresh networks confirm it, so it may be partly luck."
     else:
-        said += (
-            " on validation rows, by which it was chosen. No fresh networks confirm it: it may be the luckiest of many."
-        )
+        said += " on validation rows, by which it was chosen. No fresh networks confirm it, so it may be partly luck."
     lines = [said + " A misfit of 1 is as good as another real sample."]
     floors = board.floors[split]
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
     judged = [name for name in floors if name in values]
     if beyond:
         lie = "lies" if len(beyond) == 1 else "lie"
-        lines.append(f"Of {len(judged)} scores, {len(beyond)} {lie} beyond 95 % of real samples: {listed(beyond)}.")
+        lines.append(f"Of {len(judged)} scores, {len(beyond)} {lie} above 95 % of real samples: {listed(beyond)}.")
     else:
-        lines.append(f"All of its scores ({listed(judged)}) lie within the 95 % of real samples.")
+        lines.append(f"All of its scores ({listed(judged)}) lie within 95 % of real samples.")
     copula = board.references[split].get("gaussian copula", {}).get("misfit")
     if copula is not None:
         low, high = values.get("low", values["misfit"]), values.get("high", values["misfit"])
-        better = "better than" if high < copula else "worse than" if low > copula else "not to be told apart from"
+        better = "better than" if high < copula else "worse than" if low > copula else "indistinguishable from"
         lines.append(f"That is {better} a Gaussian copula with empirical margins, whose misfit is {copula:.2f}.")
     ties = [each for each in contents.finalists if each.verdict == "tie"]
     if ties:
         names = listed([f"trial {each.trial}" for each in ties])
-        lines.append(f"It can't be told apart from {names}, and has the fewest parameters of them.")
+        lines.append(f"It is indistinguishable from {names}, and has the fewest parameters of them.")
     return lines
 
 
 def leaderboard(contents: Contents) -> Section:
-    """Best trials, references and floors; and the finalists with their intervals, where there are any."""
+    """Return the section with the best trials, references and floors, and any finalists with their intervals."""
     board, finalists = contents.board, contents.finalists
     tables, drawings = [], []
     if finalists:
@@ -254,7 +252,7 @@ def leaderboard(contents: Contents) -> Section:
     if winner is not None and winner.test and not finalists:
         cells = [f"trial {winner.trial}", short_name(winner.configuration)]
         rows = [Row([*cells, *scores_shown(winner.test, winner.test["misfit"], names)], "best")]
-        tables.append(_scores("The winner on test rows, which decided nothing", board, "test", rows, names=names))
+        tables.append(_scores("The winner on test rows, which the search didn't use", board, "test", rows, names=names))
     counts = {outcome: sum(entry.outcome == outcome for entry in board.entries) for outcome in STYLES}
     ends = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     return Section(
@@ -266,7 +264,7 @@ def leaderboard(contents: Contents) -> Section:
 
 
 def front(contents: Contents) -> Section | None:
-    """The trials that no other beats in all goals; of one goal, in misfit and size."""
+    """Return the section with the trials that no other beats in all goals; with one goal, in misfit and size."""
     board = contents.board
     if not board.eligible():
         return None
@@ -304,7 +302,7 @@ def front(contents: Contents) -> Section | None:
 
 
 def budget(contents: Contents) -> Section | None:
-    """Misfit against what was spent, stopped trials included."""
+    """Return the section on misfit against epochs, including stopped trials."""
     points = progress(contents)
     if not any(path(history) for history in contents.histories.values()):
         return None
@@ -313,19 +311,19 @@ def budget(contents: Contents) -> Section | None:
         total, best = points[-1]
         near = next(epochs for epochs, misfit in points if misfit <= 1.1 * best)
         found.append(
-            f"A misfit within 10 % of the best, {best:.2f}, was there after {near / max(total, 1):.0%} of the "
-            f"{total:,} epochs that all trials together were trained for."
+            f"The search came within 10 % of the best misfit, {best:.2f}, after {near / max(total, 1):.0%} of the "
+            f"{total:,} epochs of all trials together."
         )
     unseen = sum(not path(history) for history in contents.histories.values())
     if unseen:
-        found.append(f"{counted(unseen, 'trial')} had no misfit that can be drawn (infinite, or above {FEW_TRIALS:g}).")
+        found.append(f"{counted(unseen, 'trial')} had no misfit to draw (infinite, or above {FEW_TRIALS:g}).")
     alt = f"Misfit of {counted(len(contents.histories), 'trial')} against epochs"
     drawings = [Drawing(caption="Every trial", alt=alt, figure=curves(contents), wide=True, height=420)]
     if points:
         words = f"Lowest misfit falls from {points[0][1]:.2f} to {points[-1][1]:.2f}"
         drawings.append(
             Drawing(
-                caption="Best at full budget against all that was spent",
+                caption="Lowest misfit at full budget against total epochs",
                 alt=words,
                 figure=best_so_far(contents),
                 wide=True,
@@ -407,5 +405,5 @@ def _confirmed(finalists: Sequence[Entry], board: Leaderboard) -> Table:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
+    """Join names for a sentence, with "and" before the last."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

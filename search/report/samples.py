@@ -1,4 +1,4 @@
-"""The report's part on samples: margins, pairs and dependence of generated and real rows."""
+"""The report's section on samples: margins, pairs and dependence of generated and real rows."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -19,23 +19,23 @@ from search.study.study import short_name
 Array: TypeAlias = NDArray[np.float64]
 POINTS = 600
 GRID = 36
-LABELLED = 8  # columns of a matrix whose figures are written into it
+LABELLED = 8  # most columns of a matrix in which numbers are written
 LEVELS = 150
-TAIL = 0.95  # as the score `tail` has it
+TAIL = 0.95  # as in the score `tail`
 REPEATS = 200
 MOST_ROWS = 2000  # drawn of a sample; more make the page heavy, not clearer
 MOST_PAIRS, MOST_COLUMNS, MOST_TAUS = 6, 6, 20
 
 
 def pairs(real: Array, made: Array, most: int) -> list[tuple[int, int]]:
-    """At most `most` pairs of columns, those first whose tau differs most between real and generated rows."""
+    """Return at most `most` pairs of columns, sorted by the difference of tau between real and generated rows."""
     every = list(combinations(range(real.shape[1]), 2))
     apart = np.abs(pair_tau(real) - pair_tau(made))
     return [every[place] for place in np.argsort(-apart, kind="stable")[:most]]
 
 
 def pair(real: Array, made: Array, names: Sequence[str]) -> go.Figure:
-    """Two columns `[n, 2]` of held-out rows and `[m, 2]` of samples over each other, with contours."""
+    """Draw two columns `[n, 2]` of held-out rows and `[m, 2]` of samples over each other, with contours."""
     x_limits, y_limits = limits(real[:, 0]), limits(real[:, 1])
     figure = go.Figure()
     for label, rows, color in (("held-out rows", real, REAL), ("samples", made, MADE)):
@@ -66,7 +66,7 @@ def pair(real: Array, made: Array, names: Sequence[str]) -> go.Figure:
 
 
 def histogram(real: Array, made: Array, name: str) -> go.Figure:
-    """One column `[n]` of held-out rows and `[m]` of samples, as densities over each other."""
+    """Draw one column `[n]` of held-out rows and `[m]` of samples, as densities over each other."""
     low, high = limits(real)
     bins = {"start": low, "end": high, "size": (high - low) / 40}
     figure = go.Figure()
@@ -79,12 +79,12 @@ def histogram(real: Array, made: Array, name: str) -> go.Figure:
 
 
 def shares(rows: Array) -> Array:
-    """The sorted values of the Kendall curve `[n]`: the share of other rows that a row exceeds in every column."""
+    """Return the sorted Kendall curve `[n]`: the share of other rows that each row exceeds in every column."""
     return np.sort(dominated(rows) / (len(rows) - 1))
 
 
 def kendall_curve(real: Array, made: Array) -> go.Figure:
-    """Both sorted lists of shares; the score `kendall` is the mean distance between them."""
+    """Draw both Kendall curves; the score `kendall` is the mean distance between them."""
     figure = go.Figure()
     for label, rows, color in (("held-out rows", real, REAL), ("samples", made, MADE)):
         figure.add_scatter(
@@ -99,7 +99,7 @@ def kendall_curve(real: Array, made: Array) -> go.Figure:
 
 
 def taus(rows: Array) -> Array:
-    """Kendall's tau of each pair of columns, `[columns, columns]`, 1 on the diagonal."""
+    """Return Kendall's tau of each pair of columns, `[columns, columns]`, 1 on the diagonal."""
     columns = rows.shape[1]
     matrix = np.eye(columns)
     for (one, other), tau in zip(combinations(range(columns), 2), pair_tau(rows), strict=True):
@@ -108,7 +108,7 @@ def taus(rows: Array) -> Array:
 
 
 def tau_matrix(matrix: Array, names: Sequence[str], span: float = 1.0) -> go.Figure:
-    """A matrix of tau, or of differences up to `span`."""
+    """Draw a matrix of tau, or of differences up to `span`."""
     figure = go.Figure(
         go.Heatmap(
             z=matrix,
@@ -129,12 +129,12 @@ def tau_matrix(matrix: Array, names: Sequence[str], span: float = 1.0) -> go.Fig
 
 
 def levels(low: float, high: float, count: int) -> Array:
-    """Quantile levels from `low` to `high`, none nearer to 0 or 1 than a sample of `count` can tell."""
+    """Return quantile levels from `low` to `high`, none nearer to 0 or 1 than a sample of `count` can resolve."""
     return np.linspace(max(low, 0.5 / count), min(high, 1 - 0.5 / count), LEVELS)
 
 
 def band(real: Array, at: Array, seed: int = 0) -> tuple[Array, Array]:
-    """Where 95 % of the quantiles of another real sample of as many rows would lie, one level at a time.
+    """Return where 95 % of the quantiles of another real sample of the same size would lie, one level at a time.
 
     From differences of bootstrap pairs of the real values `[n]`, since both samples are random.
     """
@@ -148,12 +148,12 @@ def band(real: Array, at: Array, seed: int = 0) -> tuple[Array, Array]:
 
 
 def marginal(real: Array, made: Array) -> go.Figure:
-    """Q-Q plot of one column: values `[n]` of held-out rows across, `[m]` of samples up."""
+    """Draw the Q-Q plot of one column: values `[n]` of held-out rows across, `[m]` of samples up."""
     return _quantiles(real, made, [levels(0.0, 1.0, min(len(real), len(made)))], "")
 
 
 def tail(real: Array, made: Array) -> go.Figure:
-    """The same of the upper 5 %, logarithmic where all is positive, and of the lower 5 % too where it isn't."""
+    """Draw the Q-Q plot of the upper 5 %, logarithmic if positive; with negative values also the lower 5 %."""
     count = min(len(real), len(made))
     upper = levels(TAIL, 1.0, count)
     if real.min() >= 0:
@@ -196,7 +196,7 @@ def _quantiles(real: Array, made: Array, parts: Sequence[Array], log: str) -> go
 
 
 def outside(real: Array, made: Array) -> float:
-    """Share of the levels of `marginal` at which the samples leave the band; about 0.05 for real samples."""
+    """Return the share of levels of `marginal` at which the samples leave the band; about 0.05 for real samples."""
     at = levels(0.0, 1.0, min(len(real), len(made)))
     low, high = band(real, at)
     y = np.quantile(made, at)
@@ -204,7 +204,7 @@ def outside(real: Array, made: Array) -> float:
 
 
 def samples(contents: Contents) -> Section | None:
-    """Samples of the winner against held-out rows: pairs, margins, tails, Kendall curve, matrices of tau."""
+    """Return the section on the winner's samples against held-out rows: pairs, margins, tails, Kendall curve, taus."""
     winner = contents.winner
     if winner is None:
         return None
@@ -216,7 +216,7 @@ def samples(contents: Contents) -> Section | None:
     real = held[:MOST_ROWS]
     made = generator.sample(len(held), contents.study.budget.seed).numpy()[:MOST_ROWS]
     if not np.isfinite(made).all():
-        return Section(anchor="samples", found=[f"Left out: trial {winner.trial} makes rows that are not finite."])
+        return Section(anchor="samples", found=[f"Left out: trial {winner.trial} generates rows that are not finite."])
     real, made = (np.clip(rows, -LARGEST, LARGEST) for rows in (real, made))
     names, count = generator.columns, real.shape[1]
     kind = "test" if winner.judged else "validation"
@@ -236,7 +236,7 @@ def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]
     shown = pairs(real, made, MOST_PAIRS)
     if count * (count - 1) // 2 > MOST_PAIRS:
         found.append(
-            f"Of {count * (count - 1) // 2} pairs of columns those {MOST_PAIRS} are drawn whose tau differs most."
+            f"Of {count * (count - 1) // 2} pairs of columns, the {MOST_PAIRS} whose tau differs most are drawn."
         )
     drawings = []
     for one, other in shown:
@@ -246,8 +246,8 @@ def _dependence(real: Array, made: Array, names: Sequence[str], found: list[str]
     apart = float(np.abs(shares(real) - shares(made)).mean()) if len(real) == len(made) else None
     if apart is not None:
         found.append(
-            f"The two Kendall curves are {apart:.4f} apart on average, the largest difference of a tau is "
-            f"{np.abs(before - after).max():.3f}. A curve of samples above the real one means too much dependence."
+            f"The two Kendall curves differ by {apart:.4f} on average. The largest difference of a tau is "
+            f"{np.abs(before - after).max():.3f}. A samples' curve above the real one means too much dependence."
         )
         alt = f"mean distance {apart:.4f}"
         drawings.append(Drawing(caption="Kendall curve", alt=alt, figure=kendall_curve(real, made)))
@@ -271,10 +271,10 @@ def _margins(real: Array, made: Array, names: Sequence[str], found: list[str]) -
     order = [int(place) for place in np.argsort(-np.array(each), kind="stable")[:MOST_COLUMNS]]
     worst = order[0]
     found.append(
-        f"By Anderson-Darling {names[worst]} has the worst margin ({each[worst]:.2f}; about 2 of real samples)."
+        f"By Anderson-Darling, {names[worst]} has the worst margin ({each[worst]:.2f}; real samples have about 2)."
     )
     if len(each) > MOST_COLUMNS:
-        found.append(f"Of {len(each)} margins those {MOST_COLUMNS} are drawn that are worst by Anderson-Darling.")
+        found.append(f"Of {len(each)} margins, the {MOST_COLUMNS} worst by Anderson-Darling are drawn.")
     drawings = []
     for place in sorted(order):
         x, y, name = real[:, place], made[:, place], names[place]
@@ -287,5 +287,5 @@ def _margins(real: Array, made: Array, names: Sequence[str], found: list[str]) -
         drawings.append(Drawing(caption=f"{name}: Q-Q, {share:.0%} outside the band", alt=alt, figure=marginal(x, y)))
         end = "upper tail, logarithmic" if x.min() >= 0 else "tails"
         alt = f"largest real value {x.max():.4g}, of samples {y.max():.4g}"
-        drawings.append(Drawing(caption=f"{name}: {end}, beyond the 5 %", alt=alt, figure=tail(x, y)))
+        drawings.append(Drawing(caption=f"{name}: {end}, outermost 5 %", alt=alt, figure=tail(x, y)))
     return drawings

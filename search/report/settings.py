@@ -1,4 +1,4 @@
-"""The report's parts on settings: their importance, and each setting against misfit."""
+"""The report's sections on settings: their importance, and each setting against misfit."""
 
 import logging
 import statistics
@@ -35,25 +35,25 @@ KEYS = {
     "l2": "L2 strength",
     "dropout": "dropout",
 }
-LEAST = 12  # trials of a family: importances of fewer are noise
+LEAST = 12  # least number of trials of a family: importances of fewer are noise
 SLICES = 6  # keys of a family, most important first
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting that trials differ in: its key, what it is, and the trials that have it."""
+    """A setting in which trials differ: its key, its name in words, and the trials that have it."""
 
     key: str
     words: str
     entries: Sequence[Entry]
 
     def value(self, entry: Entry) -> float:
-        """The trial's value of it."""
+        """Return the trial's value of the setting."""
         return float((entry.configuration.flat() | entry.architecture)[self.key])
 
 
 def settings(board: Leaderboard) -> list[Setting]:
-    """Those of `KEYS` that at least two trials with a misfit differ in."""
+    """Return those of `KEYS` that differ between trials with a misfit."""
     found = []
     judged = [entry for entry in board.entries if 0 < entry.misfit < SHOWN]
     for key, words in KEYS.items():
@@ -64,7 +64,7 @@ def settings(board: Leaderboard) -> list[Setting]:
 
 
 def setting_figure(setting: Setting) -> go.Figure:
-    """Misfit against the setting; trials at full budget are filled, those that were stopped before are hollow."""
+    """Draw misfit against the setting; trials at full budget are filled, trials stopped before are hollow."""
     drawn = go.Figure()
     for outcome, color in OUTCOMES.items():
         some = [entry for entry in setting.entries if entry.outcome == outcome]
@@ -89,7 +89,7 @@ def setting_figure(setting: Setting) -> go.Figure:
 
 
 def setting_table(setting: Setting, names: Sequence[str]) -> Table | None:
-    """Medians of misfit and scores of trials at full budget in each group of the setting's values, if there are two."""
+    """Return median misfit and scores of trials at full budget for each group of values; None for a single group."""
     finished = [entry for entry in setting.entries if entry.outcome == "finished"]
     rows = []
     for words, belongs in _groups(setting, finished):
@@ -141,7 +141,7 @@ def _between(low: float, high: float, closed: bool) -> Callable[[float], bool]:
 
 
 def strength_grid(board: Leaderboard) -> go.Figure | None:
-    """Lowest misfit at full budget for each L1 and L2 strength, where both were searched over few values."""
+    """Draw the lowest misfit at full budget for each L1 and L2 strength; return None unless both have few values."""
     best: dict[tuple[float, float], float] = {}
     for entry in board.finished():
         place = entry.configuration.training.l1, entry.configuration.training.l2
@@ -169,7 +169,7 @@ def strength_grid(board: Leaderboard) -> go.Figure | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:
-    """Trials of a family as an Optuna study of their misfits after `epoch` epochs; `count` of `all` got there."""
+    """Trials of a family as an Optuna study of their misfits after `epoch` epochs, which `count` of `all` reached."""
 
     family: str
     epoch: int
@@ -179,7 +179,7 @@ class Rebuilt:
 
 
 def rebuilt(contents: Contents) -> list[Rebuilt]:
-    """An Optuna study of each family of which enough trials got equally far; at full budget, if they did."""
+    """Return an Optuna study for each family of which enough trials reached one epoch: the last such epoch."""
     study = contents.study
     if study is None:
         return []
@@ -202,18 +202,18 @@ def rebuilt(contents: Contents) -> list[Rebuilt]:
 
 
 def importances(family: Rebuilt) -> dict[str, float]:
-    """Share of each key, most important first; they sum to 1, and are empty where nothing varied."""
+    """Return the importance of each key, largest first; they sum to 1, and are empty if nothing varied."""
     varied = _varied(family)
     return dict(optuna.importance.get_param_importances(family.study, params=varied)) if varied else {}
 
 
 def importance_figure(family: Rebuilt) -> go.Figure:
-    """Optuna's bars of the importances."""
+    """Draw the importances as Optuna's bars."""
     return optuna.visualization.plot_param_importances(family.study, params=_varied(family))
 
 
 def slice_figure(family: Rebuilt, key: str) -> go.Figure:
-    """Optuna's scatter plot of the misfits over one key."""
+    """Draw the misfits over one key as Optuna's scatter plot."""
     return optuna.visualization.plot_slice(family.study, params=[key], target_name="misfit")
 
 
@@ -249,7 +249,7 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 
 def mattered(contents: Contents) -> Section | None:
-    """Importances and slices of each family that has enough trials."""
+    """Return the section with importances and slices of each family that has enough trials."""
     if contents.study is None or not contents.histories:
         return None
     families = rebuilt(contents)
@@ -257,14 +257,12 @@ def mattered(contents: Contents) -> Section | None:
     for family in families:
         shares = importances(family)
         full = "their full budget" if family.epoch == contents.study.budget.epochs else f"epoch {family.epoch}"
-        said = (
-            f"{family.family}: {family.count} of {family.all} trials reached {full}, and count by their misfit there."
-        )
+        said = f"{family.family}: {family.count} of {family.all} trials reached {full}; their misfit there is used."
         if not shares:
             found.append(f"{said} They don't differ in any setting.")
             continue
         first, share = next(iter(shares.items()))
-        found.append(f"{said} {first} has the largest share of the importance, {share:.0%}.")
+        found.append(f"{said} {first} has the largest importance, {share:.0%}.")
         figure = styled(importance_figure(family), "share of importance", legend=False)
         figure.update_yaxes(title=None)
         height = 110 + 24 * len(shares)
@@ -284,7 +282,7 @@ def mattered(contents: Contents) -> Section | None:
             drawings.append(Drawing(caption=f"{family.family}: misfit by {key}", alt=alt, figure=figure, height=280))
     few = [name for name in contents.study.models if name not in [family.family for family in families]]
     if few:
-        found.append(f"Fewer than {LEAST} trials, too few to tell what mattered: {listed(few)}.")
+        found.append(f"Fewer than {LEAST} comparable trials, too few for importances: {listed(few)}.")
     return Section(
         anchor="mattered",
         found=found,
@@ -294,7 +292,7 @@ def mattered(contents: Contents) -> Section | None:
 
 
 def by_setting(contents: Contents) -> Section | None:
-    """Misfit and scores by asymmetry, latent dimensions, sigma, and the weights of penalties."""
+    """Return the section on misfit and scores by asymmetry, latent dimensions, sigma, and weights of penalties."""
     board = contents.board
     found = settings(board)
     names = [name for name in board.floors["validation"] if name in ("ad", "kendall", "mmd")]

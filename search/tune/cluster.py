@@ -1,4 +1,4 @@
-"""The Ray cluster that a search runs on: one of this machine alone, or one that RAY_ADDRESS names."""
+"""The Ray cluster of a search: one on this machine alone, or the one that RAY_ADDRESS names."""
 
 import io
 import logging
@@ -24,26 +24,26 @@ from search.study.budget import Budget, cores
 from search.tune.preflight import nodes, preflight, with_marks
 
 ROUNDING = 1e-9  # ten shares of 0.1 are a whole
-PATIENCE = 10.0  # seconds for a head to take a connection
-OBJECTS = 2**28  # bytes of shared memory of a cluster of this machine
-LONGEST = 107  # bytes of the path of a socket
-SOCKET = "/ray/session_2000-01-01_00-00-00_000000_/sockets/plasma_store"  # of Ray, and its process
+PATIENCE = 10.0  # seconds for a head node to accept a connection
+OBJECTS = 2**28  # bytes of shared memory of a local cluster
+LONGEST = 107  # bytes, the longest path of a socket
+SOCKET = "/ray/session_2000-01-01_00-00-00_000000_/sockets/plasma_store"  # Ray's path; the process id follows
 REFUSED = "InvalidAuthToken"
 TOKEN = "the token is not the head's: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token to what it has"
 JOINING = "is this machine one of its nodes (ray start --address HEAD:6379)?"
 SAME = "install the same version here"
-OUTSIDE = ("ray://", "http://", "https://")  # addresses for programs that aren't on a node
+OUTSIDE = ("ray://", "http://", "https://")  # addresses for programs outside the cluster
 
 
 @contextmanager
 def cluster(budget: Budget, storage: CheckpointStorage | None = None) -> Iterator[list[str]]:
-    """Join the cluster or start one, unless this process is in one; gives what a user should know of it, a line each.
+    """Join the cluster or start one, unless this process is in one; give warnings for the user, one line each.
 
     Raises:
         ClusterError: it can't be joined, has no room for one trainer, or a node isn't fit to run one.
     """
     set_defaults(RAY)
-    hush("ray.tune")  # a failing trial is told in one line at the end
+    hush("ray.tune")  # a failed trial is reported in one line at the end
     with redirect_stdout(cast(TextIO, _Sieve(sys.stdout))):
         if ray.is_initialized():
             _check_room(budget)
@@ -57,17 +57,17 @@ def cluster(budget: Budget, storage: CheckpointStorage | None = None) -> Iterato
                 yield preflight(storage)
                 return
             with with_marks(storage):
-                pass  # it can be written
+                pass  # only check that the storage can be written
             yield []
         finally:
             with nullcontext() if verbose() else redirect_stdout(io.StringIO()):
-                ray.shutdown()  # which prints what it has held back
+                ray.shutdown()  # it prints output that it held back
 
 
 class _Sieve:
-    """Standard output without what Ray's own threads print there, unless all is wanted.
+    """Standard output without what Ray's own threads print, unless verbose.
 
-    Ray has no switch for its advice about processes that died, which would stand between results.
+    Ray has no switch for its advice about processes that died, which would appear between results.
     """
 
     def __init__(self, output: TextIO) -> None:
@@ -77,13 +77,13 @@ class _Sieve:
         return getattr(self._output, name)
 
     def write(self, text: str) -> int:
-        """Print, or don't."""
+        """Print the text, unless one of Ray's threads writes it."""
         silent = threading.current_thread().name.startswith("ray_") and not verbose()
         return len(text) if silent else self._output.write(text)
 
 
 def room(budget: Budget, storage: CheckpointStorage) -> tuple[dict[str, int], list[str]]:
-    """Trainers that a search would have, by device, and what a user should know; joins a cluster to ask it.
+    """Return how many trainers a search would have, by device, and warnings for the user; join a cluster to ask it.
 
     Raises:
         ClusterError: as `cluster`.
@@ -95,7 +95,7 @@ def room(budget: Budget, storage: CheckpointStorage) -> tuple[dict[str, int], li
 
 
 def check_places() -> None:
-    """Refuse folders in which a Ray of this machine alone can't live, before it dies of them.
+    """Raise an error for folders in which a Ray of this machine alone would fail.
 
     Raises:
         ClusterError: the home folder can't be written, or the paths of sockets would be too long.
@@ -104,7 +104,7 @@ def check_places() -> None:
         return
     for name in ("RAY_TMPDIR", "TMPDIR"):
         if not os.environ.get(name, "none"):
-            del os.environ[name]  # empty, which Ray would take for a folder
+            del os.environ[name]  # Ray would take an empty value for a folder
     variable = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
     place = os.environ.get(variable, "/tmp")
     longest = len(os.fsencode(f"{place}{SOCKET}{os.getpid()}"))
@@ -117,7 +117,7 @@ def check_places() -> None:
         return
     try:
         home = str(Path.home())
-    except RuntimeError:  # of a user that the system doesn't know
+    except RuntimeError:  # the system doesn't know the user
         home = "not set"
     if not os.access(home, os.W_OK | os.X_OK):
         raise ClusterError(
@@ -127,7 +127,7 @@ def check_places() -> None:
 
 
 def count_nodes(address: str) -> int:
-    """Nodes of the cluster at an address, which this process joins to count them.
+    """Return the number of nodes of the cluster at an address; this process joins the cluster to count them.
 
     Raises:
         ClusterError: it can't be joined.
@@ -141,13 +141,13 @@ def count_nodes(address: str) -> int:
 
 
 def slots(budget: Budget) -> dict[str, int]:
-    """Trainers that the nodes can hold, by device; those on GPUs come first."""
+    """Return how many trainers the nodes can hold, by device, GPUs first."""
     held = [_held(budget, node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes()]
     return {device: sum(own[device] for own in held) for device in ("gpu", "cpu")}
 
 
 def _held(budget: Budget, cpus: float, gpus: float) -> dict[str, int]:
-    """Trainers that a node with so many cores and GPUs holds."""
+    """Return how many trainers a node with so many cores and GPUs holds, by device."""
     cores = int(cpus / budget.cpus + ROUNDING)
     on_gpus = min(cores, int(gpus / budget.gpus + ROUNDING)) if budget.device != "cpu" else 0
     return {"gpu": on_gpus, "cpu": cores - on_gpus if budget.device != "gpu" else 0}
@@ -159,7 +159,7 @@ def _start(address: str) -> None:
             f"--address {address}: a search can't be led from outside its cluster; submit it, genseek submit "
             f"--address http://HEAD:8265, or run it on one of the nodes with --address auto"
         )
-    # Without an address Ray would join what runs on this machine.
+    # Without an address Ray would join a cluster that runs on this machine.
     local: dict[str, Any] = {
         "address": "local",
         "include_dashboard": False,
@@ -169,7 +169,7 @@ def _start(address: str) -> None:
     host, _, port = address.rpartition(":")
     with _muted(), _undisturbed():
         try:
-            if host and port.isdecimal():  # Ray would try for minutes
+            if host and port.isdecimal():  # check first, because Ray tries for minutes
                 socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
             if not sys.stderr.isatty():
                 os.environ.setdefault("RAY_COLOR_PREFIX", "0")
@@ -185,7 +185,7 @@ def _start(address: str) -> None:
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Let nothing through to standard error: Ray's libraries write there, many times, what an error says."""
+    """Discard standard error, to which Ray's libraries write many times what an error already says."""
     if verbose():
         yield
         return
@@ -201,7 +201,7 @@ def _muted() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let processes that are started meanwhile live on when the terminal closes: who leads them ends them."""
+    """Let processes that are started meanwhile survive when the terminal closes; their leader ends them."""
     old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     try:
         yield
@@ -211,7 +211,7 @@ def _undisturbed() -> Iterator[None]:
 
 def _check_room(budget: Budget) -> None:
     if budget.trainers or any(slots(budget).values()):
-        return  # or else nodes may come
+        return  # nodes may still join
     have = [node["Resources"] for node in nodes()]
     wanted = {"CPU": budget.cpus} | ({"GPU": budget.gpus} if budget.device == "gpu" else {})
     for name, share in wanted.items():

@@ -20,11 +20,11 @@ from search.log import verbose
 from search.study.study import Study
 from search.text import command
 
-KEY = "genseek"  # of a job's metadata: the name of its search
-STORE, TRACKING = "genseek-store", "genseek-tracking-uri"  # what else is there, if it was given
+KEY = "genseek"  # key in a job's metadata for the search's name
+STORE, TRACKING = "genseek-store", "genseek-tracking-uri"  # keys for what else is given
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 DEFAULT = '"${GENSEEK_STORE:-$HOME/genseek-store}"'  # for the shell of the driver's node
-STOPPING = "60"  # seconds that a driver has to record what it was doing
+STOPPING = "60"  # seconds for a stopped driver to record its state
 GONE = 120.0  # seconds after which a driver that was stopped, or whose output has ended, should have ended too
 POLL = 1.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -34,13 +34,13 @@ CURES = {
     "Failed to connect": " (is the dashboard of the head there, or a tunnel to it?)",
 }
 DATA = "data"
-FILES = "files"  # a folder of their own: Ray lets Python import what is at the top
+FILES = "files"  # a subfolder, because Python can import what is at the top of a job's folder
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of a driver: of which search in what store, its id and status, when it began, what Ray says of it."""
+    """One run of a driver: its search and store, id and status, start time, and Ray's message."""
 
     search: str
     id: str
@@ -57,10 +57,10 @@ class Jobs:
     """Searches that were submitted to a cluster.
 
     Args:
-        address: of its Jobs API, such as http://10.0.0.5:8265.
+        address: address of its Jobs API, such as http://10.0.0.5:8265.
 
     Raises:
-        ClusterError: it doesn't answer there, the token is wrong, or this installation has no Jobs API.
+        ClusterError: nothing answers there, the token is wrong, or this installation has no Jobs API.
     """
 
     def __init__(self, address: str) -> None:
@@ -69,8 +69,8 @@ class Jobs:
             from ray.job_submission import JobSubmissionClient
 
             if not verbose():
-                logging.getLogger("ray").setLevel(logging.WARNING)  # of uploads and closed sockets
-            os.environ[ADDRESS] = address  # which Ray heeds before any argument
+                logging.getLogger("ray").setLevel(logging.WARNING)  # silence uploads and closed sockets
+            os.environ[ADDRESS] = address  # Ray prefers it to any argument
             self._client = JobSubmissionClient(address)
 
     def submit(
@@ -90,7 +90,7 @@ class Jobs:
         there = f"{where}/submitted/{shlex.quote(id)}"
         recorded = ["--tracking-uri", tracking_uri] if tracking_uri else []
         driver = shlex.join(["genseek", *arguments, *recorded, "--address", "auto"])
-        # Ray removes a job's own folder some day, and a search may go on later.
+        # Ray removes a job's own folder some day, and the search may be resumed later.
         kept = f"mkdir -p {there} && cp -r {FILES}/. {there} && cd {there} && " if folder else ""
         with self._one_line_errors():
             self._client.submit_job(
@@ -107,7 +107,7 @@ class Jobs:
         return next(job for job in self.of(name) if job.id == id)
 
     def all(self) -> list[Job]:
-        """Jobs of searches, the newest first."""
+        """Return the jobs of all searches, newest first."""
         with self._one_line_errors():
             found = [(job, (job.metadata or {}).get(KEY)) for job in self._client.list_jobs()]
         jobs = [
@@ -127,11 +127,11 @@ class Jobs:
         return sorted(jobs, key=lambda job: job.began, reverse=True)
 
     def of(self, name: str) -> list[Job]:
-        """Jobs of one search, the newest first."""
+        """Return the jobs of one search, newest first."""
         return [job for job in self.all() if job.search == name]
 
     def latest(self, name: str) -> Job:
-        """The newest job of a search.
+        """Return the newest job of a search.
 
         Raises:
             ClusterError: there is none.
@@ -143,23 +143,23 @@ class Jobs:
         return found[0]
 
     def follow(self, job: Job, show: Callable[[str], Any]) -> int:
-        """Show all that a driver prints until it ends; its exit code."""
+        """Show everything that a driver prints until it ends; return its exit code."""
         with self._one_line_errors():
             asyncio.run(self._tail(job.id, show))
         now = self._ended(job)
         return 0 if now.status == "SUCCEEDED" else 130 if now.status == "STOPPED" else now.code or 1
 
     def stop(self, job: Job) -> Job:
-        """Let a driver record what it was doing, and end; the job when it has."""
+        """Stop a driver after it has recorded its state; return the ended job."""
         with self._one_line_errors():
             self._client.stop_job(job.id)
         return self._ended(job)
 
     def _ended(self, job: Job) -> Job:
-        """A job as it stands when it has ended.
+        """Wait until a job has ended, and return it.
 
         Raises:
-            ClusterError: the cluster doesn't know of it any more, or it doesn't end.
+            ClusterError: the cluster doesn't know it any more, or it doesn't end.
         """
         latest = time.monotonic() + GONE
         while True:
@@ -181,10 +181,10 @@ class Jobs:
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:
-        """Tell in one line what a cluster doesn't do."""
+        """Raise an error of the cluster as one line."""
         try:
             yield
-        except (GenseekError, BrokenPipeError):  # a mistake that is told already, or nobody reads what is shown
+        except (GenseekError, BrokenPipeError):  # already one line, or nobody reads the output
             raise
         except Exception as error:
             said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -194,14 +194,14 @@ class Jobs:
 
 @contextmanager
 def bundle(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
-    """Folder with all of it below `FILES`, and there the study's name or file and that of its table.
+    """Give a folder to send, with everything below `FILES`, and there the name or file of the study and of its table.
 
     Args:
-        name: of a shipped study, or a file that ends in .toml.
-        study: what was read of it, with the table that the command line names.
+        name: name of a shipped study, or a file that ends in .toml.
+        study: the study that was read from it, with the table from the command line.
 
     Raises:
-        ClusterError: a plug-in is named by a whole path, which another machine may not have.
+        StudyError: a plug-in has an absolute path, which another machine may not have.
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / FILES
@@ -217,13 +217,13 @@ def bundle(name: str, study: Study) -> Iterator[tuple[Path, str, str | None]]:
 
 
 def off_this_machine(study: Study) -> bool:
-    """Whether the study's table is named by a whole path that isn't on this machine, and so one of the cluster's."""
+    """Return whether the study's table has an absolute path that isn't on this machine, and so is on the cluster."""
     table = Path(str(study.problem_arguments.get(DATA, "")))
     return table.is_absolute() and not table.exists()
 
 
 def _with_plugins(path: Path, folder: Path) -> str:
-    """Copy a study and the files of its plug-ins, which stay where they are to each other; where the study is then."""
+    """Copy a study and its plug-ins' files, keeping their relative paths; return the study's path in the folder."""
     files = [path]
     for plugin in _plugins(path):
         if Path(plugin).is_absolute():

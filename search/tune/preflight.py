@@ -1,4 +1,4 @@
-"""A survey of a cluster's nodes: whether each could run trainers, asked of a worker there before anything starts."""
+"""Preflight check of a cluster: before a search starts, each node says whether it can run trainers."""
 
 import platform
 import time
@@ -16,31 +16,31 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from search.checkpoints import CheckpointStorage
 from search.errors import ClusterError, StoreError
 
-PACKAGES = ("genseek", "torch", "numpy")  # whose versions change what a trial finds
-PATIENCE = 60.0  # seconds that a node may take to answer
+PACKAGES = ("genseek", "torch", "numpy")  # packages whose versions change results
+PATIENCE = 60.0  # seconds for a node to answer
 SHOWN = 3  # nodes that a line names
 SHARED = "name a folder that every node sees, or such as s3://bucket/folder, with --checkpoints"
-CORES_ONLY = "+cpu"  # how the version of a torch ends that was built without CUDA
+CORES_ONLY = "+cpu"  # suffix of the version of a torch that was built without CUDA
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a node says: versions of what is installed, and what is wrong with the storage there, if anything."""
+    """A node's answer: versions of what is installed, and an error of the storage there, if any."""
 
     versions: Mapping[str, str]
     storage: str = ""
 
 
 def nodes() -> list[dict[str, Any]]:
-    """What Ray says of each node that is alive."""
+    """Return Ray's description of each node that is alive."""
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def preflight(storage: CheckpointStorage | None) -> list[str]:
-    """Ask every node with cores; what a user should know though all can run trainers, a line each.
+    """Ask every node with cores; return warnings for the user if all can run trainers, one line each.
 
     Raises:
-        ClusterError: some can't: a line for each reason, with its cure.
+        ClusterError: some nodes can't: one line for each reason, with its cure.
     """
     asked = [node for node in nodes() if node["Resources"].get("CPU", 0) > 0]
     troubles: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def preflight(storage: CheckpointStorage | None) -> list[str]:
             try:
                 answer = ray.get(reference, timeout=max(0.0, latest - time.monotonic()))
             except (RayError, ImportError) as error:
-                if node["NodeID"] in [each["NodeID"] for each in nodes()]:  # or else it has gone meanwhile
+                if node["NodeID"] in [each["NodeID"] for each in nodes()]:  # otherwise the node has left meanwhile
                     troubles.setdefault(_silence(error), []).append(address)
                 continue
             for trouble in _compared(answer, place, node["NodeID"]):
@@ -71,7 +71,7 @@ def _ask(place: CheckpointStorage | None, node: str) -> Any:
 
 
 def _answer(place: CheckpointStorage | None, node: str) -> Answer:
-    """What runs on a node."""
+    """Return the answer of a node."""
     trouble = ""
     if place is not None:
         try:
@@ -91,7 +91,7 @@ def _versions() -> dict[str, str]:
 
 @contextmanager
 def with_marks(storage: CheckpointStorage | None) -> Iterator[CheckpointStorage | None]:
-    """A place in the storage where the driver has left a file, for as long as the context lasts.
+    """Give a place in the storage with a file of the driver, which exists as long as the context.
 
     Raises:
         ClusterError: it can't be written.
@@ -102,8 +102,8 @@ def with_marks(storage: CheckpointStorage | None) -> Iterator[CheckpointStorage 
     place = storage.at(f"survey-{uuid.uuid4().hex}")
     try:
         place.at("driver").write(b"")
-        place.at("missing").read()  # which takes a right of its own in some object stores
-    except Exception as error:  # whatever file systems of others raise
+        place.at("missing").read()  # some object stores have a separate permission for this
+    except Exception as error:  # file systems raise many kinds of errors
         raise StoreError(f"checkpoints {storage.uri}: the driver can't use it ({error}); {SHARED}") from error
     try:
         yield place
@@ -113,7 +113,7 @@ def with_marks(storage: CheckpointStorage | None) -> Iterator[CheckpointStorage 
 
 
 def _silence(error: Exception) -> str:
-    """Why a node gave no answer."""
+    """Return why a node gave no answer."""
     if isinstance(error, GetTimeoutError):
         return f"no answer within {PATIENCE:.0f} seconds; look at Ray's logs there, and whether its ports are open"
     if "ModuleNotFoundError" in str(error) or isinstance(error, ImportError):
@@ -122,7 +122,7 @@ def _silence(error: Exception) -> str:
 
 
 def _compared(answer: Answer, place: CheckpointStorage | None, node: str) -> Iterator[str]:
-    """What is wrong with a node that answered."""
+    """Return what is wrong with a node that answered."""
     for name, here in _versions().items():
         here, there = here.partition("+")[0], answer.versions[name].partition("+")[0]
         if here != there:

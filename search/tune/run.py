@@ -1,4 +1,4 @@
-"""The search itself, on Ray Tune: one long-lived Tune trial for each trainer, which trains many trials of ours.
+"""Runs the search on Ray Tune: each Tune trial is one long-lived trainer, which trains many of the search's trials.
 
 Source: Liaw et al. 2018, Tune. Tune places trainers on nodes, starts and restarts them, and carries their messages to
 the director; orders go back through the mailbox.
@@ -33,13 +33,13 @@ from search.tune.preflight import nodes
 from search.tune.trainable import TuneTrainer, new_mailbox
 
 RESTARTS = 3  # of one trainer
-MUTE = 4  # trainers in a row that may die before they speak
-ASKED = 10.0  # seconds that a node may take to say how a trainer died
-POLL = 1.0  # seconds between looks at what the cluster has
+MUTE = 4  # trainers in a row that may die before their first message
+ASKED = 10.0  # seconds for a node to say how a trainer died
+POLL = 1.0  # seconds between checks of the cluster's resources
 
 
 class _TrainerSearcher(Searcher):
-    """Suggests a trainer for every set of cores that the cluster has, as nodes come and go."""
+    """Suggests trainers for the cores that the cluster has, as nodes join and leave."""
 
     def __init__(self, director: Director, budget: Budget) -> None:
         super().__init__()
@@ -48,10 +48,10 @@ class _TrainerSearcher(Searcher):
         self._looked, self._slots = 0.0, {"gpu": 0, "cpu": 0}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune snapshots it; the director's listeners hold threads and consoles
+        return {}  # Tune pickles it, but the director's listeners hold threads and consoles
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Configuration of one more trainer; None while there is no room for one."""
+        """Return the configuration of one more trainer; None while there is no room for one."""
         if self._director.done:
             return cast(dict[str, Any], Searcher.FINISHED)
         if time.monotonic() - self._looked > POLL:
@@ -62,7 +62,7 @@ class _TrainerSearcher(Searcher):
         devices = list(self._alive.values())
         if len(devices) >= most:
             return None
-        # One for which there is no room waits, so that a cluster that grows sees what is wanted.
+        # A trainer without room waits, so that a growing cluster sees the demand.
         fallback = ("gpu" if self._budget.device == "gpu" else "cpu") if wanted else None
         device = next((name for name, count in self._slots.items() if devices.count(name) < count), fallback)
         if device is None:
@@ -71,14 +71,14 @@ class _TrainerSearcher(Searcher):
         return {"device": device}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trainer that could not be restarted makes room for another."""
+        """Make room for another trainer when one could not be restarted."""
         self._alive.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
-        """Trainers have no state worth keeping."""
+        """Do nothing: trainers have no state to save."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing was saved."""
+        """Do nothing: nothing was saved."""
 
 
 class _DirectorCallback(tune.Callback):
@@ -86,7 +86,7 @@ class _DirectorCallback(tune.Callback):
 
     def __init__(self, director: Director, mailbox: Any) -> None:
         self._director, self._mailbox = director, mailbox
-        self._names: dict[str, tuple[str, str]] = {}  # trainer and node of each of Tune's trials
+        self._names: dict[str, tuple[str, str]] = {}  # trainer and node of each Tune trial
         self._mute = 0
         self._sent: dict[Any, tuple[str, Commands]] = {}
 
@@ -123,7 +123,7 @@ class _DirectorCallback(tune.Callback):
             self._director.abandon(death.cause)
 
     def _check_sent(self) -> None:
-        """Let the director know of orders that could not be left at the mailbox."""
+        """Tell the director about orders that could not be put into the mailbox."""
         done, _ = ray.wait([*self._sent], num_returns=len(self._sent), timeout=0) if self._sent else ([], [])
         for sent in done:
             trainer, orders = self._sent.pop(sent)
@@ -134,13 +134,13 @@ class _DirectorCallback(tune.Callback):
 
 
 def _said(trial: Any) -> str:
-    """What ended a trainer: read here, since Tune's own `get_error` reads a copy in the storage that comes later."""
+    """Return the error that ended a trainer. Tune's own `get_error` reads a copy in the storage, which comes later."""
     path = trial.error_file
     return Path(path).read_text() if path and Path(path).exists() else ""
 
 
 def _left(address: str, pid: int) -> Death | None:
-    """What a process of a node has left: read there."""
+    """Return why a process of a node died, from the file that it left there."""
     if address == ray.util.get_node_ip_address():  # type: ignore[no-untyped-call]
         return read_words(pid)
     there = next((each["NodeID"] for each in nodes() if each["NodeManagerAddress"] == address), None)
@@ -155,7 +155,7 @@ def _left(address: str, pid: int) -> Death | None:
 
 
 class _Interrupt(tune.Stopper):
-    """Ends it all when every trial has ended, or Ctrl-C, SIGTERM or SIGHUP was noticed; a second ends the process."""
+    """Stops Tune when every trial has ended or Ctrl-C, SIGTERM or SIGHUP came; a second signal ends the process."""
 
     def __init__(self, director: Director) -> None:
         self._director, self.noticed = director, False
@@ -188,22 +188,22 @@ def tune_trials(
     past: Sequence[Event] = (),
     storage: CheckpointStorage | None = None,
 ) -> bool:
-    """Run the trials of a search; False if it was interrupted.
+    """Run the trials of a search; return False if it was interrupted.
 
     Args:
-        proposer: of configurations.
+        proposer: proposes configurations.
         task: what all trials share.
         budget: trials, resources, and ASHA's parameters.
-        seeds: one a trial.
-        folder: for Tune's own files, of the driver alone.
-        listeners: told of each event, in the driver's thread; they must return at once.
-        pack_size: trials that train stacked, or None to let their measured steps decide.
+        seeds: one for each trial.
+        folder: folder for Tune's own files; only the driver uses it.
+        listeners: receive each event in the driver's thread; they must return at once.
+        pack_size: trials that train stacked, or None to choose by measured step times.
         max_open_trials: trials that may be proposed before earlier ones have ended; None for all of them.
-        past: events of this search before it was cut off; it goes on from there.
-        storage: for the trials' checkpoints, the folder if None; every node must see it.
+        past: events of this search before an interruption, from which it resumes.
+        storage: storage of the trials' checkpoints, which every node must see; `folder` if None.
 
     Raises:
-        ClusterError: the cluster can't give what one trainer takes.
+        ClusterError: the cluster lacks what one trainer needs.
         StudyError: the study has changed.
         TrainingError: trainers die whatever they train, or before they can.
     """
@@ -249,7 +249,7 @@ def tune_trials(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        if not interrupt.noticed:  # it may be, by the time that the cluster is up
+        if not interrupt.noticed:  # the interrupt may come while the cluster starts
             tuner.fit()
         ray.kill(mailbox)
         director.close()
@@ -265,8 +265,8 @@ def _resources(config: dict[str, Any], budget: Budget) -> tune.PlacementGroupFac
 
 @contextmanager
 def _signals(interrupt: _Interrupt) -> Iterator[None]:
-    main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
-    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # as nohup has it
+    main = threading.current_thread() is threading.main_thread()  # only the main thread may set handlers
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # nohup ignores SIGHUP
     numbers = (signal.SIGINT, signal.SIGTERM, *hangup) if main else ()
     old = {number: signal.signal(number, interrupt.notice) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""A trainer as a Tune trial: a training thread, and the mailbox by which the driver reaches it."""
+"""A trainer as a Tune trial, with a training thread, and the mailbox by which the driver reaches it."""
 
 import asyncio
 import os
@@ -28,18 +28,18 @@ from search.train.stacking import Machine, Stacking
 from search.train.trainer import Trainer
 from search.train.trial import Trial
 
-HEARTBEAT = 1.0  # seconds after which a trainer speaks though there is no news
-PATIENCE = (1.0, 3.0, 9.0)  # seconds between tries to read or write a trial's checkpoint
-PAUSE = 0.1  # seconds that it keeps silent after each message
+HEARTBEAT = 1.0  # seconds after which a trainer sends a message without news
+PATIENCE = (1.0, 3.0, 9.0)  # seconds between attempts to read or write a trial's checkpoint
+PAUSE = 0.1  # seconds of silence after each message
 STATES = "states"
 
 
 class TuneTrainer(tune.Trainable):
-    """Trains the trials that its orders name, in a thread that never waits for Tune; each step is one message.
+    """Trains the trials in its orders in a thread that never waits for Tune; each Tune step is one message.
 
-    `setup` takes, besides the configuration (its `device`, "cpu" or "gpu"), what all trainers share: the task, the
-    mailbox where its orders are, trials of a pack (`pack_size`: see `Stacking`), cores, the storage for
-    checkpoints, and the seconds between those of trials in training.
+    `setup` takes the configuration (its `device`, "cpu" or "gpu") and what all trainers share: the task, the mailbox of
+    their orders, trials of a pack (`pack_size`: see `Stacking`), cores, the storage of checkpoints, and the seconds
+    between checkpoints of trials in training.
     """
 
     def setup(
@@ -52,10 +52,10 @@ class TuneTrainer(tune.Trainable):
         storage: CheckpointStorage | None = None,
         every: float = 20.0,
     ) -> None:
-        """Begin to listen for orders and to train."""
+        """Start the threads that listen for orders and train."""
         assert task is not None and storage is not None
         self._task, self._mailbox, self._place = task, mailbox, storage
-        self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA behind it
+        self._kind = config["device"]  # a logical GPU, as in a test, has no CUDA
         self._device = "cuda" if self._kind == "gpu" and torch.cuda.is_available() else "cpu"
         self._cpus, self._pack_size, self._every = max(1, int(cpus)), pack_size, every
         self._name, self._node = uuid.uuid4().hex, ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
@@ -63,7 +63,7 @@ class TuneTrainer(tune.Trainable):
         self._news: list[TrialUpdate] = []
         self._changed = threading.Condition()
         self._room, self._networks, self._busy = 0, 0, 0.0
-        self._coming: frozenset[int] = frozenset()  # trials that it has got orders to begin
+        self._coming: frozenset[int] = frozenset()  # trials that it was ordered to begin
         self._kinds: dict[int, StackKey] = {}
         self._paces: dict[StackKey, float] = {}
         self._spoken, self._said_room, self._error, self._trouble = 0.0, 0, "", ""
@@ -71,7 +71,7 @@ class TuneTrainer(tune.Trainable):
             threading.Thread(target=work, daemon=True).start()
 
     def step(self) -> dict[str, Any]:
-        """The next message: at once if there is news, or else after a second."""
+        """Return the next message: at once if there is news, otherwise after a second."""
         time.sleep(max(0.0, self._spoken + PAUSE - time.monotonic()))
         with self._changed:
             new = lambda: bool(self._news or self._error or self._room > self._said_room)  # noqa: E731
@@ -98,7 +98,7 @@ class TuneTrainer(tune.Trainable):
         return {"message": message}
 
     def cleanup(self) -> None:
-        """Take away what only a death would need."""
+        """Remove the file that is needed only if the process dies."""
         words_of(os.getpid()).unlink(missing_ok=True)
 
     def _listen(self) -> None:
@@ -113,12 +113,12 @@ class TuneTrainer(tune.Trainable):
     def _train(self) -> None:
         with self._telling():
             leave_words()
-            torch.set_num_threads(self._cpus)  # it counts for the thread that calls it
+            torch.set_num_threads(self._cpus)  # it holds for the calling thread
             self._serve(Trainer(Stacking(Machine.measured(self._device), self._pack_size)))
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Let what ends a thread end the trainer: its next step raises it."""
+        """Let an error that ends a thread end the trainer: the next step raises it."""
         try:
             yield
         except BaseException as error:
@@ -140,7 +140,7 @@ class TuneTrainer(tune.Trainable):
             news = [each for order in orders for each in self._obey(trainer, order)]
             news += self._advance(trainer)
             if time.monotonic() - saved > self._every and not saving.is_alive():
-                # Far storage takes its time, and training doesn't wait for it.
+                # A remote storage is slow, and training doesn't wait for it.
                 saving = threading.Thread(target=self._save, args=(trainer.checkpoints(),), name="saving", daemon=True)
                 saving.start()
                 saved = time.monotonic()
@@ -154,12 +154,12 @@ class TuneTrainer(tune.Trainable):
                 self._changed.notify_all()
 
     def _obey(self, trainer: Trainer, orders: Commands) -> list[TrialUpdate]:
-        """Begin and stop trials; news of those that can't be built, and of what others' trainers could not tell."""
+        """Begin and stop trials; return errors of those that can't be built, and the reports in checkpoints."""
         trainer.remove(orders.stop)
         news = []
         for each in orders.begin:
             if each.trial in trainer.trials:
-                continue  # orders that seemed lost came after all
+                continue  # orders that seemed lost have arrived after all
             try:
                 trial = Trial(each.configuration, self._task, each.seed, self._device)
                 checkpoint = self._left(each.trial) if each.begun else None
@@ -170,7 +170,7 @@ class TuneTrainer(tune.Trainable):
                         for report in checkpoint.reports
                     ]
             except Exception as error:
-                traceback.print_exc()  # as in the trainer
+                traceback.print_exc()  # as in `Trainer`
                 news.append(
                     TrialUpdate(
                         trial=each.trial, report=Report(), architecture={}, error=f"{type(error).__name__}: {error}"
@@ -179,7 +179,7 @@ class TuneTrainer(tune.Trainable):
         return news
 
     def _advance(self, trainer: Trainer) -> list[TrialUpdate]:
-        """Train for an epoch; finished trials leave their best checkpoint."""
+        """Train for an epoch, and keep the best checkpoint of each finished trial; return updates."""
         trials, news, over = trainer.trials, [], []
         for update in trainer.advance():
             report = update.report
@@ -192,7 +192,7 @@ class TuneTrainer(tune.Trainable):
         return news
 
     def _keep(self, number: int, trial: Trial) -> str:
-        """Keep a finished trial's best checkpoint; what went wrong, if anything did."""
+        """Keep a finished trial's best checkpoint; return an error, or an empty string."""
         said = ""
         for pause in (*PATIENCE, 0.0):
             try:
@@ -200,7 +200,7 @@ class TuneTrainer(tune.Trainable):
                 return ""
             except OSError as error:
                 said = f"its checkpoint can't be kept: {error.strerror or error}"
-            except Exception as error:  # tensors or arguments of a plug-in that can't be written
+            except Exception as error:  # tensors or arguments of a plug-in may not be serialisable
                 traceback.print_exc()
                 return f"its checkpoint can't be kept: {type(error).__name__}: {' '.join(str(error).split())}"
             time.sleep(pause)
@@ -210,7 +210,7 @@ class TuneTrainer(tune.Trainable):
         for number, checkpoint in checkpoints.items():
             try:
                 checkpoint.save(self._state(number))
-            except Exception as error:  # a trial without one begins anew where its trainer dies
+            except Exception as error:  # without a checkpoint the trial restarts from its beginning if its trainer dies
                 traceback.print_exc()
                 said = " ".join(str(error).split()) or type(error).__name__
                 with self._changed:
@@ -219,13 +219,13 @@ class TuneTrainer(tune.Trainable):
                     )
 
     def _left(self, number: int) -> Checkpoint | None:
-        """What another trainer left of a trial; None where it can't be read, and the trial begins anew."""
+        """Return the checkpoint that another trainer left; None if it can't be read, and the trial starts again."""
         for pause in (*PATIENCE, 0.0):
             try:
                 return Checkpoint.load(self._state(number))
             except OSError:
                 time.sleep(pause)
-            except Exception:  # cut short, by a trainer that died
+            except Exception:  # a trainer died while writing it
                 return None
         return None
 
@@ -235,24 +235,24 @@ class TuneTrainer(tune.Trainable):
 
 @final
 class Mailbox:
-    """Queues of orders, one a trainer; an actor of Ray, whose calls wait without blocking each other."""
+    """Queues of orders, one for each trainer, as a Ray actor whose calls wait without blocking each other."""
 
     def __init__(self) -> None:
         self._orders: dict[str, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
 
     async def put(self, trainer: str, orders: bytes) -> None:
-        """Leave orders for a trainer."""
+        """Put orders into a trainer's queue."""
         await self._orders[trainer].put(orders)
 
     async def take(self, trainer: str) -> bytes:
-        """The next orders of a trainer, as soon as there are any."""
+        """Return a trainer's next orders, as soon as there are any."""
         return await self._orders[trainer].get()
 
 
 def new_mailbox() -> Any:
-    """Handle of a mailbox on the driver's own node, which takes none of the cores that trainers count on.
+    """Return the handle of a mailbox on the driver's own node; it takes none of the trainers' cores.
 
-    One that dies comes back empty; trainers wait there again, and the director misses the orders that were lost.
+    If the mailbox dies, Ray restarts it empty. Trainers wait there again, and the director misses the lost orders.
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     lasting = {"max_restarts": -1, "max_task_retries": -1}

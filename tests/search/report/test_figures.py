@@ -116,7 +116,7 @@ def test_many_columns_and_one(contents: Any) -> None:
     names = [f"c{number}" for number in range(30)]
     drawings = _dependence(real, real[::-1] + 0.0, names, found)
     assert len(drawings) == samples.MOST_PAIRS + 4
-    assert f"Of 435 pairs of columns those {samples.MOST_PAIRS} are drawn" in found[0]
+    assert f"Of 435 pairs of columns, the {samples.MOST_PAIRS} whose tau differs most are drawn" in found[0]
     assert _margins(real[:, :1], real[:, 1:2], names, found)[0].caption == "c0: densities"
 
 
