@@ -5,7 +5,7 @@ The rooms, in the order in which data flows through them: `study` (what to searc
 `export`, `report`, `run` (the use cases) and `cli`. The names below are the public face; a room is imported when one of
 its names is first asked for, so that `genseek --help` needs neither Ray nor torch.
 
-Example:
+Examples:
     >>> from search import load_study
     >>> study = load_study("gaussian_2d")
     >>> study.problem, study.budget.trials

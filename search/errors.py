@@ -32,7 +32,7 @@ class TrainingError(GenseekError):
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     """Say that `name` isn't a known `what`, and name the nearest valid one, or all of them if none is near.
 
-    Example:
+    Examples:
         >>> unknown_name("score", "kendal", ["ad", "kendall"])
         "unknown score 'kendal'; did you mean 'kendall'?"
     """
@@ -45,7 +45,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
 def redact_credentials(text: str) -> str:
     """Return the text without the passwords of its URIs, so that it can be shown and recorded.
 
-    Example:
+    Examples:
         >>> redact_credentials("postgresql://ann:secret@host/db?token=x")
         'postgresql://ann:***@host/db?token=***'
     """

@@ -14,7 +14,7 @@ _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def json_text(value: Any, indent: int | None = 2) -> str:
     """Return the JSON of a value, with null for every number that isn't finite.
 
-    Example:
+    Examples:
         >>> json_text({"misfit": float("inf"), "trial": 3}, indent=None)
         '{"misfit": null, "trial": 3}'
     """

@@ -53,7 +53,7 @@ def export_generator(
         StudyError: `out` exists and isn't an empty folder, or the code of the trial's model isn't known.
         StoreError: `out` can't be written, or the trial's checkpoint is missing or damaged.
 
-    Example:
+    Examples:
         >>> from search import Store, load_generator
         >>> store = Store("genseek-store")
         >>> board = store.leaderboard("first")

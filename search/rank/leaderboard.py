@@ -39,7 +39,7 @@ class Entry:
     full budget. `spread` holds the standard deviations of misfit and scores over the trial's replicas, if it has
     several.
 
-    Example:
+    Examples:
         >>> from search import Store
         >>> entry = Store("genseek-store").leaderboard("first").winner()
         >>> entry.outcome, entry.epoch
@@ -97,7 +97,7 @@ class Leaderboard:
     `provenance` says where the results come from: problem, data hash, seed, versions. `unranked` are the scores of
     which lower isn't better.
 
-    Example:
+    Examples:
         >>> from search import Store
         >>> board = Store("genseek-store").leaderboard("first")
         >>> board.winner() == board.ranked()[0]

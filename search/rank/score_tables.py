@@ -36,7 +36,7 @@ def score_tables(
     Raises:
         DataError: a table can't be read, or the tables' columns differ.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> for seed, name in enumerate(("real.csv", "samples.csv")):
         ...     rows = np.random.default_rng(seed).normal(size=(200, 2))

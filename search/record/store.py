@@ -56,7 +56,7 @@ class Store:
     Raises:
         StoreError: there is no store and none can be made, or it can't be opened.
 
-    Example:
+    Examples:
         >>> [search.name for search in Store("genseek-store").searches()]
         ['first']
     """

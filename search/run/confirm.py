@@ -70,7 +70,7 @@ def confirm_search(
     Raises:
         GenseekError: as `confirm`, or the store can't be written, or the storage read.
 
-    Example:
+    Examples:
         >>> from search import Store, plan_resume
         >>> store = Store("genseek-store")
         >>> finalists = confirm_search(plan_resume(store, "first"), store.leaderboard("first"), 2, 2)

@@ -104,7 +104,7 @@ def plan_search(study: Study, store: Store, name: str | None = None, checkpoints
     Raises:
         GenseekError: of the kind that fits, for anything that a user could have got wrong.
 
-    Example:
+    Examples:
         >>> from search import Store, load_study
         >>> plan = plan_search(load_study("gaussian_2d"), Store("genseek-store"))
         >>> plan.name, plan.study.budget.trials
@@ -147,7 +147,7 @@ def plan_resume(store: Store, name: str, more: int = 0, checkpoints: str | None 
         DataError: its rows have changed.
         StoreError: its journal is gone.
 
-    Example:
+    Examples:
         >>> from search import Store
         >>> plan_resume(Store("genseek-store"), "first", more=4).study.budget.trials
         10

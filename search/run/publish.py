@@ -98,7 +98,7 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
         GenseekError: the cluster or the store can't do what was asked, or no trial can win.
         TrainingError: trainers keep dying; the search can go on when that is mended.
 
-    Example:
+    Examples:
         >>> from search import Store, load_study, plan_search, with_overrides
         >>> study = with_overrides(load_study("gaussian_2d"), trials=4, epochs=4, finalists=2)
         >>> outcome = search_and_publish(plan_search(study, Store("genseek-store")), seeds=2)

@@ -52,7 +52,7 @@ def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
         ClusterError, StoreError: the cluster or the store can't do what was asked.
         TrainingError: its trainers keep dying; it can go on when that is mended.
 
-    Example:
+    Examples:
         >>> from search import Store, load_study, plan_search, with_overrides
         >>> study = with_overrides(load_study("gaussian_2d"), trials=4, epochs=4)
         >>> result = run_search(plan_search(study, Store("genseek-store")))

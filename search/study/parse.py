@@ -39,7 +39,7 @@ def load_study(name: str) -> Study:
     Raises:
         StudyError: there is no such study, or something in it can't be.
 
-    Example:
+    Examples:
         >>> load_study("gaussian_2d").problem
         'gaussian_2d'
     """
@@ -202,7 +202,7 @@ def with_overrides(
     Raises:
         StudyError: an unknown problem, a table for a problem that has none, or a number out of its range.
 
-    Example:
+    Examples:
         >>> with_overrides(load_study("all_families"), problem="mixture_3d", trials=20).budget.trials
         20
     """

@@ -38,7 +38,7 @@ class Study:
         pack_size: trials that train stacked in one process; None where their measured steps decide.
         goals: what trials are ranked by, and the bounds that they must keep.
 
-    Example:
+    Examples:
         >>> from search import load_study
         >>> load_study("gaussian_2d").pairs()["vae"]
         ['elbo']
