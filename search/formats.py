@@ -35,6 +35,8 @@ def unspelled(value: Any) -> Any:
     """Return a value that `spelled` has written as it was."""
     if isinstance(value, dict):
         return {key: unspelled(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [unspelled(entry) for entry in value]
     return _WORDS.get(value, value) if isinstance(value, str) else value
 
 

@@ -22,6 +22,8 @@ def test_numbers_that_json_lacks() -> None:
     written = json.dumps(spelled(value), allow_nan=False)
     assert str(unspelled({"b": json.loads(written)["b"]})) == "{'b': {'c': nan}}"
     assert unspelled({"misfit": "-Infinity"}) == {"misfit": -math.inf}
+    reports = {"reports": [{"loss": math.nan, "scores": {"ad": math.inf}}, {"loss": 1.5}]}
+    assert str(unspelled(json.loads(json.dumps(spelled(reports), allow_nan=False)))) == str(reports)
 
 
 @pytest.mark.parametrize(("found", "age"), [({}, "an earlier"), ({"format": FORMAT + 1}, "a later")])
