@@ -144,9 +144,23 @@ class Jobs:
 
     def follow(self, job: Job, show: Callable[[str], Any]) -> int:
         """Show everything that a driver prints until it ends; return its exit code."""
+        shown = ""
+
+        async def tail() -> None:
+            nonlocal shown
+            async for lines in self._client.tail_job_logs(job.id):
+                shown += lines
+                show(lines)
+
         with self._one_line_errors():
-            asyncio.run(self._tail(job.id, show))
+            asyncio.run(tail())
         now = self._ended(job)
+        # The cluster closes the stream when the driver has ended, at times before it has sent the last lines.
+        partial = shown.rpartition("\n")[2]
+        with self._one_line_errors():
+            rest = self._client.get_job_logs(job.id).split("\n", shown.count("\n"))[-1][len(partial) :]
+        if rest:
+            show(rest)
         return 0 if now.status == "SUCCEEDED" else 130 if now.status == "STOPPED" else now.code or 1
 
     def stop(self, job: Job) -> Job:
@@ -174,10 +188,6 @@ class Jobs:
                     f"look at it with: genseek attach {job.search} --address {self._address}"
                 )
             time.sleep(POLL)
-
-    async def _tail(self, job: str, show: Callable[[str], Any]) -> None:
-        async for lines in self._client.tail_job_logs(job):
-            show(lines)
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ class Client:
     def __init__(self, address: str = "") -> None:
         self.jobs: list[Any] = []
         self.stopped: list[str] = []
+        self.sent = ["first\n", "second\nerror: third\n"]
 
     def submit_job(self, *, submission_id: str, entrypoint: str, metadata: dict[str, str], **given: Any) -> str:
         self.jobs.append(details(submission_id, metadata=metadata, start=1e3 * len(self.jobs), entrypoint=entrypoint))
@@ -37,8 +38,11 @@ class Client:
         next(each for each in self.jobs if each.submission_id == job).status.value = "STOPPED"
 
     async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
-        yield "first\n"
-        yield "second\n"
+        for part in self.sent:
+            yield part
+
+    def get_job_logs(self, job: str) -> str:
+        return "first\nsecond\nerror: third\n"
 
 
 def details(id: str, status: str = "RUNNING", metadata: Any = None, start: float = 0, **more: Any) -> Any:
@@ -140,7 +144,15 @@ def test_what_a_driver_prints_and_how_it_ends(status: str, code: int | None, exp
     client.jobs = [details("x", status, {"genseek": "first"}, driver_exit_code=code)]
     jobs, shown = Jobs("http://head:8265"), list[str]()
     assert jobs.follow(jobs.latest("first"), shown.append) == expected
-    assert shown == ["first\n", "second\n"]
+    assert shown == ["first\n", "second\nerror: third\n"]
+
+
+@pytest.mark.parametrize("sent", [[], ["first\n"], ["first\n", "sec"], ["first\nsecond\nerror: third"]])
+def test_no_line_is_lost_where_the_stream_ends_early(sent: list[str], client: Client) -> None:
+    client.jobs, client.sent = [details("x", "FAILED", {"genseek": "first"}, driver_exit_code=2)], sent
+    jobs, shown = Jobs("http://head:8265"), list[str]()
+    assert jobs.follow(jobs.latest("first"), shown.append) == 2
+    assert "".join(shown) == "first\nsecond\nerror: third\n"
 
 
 def test_what_goes_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
