@@ -1,8 +1,9 @@
 """What every generative model of this package is: a stack of networks that draws rows."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -30,7 +31,12 @@ class Model(nn.Module, ABC):
     A constructor takes `(shape, seed)` and typed, defaulted keyword arguments, which are the keys that a study may
     search, and builds a pack of one; `models.pack.join` stacks several. An argument out of its range raises a
     `ValueError` that names it.
+
+    `conditions` says of a key which values other keys must have for it to act, such as
+    `{"ramp_steps": {"ramp": ("warm_up", "adaptive")}}`; a key that isn't in it always acts.
     """
+
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {}
 
     @abstractmethod
     def sample(self, noise: Noise) -> Tensor:

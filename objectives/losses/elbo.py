@@ -4,14 +4,15 @@ Source: Kingma, Welling 2014, Auto-Encoding Variational Bayes, equations 3 and 1
 Notation: rows [pack, batch, features]; mean, log_variance, latent z [pack, batch, latent].
 """
 
-from typing import ClassVar, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
 
 from torch import Tensor
 
 from objectives.losses.autoencoding import divergence, negative_log_likelihood, reparametrised
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Autoencoder, Noise
-from objectives.losses.ramp import Mode, Ramp
+from objectives.losses.ramp import CONDITIONS, Mode, Ramp
 
 
 @final
@@ -29,6 +30,7 @@ class ELBO(Objective[Autoencoder]):
     """
 
     protocol: ClassVar[type] = Autoencoder
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = CONDITIONS
 
     def __init__(
         self, rows: Tensor, seed: int, *, beta: float = 1.0, ramp: Mode = "constant", ramp_steps: int = 200

@@ -4,7 +4,8 @@ Source: Bauer, Mnih 2019, Resampled Priors for Variational Autoencoders, section
 Notation: rows [pack, batch, features]; latent z [pack, batch, latent]; acceptance a(z), Z_r [pack, batch]; Z [pack, 1].
 """
 
-from typing import ClassVar, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from objectives.losses.autoencoding import divergence, negative_log_likelihood, reparametrised
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Noise, ResampledAutoencoder
-from objectives.losses.ramp import Mode, Ramp
+from objectives.losses.ramp import CONDITIONS, Mode, Ramp
 
 MEMORY = 100  # steps of the moving average of Z
 SAMPLES = 65536  # least number of proposals for the mean of the frozen Z
@@ -35,6 +36,7 @@ class LARS(Objective[ResampledAutoencoder]):
     """
 
     protocol: ClassVar[type] = ResampledAutoencoder
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = CONDITIONS
 
     def __init__(
         self, rows: Tensor, seed: int, *, lam: float = 1.0, ramp: Mode = "constant", ramp_steps: int = 200

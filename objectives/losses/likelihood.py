@@ -22,6 +22,7 @@ class Likelihood(Objective[Density]):
     """
 
     protocol: ClassVar[type] = Density
+    descends: ClassVar[bool] = False
 
     def __init__(self, rows: Tensor, seed: int) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """The base class of all objectives: what training minimises."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,9 +18,15 @@ class Objective(nn.Module, ABC, Generic[Served]):
     arguments, which are the keys that a study may search. It builds a pack of one, and raises a `ValueError` that names
     an argument out of its range. What differs by trial is a buffer with the pack's axis first. An objective owns the
     networks that it trains beside the model, and their optimisers.
+
+    `protocol` is what a model must meet to be trained by this objective. `descends` says whether its loss has a
+    gradient; without one, `features` is the only key of the training that acts. `conditions` says when its own keys
+    act, as in a `Model`.
     """
 
-    protocol: ClassVar[type]  # the protocol that a model must meet to be trained by this objective
+    protocol: ClassVar[type]
+    descends: ClassVar[bool] = True
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {}
 
     @abstractmethod
     def loss(self, model: Served, rows: Tensor, noise: Noise, train: bool = True) -> Tensor:

@@ -7,12 +7,15 @@ p_1 ... p_k, d_k = p_k - m_k.
 """
 
 import math
-from typing import Literal, final, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, final, get_args
 
 import torch
 from torch import Tensor, nn
 
 Mode = Literal["constant", "warm_up", "adaptive"]
+
+CONDITIONS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {"ramp_steps": {"ramp": ("warm_up", "adaptive")}}
 
 FACTOR = 1.25  # by which an adaptive strength rises or falls
 BOUND = 10.0  # limit of an adaptive strength, as a factor of its start

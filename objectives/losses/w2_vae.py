@@ -4,14 +4,15 @@ Source: Olkin, Pukelsheim 1982, The Distance between Two Random Vectors with Giv
 Notation: rows [pack, batch, features]; mean, log_variance, latent z [pack, batch, latent].
 """
 
-from typing import ClassVar, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
 
 from torch import Tensor
 
 from objectives.losses.autoencoding import negative_log_likelihood, reparametrised
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Autoencoder, Noise
-from objectives.losses.ramp import Mode, Ramp
+from objectives.losses.ramp import CONDITIONS, Mode, Ramp
 
 
 @final
@@ -32,6 +33,7 @@ class W2VAE(Objective[Autoencoder]):
     """
 
     protocol: ClassVar[type] = Autoencoder
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = CONDITIONS
 
     def __init__(
         self, rows: Tensor, seed: int, *, lam: float = 1.0, ramp: Mode = "constant", ramp_steps: int = 200

@@ -4,8 +4,9 @@ Source: Tolstikhin et al. 2018, Wasserstein Auto-Encoders, algorithm 1.
 Notation: rows [pack, batch, features]; latent z, prior [pack, batch, latent]; penalty [pack].
 """
 
+from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -14,7 +15,7 @@ from objectives.losses.autoencoding import negative_log_likelihood, reparametris
 from objectives.losses.critic import Critic
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Autoencoder, Noise
-from objectives.losses.ramp import Mode, Ramp
+from objectives.losses.ramp import CONDITIONS, Mode, Ramp
 
 BETAS = (0.5, 0.999)
 
@@ -36,6 +37,7 @@ class WAEGAN(Objective[Autoencoder]):
     """
 
     protocol: ClassVar[type] = Autoencoder
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = CONDITIONS
 
     def __init__(
         self,

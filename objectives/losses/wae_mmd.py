@@ -4,7 +4,8 @@ Source: Tolstikhin et al. 2018, Wasserstein Auto-Encoders, equation 4 and algori
 Notation: rows [pack, batch, features]; latent z, prior [pack, batch, latent]; kernel [pack, batch, batch].
 """
 
-from typing import ClassVar, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from objectives.losses.autoencoding import negative_log_likelihood, reparametrised
 from objectives.losses.objective import Objective
 from objectives.losses.protocols import Autoencoder, Noise
-from objectives.losses.ramp import Mode, Ramp
+from objectives.losses.ramp import CONDITIONS, Mode, Ramp
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -34,6 +35,7 @@ class WAEMMD(Objective[Autoencoder]):
     """
 
     protocol: ClassVar[type] = Autoencoder
+    conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = CONDITIONS
 
     def __init__(
         self, rows: Tensor, seed: int, *, lam: float = 10.0, ramp: Mode = "constant", ramp_steps: int = 200

@@ -1,7 +1,7 @@
 """The commands for a Ray cluster that this machine isn't part of: `submit`, `attach`, `stop` and `status`."""
 
-import time
 from collections.abc import Mapping
+from time import localtime, strftime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +21,7 @@ from search.cli.options import (
     SearchName,
     Seed,
     StudyName,
+    Time,
     Tracking,
     Trainers,
     TrainOn,
@@ -53,6 +54,7 @@ def submit(
     columns: Columns = None,
     drop_missing: DropMissing = False,
     trials: Trials = None,
+    time: Time = None,
     epochs: Epochs = None,
     seed: Seed = None,
     pack_size: PackSize = None,
@@ -81,6 +83,7 @@ def submit(
         "columns": columns,
         "drop_missing": drop_missing,
         "trials": trials,
+        "time": time,
         "epochs": epochs,
         "seed": seed,
         "pack_size": pack_size,
@@ -92,7 +95,7 @@ def submit(
     loaded = with_overrides(load_study(study), data=data, **changed)
     if not off_this_machine(loaded):
         problem_of(loaded)
-    name = check_name(name or f"{stem(loaded)}-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = check_name(name or f"{stem(loaded)}-{strftime('%Y%m%d-%H%M%S')}")
     jobs = Jobs(address)
     with bundle(study, loaded) as (folder, sent, copied):
         rest = {"data": copied, **changed, "warm_start": warm_start, "name": name, "checkpoints": checkpoints}
@@ -101,20 +104,21 @@ def submit(
 
 
 def resubmit(
-    name: str, more_trials: int, store: str | None, checkpoints: str | None, tracking_uri: str | None, address: str
+    name: str,
+    more: Mapping[str, object],
+    store: str | None,
+    checkpoints: str | None,
+    *,
+    tracking_uri: str | None,
+    address: str,
 ) -> None:
-    """Let a cluster go on with a search, where its last job had its store and record unless others are named."""
+    """Let a cluster go on with a search, by the options `more`, where its last job had its store and record."""
     from search.tune.jobs import Jobs
 
     _check_places(store, checkpoints, tracking_uri)
     jobs = Jobs(address)
     before = next(iter(jobs.of(name)), None)  # none is known after the head was started again
-    arguments = [
-        "resume",
-        name,
-        *(["--more-trials", str(more_trials)] if more_trials else []),
-        *(["--checkpoints", checkpoints] if checkpoints else []),
-    ]
+    arguments = ["resume", name, *_words({**more, "checkpoints": checkpoints})]
     store, tracking_uri = store or (before and before.store), tracking_uri or (before and before.tracking_uri)
     _go_on(jobs, jobs.submit(name, arguments, None, store, tracking_uri=tracking_uri), address)
 
@@ -169,7 +173,7 @@ def status(
         return
     lines, console = [], Printer()
     for job in found:
-        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.began))
+        began = strftime("%Y-%m-%d %H:%M:%S", localtime(job.began))
         said = job.message.partition("\n")[0] if job.status == "FAILED" else ""
         lines.append(Line([job.search, job.status.lower(), began, job.id, said]))
     if found:

@@ -1,5 +1,6 @@
 """What a user sees while a search runs."""
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -9,13 +10,13 @@ from typing import final
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from search.cli.tables import Line, fitting, grid
 from search.events.events import Ended, Event, Outcome, RecordingStalled, Reported, Started, TrainerHeartbeat, Troubled
 from search.rank.leaderboard import SHOWN, STYLES, scores_shown
-from search.study.budget import Budget
+from search.study.budget import UNBOUNDED
 from search.study.study import short_name
 from search.text import counted, shortened, visible
 
@@ -27,20 +28,22 @@ SILENT = 30.0  # seconds after which a trainer no longer counts
 class LiveTable:
     """Listener that shows progress, time left, and the best trials so far, while a `with` block runs."""
 
-    def __init__(self, console: Console, name: str, budget: Budget, scores: Sequence[str]) -> None:
-        self._budget, self._console = budget, console
+    def __init__(
+        self, console: Console, name: str, trials: int, epochs: int, *, scores: Sequence[str], until: float = math.inf
+    ) -> None:
+        self._trials, self._epochs, self._until, self._console = trials, epochs, until, console
         self._shown = fitting(scores, console.width)
         self._bar = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("trials"),
+            TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
         )
-        self._task = self._bar.add_task(name, total=budget.trials, left="")
-        self._trainers: dict[str, TrainerHeartbeat] = {}
         self._began, self._done = time.time(), 0  # trials that have ended since; a search may go on from before
+        total = trials if self._counted else max(1.0, until - self._began)
+        self._task = self._bar.add_task(name, total=total, left="", count="")
+        self._trainers: dict[str, TrainerHeartbeat] = {}
         self._started: dict[int, Started] = {}
         self._reported: dict[int, Reported] = {}
         self._ended: dict[int, Outcome] = {}
@@ -79,11 +82,27 @@ class LiveTable:
         elif isinstance(event, Ended):
             self._ended[event.trial] = event.outcome
             self._done += event.time >= self._began
-            self._bar.update(self._task, completed=len(self._ended), left=self._left())
         return ""
 
+    @property
+    def _counted(self) -> bool:
+        """Whether the number of trials says how far it is, rather than the time."""
+        return self._trials < UNBOUNDED or math.isinf(self._until)
+
+    def _move(self) -> None:
+        """Move the bar to where the stage is."""
+        ended = len(self._ended)
+        count = f"{ended}/{self._trials} trials" if self._counted else counted(ended, "trial")
+        done = ended if self._counted else time.time() - self._began
+        self._bar.update(self._task, completed=done, count=count, left=self._left())
+
     def _left(self) -> str:
-        seconds = (time.time() - self._began) / max(1, self._done) * (self._budget.trials - len(self._ended))
+        if not self._ended:
+            return ""
+        if self._until < math.inf:
+            seconds = max(0.0, self._until - time.time())
+        else:
+            seconds = (time.time() - self._began) / max(1, self._done) * (self._trials - len(self._ended))
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
     def view(self) -> Group:
@@ -92,6 +111,7 @@ class LiveTable:
             return self._view()
 
     def _view(self) -> Group:
+        self._move()
         rows: list[Line] = []
         best = sorted(self._reported.values(), key=lambda r: (-r.report.epoch, r.report.misfit))
         running = [r for r in best if r.trial not in self._ended]
@@ -102,7 +122,7 @@ class LiveTable:
                 str(reported.trial),
                 shortened(short_name(configuration), WIDEST),
                 Text(state, STYLES[state]),
-                f"{report.epoch}/{self._budget.epochs}",
+                f"{report.epoch}/{self._epochs}",
                 *scores_shown(report.scores, report.misfit, self._shown),
             ]
             rows.append(Line(cells))

@@ -76,6 +76,7 @@ Data = Annotated[str | None, typer.Option(help="CSV or Parquet file, for the pro
 Columns = Annotated[str | None, typer.Option(help="Columns of the table to use, as a line of CSV.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with a missing value.")]
 Trials = Annotated[int | None, typer.Option(help="Configurations to try.")]
+Time = Annotated[str | None, typer.Option(metavar="10m", help="Time for all of it, such as 90s, 10m or 2h.")]
 Epochs = Annotated[int | None, typer.Option(help="Full training budget of a trial.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of splits, proposals and every trial.")]
 PackSize = Annotated[str | None, typer.Option(help="Trials to stack at most: auto (measured), off, or a number.")]

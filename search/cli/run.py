@@ -1,5 +1,6 @@
 """The commands that train: `run` begins a search, `resume` goes on with it, and `confirm` tries its best again."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from search.cli.options import (
     Seed,
     StoreFolder,
     StudyName,
+    Time,
     Tracking,
     Trainers,
     TrainOn,
@@ -33,7 +35,7 @@ from search.cli.options import (
     WarmStart,
 )
 from search.errors import GenseekError, StudyError, TrainingError, redact_credentials
-from search.study.budget import SEEDS, Budget
+from search.study.budget import SEEDS, UNBOUNDED, Budget
 from search.text import command, counted
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def run(
     columns: Columns = None,
     drop_missing: DropMissing = False,
     trials: Trials = None,
+    time: Time = None,
     epochs: Epochs = None,
     seed: Seed = None,
     pack_size: PackSize = None,
@@ -79,6 +82,7 @@ def run(
         columns=columns,
         drop_missing=drop_missing,
         trials=trials,
+        time=time,
         epochs=epochs,
         seed=seed,
         pack_size=pack_size,
@@ -97,6 +101,7 @@ def resume(
     context: typer.Context,
     name: SearchName,
     more_trials: Annotated[int, typer.Option(help="Number of configurations to add.", min=0)] = 0,
+    time: Time = None,
     address: Address = None,
     checkpoints: OtherCheckpoints = None,
     store: StoreFolder = None,
@@ -111,9 +116,10 @@ def resume(
 
         source = context.get_parameter_source("store")
         own = None if source is None or source.name == "ENVIRONMENT" else store  # this machine's says nothing of theirs
-        resubmit(name, more_trials, str(own) if own else None, checkpoints, tracking_uri, address)
+        more: dict[str, object] = {"more_trials": more_trials or None, "time": time}
+        resubmit(name, more, str(own) if own else None, checkpoints, tracking_uri=tracking_uri, address=address)
         return
-    plan = plan_resume(store_of(store, tracking_uri), name, more_trials, checkpoints)
+    plan = plan_resume(store_of(store, tracking_uri), name, more_trials, checkpoints, time=time)
     _search(plan, _where(store, tracking_uri, address), as_json)
 
 
@@ -157,7 +163,7 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
         "search ",
         (plan.name, "bold"),
         f": {study.data_name}, {len(rows.train)} training, {len(rows.validation)} validation and {len(rows.test)} test "
-        f"rows, {counted(study.budget.trials, 'trial')} of up to {counted(study.budget.epochs, 'epoch')}",
+        f"rows, {_bounds(plan)} of up to {counted(study.budget.epochs, 'epoch')}",
     )
     for note in plan.problem.notes:
         print_note(beside, note)
@@ -172,6 +178,14 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     following += [command("ui", plan.name, *here)] if plan.store.embedded else []
     beside.print()
     beside.say("    ".join(["next:", *following]))
+
+
+def _bounds(plan: "Plan") -> str:
+    """Trials and time of a search, in words."""
+    budget, fits = plan.study.budget, plan.trials - plan.study.budget.trials
+    bounds = [] if budget.trials >= UNBOUNDED else [counted(budget.trials, "trial")]
+    bounds += [f"{budget.time / 60:g} minutes"] if budget.time else []
+    return ", ".join([*([counted(fits, "closed-form fit")] if fits else []), " or ".join(bounds)])
 
 
 @final
@@ -202,12 +216,13 @@ class _Shown:
             raise typer.Exit(ENDED) from None
 
     @contextmanager
-    def stage(self, title: str, budget: Budget) -> Iterator[Sequence["Listener"]]:
+    def stage(self, title: str, trials: int, until: float = math.inf) -> Iterator[Sequence["Listener"]]:
         from search.cli.live import LiveTable
 
         again = self._confirm_again if self._ended else self._again
         links = [] if self._ended else _announced(self._beside, self._plan.store, self._plan.name)
-        with LiveTable(self._beside, title, budget, list(self._plan.task.judge.floors)) as live:
+        scores, epochs = list(self._plan.task.judge.floors), self._plan.study.budget.epochs
+        with LiveTable(self._beside, title, trials, epochs, scores=scores, until=until) as live:
             try:
                 yield [live, *links]
             except TrainingError as error:

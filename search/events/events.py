@@ -61,7 +61,8 @@ class Reported:
 class Ended:
     """A trial ended; `checkpoint` is where its best checkpoint is, if it was trained at full budget.
 
-    Outcomes: finished (full budget), stopped (by ASHA), diverged (NaN or inf), failed (an error), interrupted.
+    Outcomes: finished (full budget), stopped (by ASHA, or as time was up), diverged (NaN or inf), failed (an error),
+    interrupted.
     """
 
     trial: int

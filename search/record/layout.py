@@ -5,16 +5,13 @@ metrics too, and numbers on a logarithmic scale also as logarithms.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from models import MODELS
-from objectives import OBJECTIVES
 from search.rank.leaderboard import Entry
-from search.study.configuration import Configuration, Training
-from search.study.space import Fixed, Range, arguments_of
-from search.study.study import Study
+from search.study.configuration import Configuration
+from search.study.space import Fixed, Range
+from search.study.study import Study, pair_spaces
 
 # Tags of every run.
 KIND = "genseek.kind"  # "search" (a parent run) or "trial" (a child run of it)
@@ -25,7 +22,7 @@ WINNER = "genseek.winner"  # of a search or a model's version: the winner's run;
 # Tags of a search.
 FORMAT_TAG = "genseek.format"  # format of the record
 DATA_SHA256 = "genseek.data_sha256"
-TRIALS = "genseek.trials"  # of an extended search
+TRIALS = "genseek.trials"  # to try and, of a finished search, that were tried; closed-form fits are among them
 CONFIRMED_OF = "genseek.confirmed"  # number of trials from which the finalists were chosen
 # Tags of a trial.
 TRIAL, CONFIGURATION, NODE = "genseek.trial", "genseek.configuration", "genseek.node"
@@ -54,7 +51,7 @@ class Axes:
 
     Args:
         searched: all of them.
-        shared: the keys that every trial has, whatever its model and objective.
+        shared: the keys that act in every trial, whatever its model and objective.
         logarithmic: the keys on a logarithmic scale.
         rungs: rungs of ASHA, in epochs.
     """
@@ -72,13 +69,8 @@ class Axes:
         names = [name for name, of in (("model", study.models), ("objective", study.objectives)) if len(of) > 1]
         searched = tuple(dict.fromkeys([*names, *(key for key, _ in several)]))
         logarithmic = dict.fromkeys(key for key, domain in several if isinstance(domain, Range) and domain.log)
-        common = {
-            *names,
-            *arguments_of(Training),
-            *_common([MODELS[name] for name in study.models]),
-            *_common([OBJECTIVES[name] for name in study.objectives]),
-        }
-        shared = tuple(key for key in searched if key in common)
+        acting = [{"model", "objective", *space.always()} for space in pair_spaces(study)]
+        shared = tuple(key for key in searched if all(key in each for each in acting))
         return cls(searched=searched, shared=shared, logarithmic=tuple(logarithmic), rungs=tuple(study.budget.rungs()))
 
     def named(self, key: str) -> str:
@@ -118,7 +110,3 @@ def asymmetry(architecture: dict[str, float]) -> str | None:
 def network_folder(entry: Entry) -> str:
     """Return the artifact folder with a trial's network: its best fresh network if fresh ones were judged."""
     return CONFIRMED if entry.judged else CHECKPOINT
-
-
-def _common(constructors: Iterable[Any]) -> set[str]:
-    return set.intersection(*(set(arguments_of(constructor)) for constructor in constructors))

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import optuna
 import plotly.graph_objects as go
@@ -144,6 +143,8 @@ def strength_grid(board: Leaderboard) -> go.Figure | None:
     """Draw the lowest misfit at full budget for each L1 and L2 strength; return None unless both have few values."""
     best: dict[tuple[float, float], float] = {}
     for entry in board.finished():
+        if not {"l1", "l2"} <= entry.configuration.flat().keys():
+            continue
         place = entry.configuration.training.l1, entry.configuration.training.l2
         best[place] = min(entry.misfit, best.get(place, entry.misfit))
     l1, l2 = (sorted({place[axis] for place in best}) for axis in (0, 1))
@@ -222,11 +223,10 @@ def _misfits(history: History) -> Mapping[int, float]:
 
 
 def _varied(family: Rebuilt) -> list[str]:
-    seen: dict[str, set[Any]] = {}
-    for trial in family.study.get_trials(deepcopy=False):
-        for key, value in trial.params.items():
-            seen.setdefault(key, set()).add(value)
-    return [key for key, values in seen.items() if len(values) > 1]
+    """Return the keys that act in every trial and differ between trials; Optuna compares no others."""
+    params = [trial.params for trial in family.study.get_trials(deepcopy=False)]
+    shared = [key for key in params[0] if all(key in each for each in params)]
+    return [key for key in shared if len({each[key] for each in params}) > 1]
 
 
 def _trial(study: Study, configuration: Configuration, misfit: float) -> optuna.trial.FrozenTrial:
@@ -236,7 +236,8 @@ def _trial(study: Study, configuration: Configuration, misfit: float) -> optuna.
     if len(objectives) > 1:
         spread["objective"] = CategoricalDistribution(objectives)
     chosen = configuration.flat()
-    return optuna.trial.create_trial(params={key: chosen[key] for key in spread}, distributions=spread, value=misfit)
+    acting = {key: distribution for key, distribution in spread.items() if key in chosen}
+    return optuna.trial.create_trial(params={key: chosen[key] for key in acting}, distributions=acting, value=misfit)
 
 
 def _distribution(domain: Domain) -> BaseDistribution:

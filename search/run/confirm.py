@@ -175,7 +175,7 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
     best = [
         ("best_confirmed_misfit", float(f"{each.misfit:.6g}"), 0, now) for each in finalists if each.verdict == "winner"
     ]
-    plan.store.log(parent, best, tags={CONFIRMED_OF: str(plan.study.budget.trials)})
+    plan.store.log(parent, best, tags={CONFIRMED_OF: str(plan.store.search(plan.name).trials)})
     describe_search(plan.store, plan.name)
     shutil.rmtree(plan.folder, ignore_errors=True)
     with suppress(OSError):

@@ -2,9 +2,11 @@
 
 import fcntl
 import itertools
+import math
 import os
 import re
 import shutil
+import time
 import uuid
 import weakref
 from collections.abc import Iterable
@@ -20,6 +22,8 @@ from search.events.journal import JOURNAL, Journal, begun
 from search.rank.leaderboard import Leaderboard
 from search.record.store import TUNE, Store
 from search.run.prepare import check, judge_of, task_of
+from search.schedule.suggest import Suggester
+from search.study.budget import UNBOUNDED, seconds_of
 from search.study.fields import LISTED
 from search.study.parse import problem_of
 from search.study.serialize import study_from
@@ -38,7 +42,8 @@ MOST = 10  # configurations taken over: the sampler learns from them, and must n
 class Plan:
     """A search that can start: study, problem, task, judge of test rows, its name in the store, and its storage.
 
-    `held` keeps the name of a new search from others, as long as the plan is there.
+    `held` keeps the name of a new search from others, as long as the plan is there. `began` is when the time of the
+    budget began, in seconds since the epoch of the clock.
     """
 
     study: Study
@@ -48,7 +53,17 @@ class Plan:
     name: str
     store: Store
     storage: CheckpointStorage
+    began: float = field(default_factory=time.time, compare=False)
     held: "Reservation | None" = field(default=None, compare=False, repr=False)
+
+    @property
+    def trials(self) -> int:
+        """Trials of the search, closed-form fits included."""
+        return Suggester(self.study, self.study.budget.seed).closed_forms + self.study.budget.trials
+
+    def moment(self, share: float) -> float:
+        """When this share of the budget's time is over; infinite where there is no limit."""
+        return self.began + share * self.study.budget.time if self.study.budget.time else math.inf
 
     @property
     def folder(self) -> Path:
@@ -110,12 +125,14 @@ def plan_search(study: Study, store: Store, name: str | None = None, checkpoints
         >>> plan.name, plan.study.budget.trials
         ('gaussian_2d-1', 40)
     """
+    began = time.time()
     store.prepare()
     own = stem(study)
     names = (f"{own}-{number}" for number in itertools.count(1)) if name is None else [check_name(name)]
     chosen, held = _reserved(store, names)
     try:
-        return _planned(study, store, chosen, _place(checkpoints, store, chosen), held=held)
+        plan = _planned(study, store, chosen, _place(checkpoints, store, chosen), held=held)
+        return replace(plan, began=began)
     except BaseException:
         held.release()
         raise
@@ -137,10 +154,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def plan_resume(store: Store, name: str, more: int = 0, checkpoints: str | None = None) -> Plan:
+def plan_resume(
+    store: Store, name: str, more: int = 0, checkpoints: str | None = None, *, time: str | float | None = None
+) -> Plan:
     """Plan of a search that was cut off, or that shall try `more` configurations; what it has done it keeps.
 
-    With other `checkpoints` than before, trials in training begin anew.
+    With other `checkpoints` than before, trials in training begin anew. A search with a limit of time has that time
+    again, or `time`, such as "10m"; with `time` alone, as many configurations as it takes.
 
     Raises:
         StudyError: there is no such search, or it runs at this moment.
@@ -160,7 +180,13 @@ def plan_resume(store: Store, name: str, more: int = 0, checkpoints: str | None 
     study = study_from(header["study"])
     if more and study.sampler in LISTED:
         raise StudyError(f"--more-trials {more}: search {name!r} tries the points of a list, and there are no more")
-    budget = replace(study.budget, trials=study.budget.trials + more)
+    if time is not None and not more and study.sampler not in LISTED:
+        more = UNBOUNDED
+    try:
+        limit = study.budget.time if time is None else seconds_of(time)
+        budget = replace(study.budget, trials=study.budget.trials + more, time=limit)
+    except ValueError as error:
+        raise StudyError(f"--time: {error}") from error
     kept = header.get("checkpoints")
     place = CheckpointStorage(kept) if kept and checkpoints is None else _place(checkpoints, store, name)
     plan = _planned(replace(study, budget=budget), store, name, place)

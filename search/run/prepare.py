@@ -4,7 +4,6 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +20,8 @@ from search.study.budget import cores
 from search.study.configuration import Configuration, Training
 from search.study.goals import FACTS
 from search.study.plugins import blamed, pickled_by_value, source_of
-from search.study.space import Choice, Fixed, arguments_of
-from search.study.study import Study
+from search.study.space import Choice, Fixed
+from search.study.study import Study, pair_spaces
 from search.train.context import TrialContext, draw_samples
 from search.train.pack import Pack
 from search.train.trial import Trial
@@ -129,6 +128,8 @@ def _check_step(pack: Pack, columns: int) -> None:
     loss = pack.objective.loss(pack.model, rows, noise)
     if loss.shape != (count,):
         raise ValueError(f"the loss of {count} networks has shape {list(loss.shape)}, expected [{count}]")
+    if loss.requires_grad and not pack.objective.descends:
+        raise ValueError("its loss has a gradient, but the objective says descends = False")
     parameters = [parameter for parameter in pack.model.parameters() if parameter.numel()]
     if parameters:
         if not loss.requires_grad:
@@ -180,39 +181,22 @@ def _check_joining(trained: Sequence[tuple[Trial, Pack]]) -> None:
 
 def extreme_configurations(study: Study) -> Iterator[Configuration]:
     """For each pair the configuration with all values lowest, with all highest, and with each single choice."""
-    for model, objectives in study.pairs().items():
-        for objective in objectives:
-            keyed = [(0, study.models[model]), (1, study.objectives[objective]), (2, study.training)]
-            domains = {(group, key): domain for group, own in keyed for key, domain in own.items()}
-            lowest = {key: domain.extremes()[0] for key, domain in domains.items()}
-            highest = {key: domain.extremes()[-1] for key, domain in domains.items()}
-            singles = [
-                lowest | {key: value}
-                for key, domain in domains.items()
-                if isinstance(domain, Choice)
-                for value in domain.extremes()[1:-1]
-            ]
-            for chosen in [lowest, highest, *singles]:
-                yield _configuration(model, objective, chosen)
-
-
-def _configuration(model: str, objective: str, chosen: dict[tuple[int, str], Any]) -> Configuration:
-    constructors = (MODELS[model], OBJECTIVES[objective], Training)
-    groups = [
-        {key: argument.default for key, argument in arguments_of(constructor).items()}
-        | {key: value for (own, key), value in chosen.items() if own == group}
-        for group, constructor in enumerate(constructors)
-    ]
-    try:
-        return Configuration(
-            model=model,
-            objective=objective,
-            model_arguments=groups[0],
-            objective_arguments=groups[1],
-            training=Training(**groups[2]),
-        )
-    except ValueError as error:
-        raise StudyError(f"[training] {error}") from error
+    for space in pair_spaces(study):
+        lowest = {key: domain.extremes()[0] for key, domain in space.domains.items()}
+        highest = {key: domain.extremes()[-1] for key, domain in space.domains.items()}
+        singles = [
+            lowest | {key: value}
+            for key, domain in space.domains.items()
+            if isinstance(domain, Choice)
+            for value in domain.extremes()[1:-1]
+        ]
+        try:
+            ends, others = ([space.configuration(chosen) for chosen in some] for some in ((lowest, highest), singles))
+        except ValueError as error:
+            raise StudyError(f"[training] {error}") from error
+        known = {configuration.identity for configuration in ends}
+        yield from ends
+        yield from {each.identity: each for each in others if each.identity not in known}.values()
 
 
 def _check_transport(task: TrialContext) -> None:

@@ -3,9 +3,10 @@
 The command line and Python both come here. A `Progress` hears what happens on the way; the command line's prints it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, final
 
@@ -20,8 +21,8 @@ from search.record.store import Store
 from search.report.build import keep_report, write_report
 from search.run.confirm import candidates, confirm_search
 from search.run.plan import Plan
-from search.run.search import Result, run_search
-from search.study.budget import SEEDS, Budget
+from search.run.search import TRAINED, Result, run_search
+from search.study.budget import SEEDS
 from search.tune.cluster import cluster
 
 
@@ -36,8 +37,11 @@ class Published:
 class Progress(Protocol):
     """What hears how a search goes on; whatever it raises ends the search where it is, and loses nothing."""
 
-    def stage(self, title: str, budget: Budget) -> AbstractContextManager[Sequence[Listener]]:
-        """Listeners of a stage, the search or its finalists; left when the stage ends, however it ends."""
+    def stage(self, title: str, trials: int, until: float = math.inf) -> AbstractContextManager[Sequence[Listener]]:
+        """Listeners of a stage, the search or its finalists; left when the stage ends, however it ends.
+
+        It trains so many trials, or those that it can until a moment in seconds since the epoch of the clock.
+        """
 
     def warned(self, line: str) -> None:
         """The cluster isn't all that was asked for."""
@@ -54,7 +58,7 @@ class Silent:
     """A progress that nobody watches."""
 
     @contextmanager
-    def stage(self, title: str, budget: Budget) -> Iterator[Sequence[Listener]]:
+    def stage(self, title: str, trials: int, until: float = math.inf) -> Iterator[Sequence[Listener]]:
         yield ()
 
     def warned(self, line: str) -> None: ...
@@ -110,10 +114,10 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
         warnings = list(lines)
         for line in warnings:
             progress.warned(line)
-        with progress.stage(plan.name, budget) as listeners:
+        with progress.stage(plan.name, plan.trials, plan.moment(TRAINED)) as listeners:
             result = run_search(plan, listeners)
         progress.searched(result)
-        warnings += [*result.failures, *result.unrecorded]
+        warnings += [*result.failures, *result.unrecorded, *result.troubles]
         if result.interrupted or result.unrecorded:
             return Outcome(board=result.board, interrupted=result.interrupted, warnings=warnings)
         result.board.winner()  # tells why where there is none
@@ -133,8 +137,8 @@ def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress
         GenseekError: as `search_and_publish`.
     """
     progress, board = progress or Silent(), plan.store.leaderboard(plan.name)
-    budget = replace(plan.study.budget, trials=len(candidates(plan, board, top)) * seeds)
-    with progress.stage(f"{plan.name}, finalists", budget) as listeners:
+    count = len(candidates(plan, board, top)) * seeds
+    with progress.stage(f"{plan.name}, finalists", count) as listeners:
         finalists = confirm_search(plan, board, top, seeds, listeners=listeners)
     progress.confirmed(finalists, board)
     return finalists

@@ -13,7 +13,7 @@ from typing import Any
 from models.noise import hashed_seed
 from search.checkpoints import CheckpointStorage
 from search.errors import GenseekError, StoreError, TrainingError
-from search.events.events import Ended, Event, Listener, RecordingStalled
+from search.events.events import Ended, Event, Listener, RecordingStalled, Troubled
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import versions
 from search.rank.leaderboard import Entries, Leaderboard
@@ -23,6 +23,7 @@ from search.record.layout import DATA_SHA256, ERROR, TRIALS, Axes
 from search.record.recorder import Recorder
 from search.run.finish import finish_search, references, tests
 from search.run.plan import FINALISTS, Plan
+from search.schedule.director import Limits
 from search.schedule.suggest import Suggester
 from search.study.fields import LEARNING, PACK_SIZES
 from search.study.serialize import study_json
@@ -30,19 +31,23 @@ from search.study.study import Study
 from search.tune.run import tune_trials
 
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
+MOST_AHEAD = 24  # trials, where time bounds the search rather than their number
+PROPOSED, TRAINED = 0.5, 0.6  # shares of the time after which a search proposes, and trains, no more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """How a search ended: its leaderboard, and whether Ctrl-C ended it.
 
-    `failures` are trials that an error ended, `unrecorded` what the store didn't take, a line each.
+    `failures` are trials that an error ended, `unrecorded` what the store didn't take, `troubles` what else the user
+    should know of, a line each.
     """
 
     board: Leaderboard
     interrupted: bool
     failures: list[str]
     unrecorded: list[str]
+    troubles: list[str]
 
 
 def run_search(plan: Plan, listeners: Sequence[Listener] = ()) -> Result:
@@ -94,22 +99,24 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     store.log_data(parent, data)
     entries, recorder = Entries(), Recorder(store, parent, store.trial_runs(parent), axes, data=data)
     folder = plan.folder
-    seeds = [hashed_seed(budget.seed, "trial", number) for number in range(budget.trials)]
-    heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners)]
+    seeds = [hashed_seed(budget.seed, "trial", number) for number in range(plan.trials)]
+    said: list[str] = []
+    heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners), _noting(said)]
     try:
         for event, listener in itertools.product(past, heard):
             listener(event)
         complete = tune_trials(
             Suggester(study, budget.seed),
             task,
-            budget,
+            replace(budget, trials=plan.trials),
             seeds,
             folder=folder,
             listeners=[journal, *heard],
             pack_size=study.pack_size,
-            max_open_trials=_max_open_trials(study),
+            max_open_trials=_max_open_trials(plan),
             past=past,
             storage=plan.storage,
+            limits=Limits(plan.moment(PROPOSED), plan.moment(TRAINED)),
         )
     except BaseException as error:
         recorder.close()
@@ -135,6 +142,12 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
         finish_search(plan, parent, board)
         describe_search(store, plan.name)
         if complete:
+            tried = len(board.entries)
+            if tried < plan.trials:  # time or the space has ended it: it is whole as it is
+                left = budget.trials - (plan.trials - tried)
+                ended = replace(study, budget=replace(budget, trials=max(1, left)))
+                journal.begin(header | {"study": study_json(ended)})
+            store.log(parent, tags={TRIALS: str(tried)})
             store.save(parent, journal.path)
         store.end(parent, "finished" if complete else "interrupted", time.time())
         store.tidy()
@@ -144,7 +157,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     if complete and not unrecorded:
         _clear(plan)
     failures = [f"trial {ended.trial} failed: {ended.error.splitlines()[-1]}" for ended in entries.failures()]
-    return Result(board=board, interrupted=not complete, failures=failures, unrecorded=unrecorded)
+    return Result(board=board, interrupted=not complete, failures=failures, unrecorded=unrecorded, troubles=said)
 
 
 def _clear(plan: Plan) -> None:
@@ -178,6 +191,16 @@ def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:
     return listen
 
 
+def _noting(said: list[str]) -> Listener:
+    """Listener that keeps what the user should know of."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Troubled):
+            said.append(event.trouble)
+
+    return listen
+
+
 def _params(study: Study) -> dict[str, str]:
     """Parameters of the parent run, as MLflow keeps them."""
     pack_size = next((word for word, most in PACK_SIZES.items() if most == study.pack_size), str(study.pack_size))
@@ -197,13 +220,13 @@ def _params(study: Study) -> dict[str, str]:
 
 def _parent(plan: Plan, params: dict[str, str], axes: Axes, new: bool) -> str:
     """Parent run of the search, open: a new one, or that of a search that goes on."""
-    tags = {DATA_SHA256: plan.task.rows.digest()}
+    tags = {DATA_SHA256: plan.task.rows.digest(), TRIALS: str(plan.trials)}
     parent = None if new else plan.store.search_run(plan.name)
     if parent is None:
         return plan.store.begin(plan.name, params, tags, plan.study.name, axes=axes)
     plan.store.reopen(parent)
     # Parameters can't be changed, so those that it began with are written again, if a crash came before them.
-    plan.store.log(parent, params=params, tags=tags | {TRIALS: str(plan.study.budget.trials)})
+    plan.store.log(parent, params=params, tags=tags)
     return parent
 
 
@@ -220,6 +243,8 @@ def _here(plan: Plan, header: dict[str, Any], events: Sequence[Event]) -> list[E
     ]
 
 
-def _max_open_trials(study: Study) -> int | None:
+def _max_open_trials(plan: Plan) -> int | None:
     """Trials that may be open at once: only part of them, where a sampler learns from those that have ended."""
-    return math.ceil(study.budget.trials * AHEAD) if study.sampler in LEARNING else None
+    if plan.study.sampler not in LEARNING:
+        return None
+    return min(math.ceil(plan.trials * AHEAD), MOST_AHEAD if plan.study.budget.time else plan.trials)

@@ -18,6 +18,7 @@ from search.schedule.suggest import Suggester
 from search.study.budget import Budget
 from search.study.configuration import Configuration, StackKey, stack_key
 from search.study.goals import Goals, ObjectiveValues
+from search.study.study import descends
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
 LOSSES = 3  # trainers that a trial may lose before it counts as what kills them
@@ -45,6 +46,17 @@ class _Open:
     guilt: str = ""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Until when a search proposes trials, and trains them, in seconds since the epoch of the clock."""
+
+    proposes: float = math.inf
+    trains: float = math.inf
+
+
+UNLIMITED = Limits()
+
+
 class Stopper(Protocol):
     """Decides which trials aren't worth more training."""
 
@@ -65,6 +77,7 @@ class Director:
         listeners: told of each event; they must return at once.
         stopper: of trials that aren't worth more training.
         goals: what trials are ranked by, and the bounds that they must keep.
+        limits: when it ends though there are trials left.
     """
 
     def __init__(
@@ -78,10 +91,11 @@ class Director:
         listeners: Sequence[Listener],
         stopper: Stopper,
         goals: Goals,
+        limits: Limits = UNLIMITED,
     ) -> None:
         self._proposer, self._budget, self._seeds, self._storage = proposer, budget, seeds, storage
         self._max_open_trials, self._listeners = max_open_trials, listeners
-        self._stopper, self._goals = stopper, goals
+        self._stopper, self._goals, self._limits = stopper, goals, limits
         self._open: dict[int, _Open] = {}
         self._kinds: dict[str, frozenset[StackKey]] = {}
         self._seconds: dict[tuple[str, StackKey], float] = {}  # that a step of one network takes, by device and kind
@@ -95,13 +109,33 @@ class Director:
 
     @property
     def done(self) -> bool:
-        """Whether every trial has ended."""
-        return (self._given_up or self._asked >= self._budget.trials) and not self._open
+        """Whether every trial has ended, or the time for them."""
+        if time.time() > self._limits.trains and not self._given_up:
+            self._time_is_up()
+        return not (self._open or self._proposable())
 
     @property
     def left(self) -> int:
         """Trials that have not ended, those included that have not been proposed."""
-        return len(self._open) if self._given_up else self._budget.trials - self._asked + len(self._open)
+        return len(self._open) + (self._budget.trials - self._asked if self._proposable() else 0)
+
+    def _proposable(self) -> bool:
+        """Whether there are trials to propose."""
+        if self._given_up or self._asked >= self._budget.trials or time.time() > self._limits.proposes:
+            return False
+        if self._proposer.used_up:
+            self._say(f"all {self._asked} configurations of the study were tried, so that no more are proposed")
+            return False
+        return True
+
+    def _time_is_up(self) -> None:
+        """End what is still open for good."""
+        self._given_up = True
+        if self._open:
+            count = len(self._open)
+            self._say(f"time was up for {count} of {self._asked} trials before they were trained or stopped")
+        for number in list(self._open):
+            self._end(number, "stopped")
 
     def recall(self, events: Sequence[Event]) -> None:
         """Take in what happened before the search was cut off; what was decided and not yet told is told now.
@@ -147,9 +181,8 @@ class Director:
         # No trainer takes more than its share: at the end of a search the others would have nothing left to do.
         room = min(room, math.ceil(self.left / self.trainers) - len(held))
         orders = Commands(self._handed(message, held, room), sorted(message.trials - held))
-        if message.trouble and message.trouble not in self._troubles:
-            self._troubles.add(message.trouble)
-            self._tell(Troubled(message.trouble, time.time()))
+        if message.trouble:
+            self._say(message.trouble)
         self._tell(
             TrainerHeartbeat(trainer=message.trainer, networks=message.networks, busy=message.busy, time=time.time())
         )
@@ -189,7 +222,7 @@ class Director:
         guilty = [trial for trial in self._open.values() if trial.guilt]
         others = [trial for trial in self._open.values() if not trial.guilt]
         models = {trial.configuration.model for trial in guilty}
-        more = self._asked < self._budget.trials and len(self._open) < self._max_open_trials
+        more = self._proposable() and len(self._open) < self._max_open_trials
         untried = any(trial.configuration.model not in models for trial in others)
         enough = len(guilty) >= MOST_GUILTY or (len(guilty) >= GUILTY and not untried)
         return bool(guilty) and (enough or not (others or more))
@@ -230,7 +263,8 @@ class Director:
             return "diverged"
         standing = self._goals.standing(report.misfit, report.scores, architecture)
         self._proposer.report(number, report.epoch, standing.misfit)
-        stops = self._stopper.stops(number, report.epoch, standing)
+        # A closed form has its full budget at once: beside it no network would look worth more training.
+        stops = descends(self._open[number].configuration) and self._stopper.stops(number, report.epoch, standing)
         if report.epoch >= self._budget.epochs:
             return "finished"
         return "stopped" if stops or self._goals.infeasible(architecture) else None
@@ -261,7 +295,7 @@ class Director:
 
     def _waiting(self) -> list[int]:
         """Numbers of the trials that nobody trains; as many are proposed as may be open."""
-        while not self._given_up and self._asked < self._budget.trials and len(self._open) < self._max_open_trials:
+        while len(self._open) < self._max_open_trials and self._proposable():
             number, configuration = self._proposer.ask()
             self._asked += 1
             self._open[number] = _Open(configuration=configuration)
@@ -295,6 +329,12 @@ class Director:
         misfit, scores = trial.report.misfit, trial.report.scores
         values = self._goals.standing(misfit, scores, trial.architecture).values
         self._proposer.tell(number, outcome, values, self._goals.violations(scores, trial.architecture))
+
+    def _say(self, trouble: str) -> None:
+        """Tell once what the user should know of."""
+        if trouble not in self._troubles:
+            self._troubles.add(trouble)
+            self._tell(Troubled(trouble, time.time()))
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

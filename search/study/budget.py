@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Literal
 
 Device = Literal["auto", "cpu", "gpu"]
 SEEDS = 5  # fresh networks of each finalist
+UNBOUNDED = 10_000  # trials of a search that time alone bounds
+LEAST_TIME = 60.0  # seconds; starting and judging take part of it
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time that a container may take in so many
 
 
@@ -22,12 +26,27 @@ def cores() -> int:
     return count
 
 
+def seconds_of(time: object) -> float:
+    """Return the seconds of a time such as "90s", "10m", "1.5h", "1d", or a number of seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        return float(time)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(time).strip())
+    if found is None:
+        raise ValueError(f"time = {time!r}: expected such as 90s, 10m or 1.5h")
+    return float(found[1]) * UNITS[found[2]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """How much a search may spend.
 
     Args:
-        trials: configurations to try.
+        trials: configurations to try, besides closed-form fits.
+        time: seconds for the whole of it, the finalists and the report included; 0 for as long as the trials take.
         epochs: full training budget of a trial.
         grace: epochs before ASHA may stop a trial.
         reduction: ASHA keeps the best 1 / reduction of the trials at each rung.
@@ -46,6 +65,7 @@ class Budget:
     """
 
     trials: int = 40
+    time: float = 0.0
     epochs: int = 270
     grace: int = 10
     reduction: int = 3
@@ -67,6 +87,8 @@ class Budget:
         for name in ("trainers", "finalists"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.time and not LEAST_TIME <= self.time < math.inf:
+            raise ValueError(f"time must be at least {LEAST_TIME:g} seconds, got {self.time:g}")
         if self.reduction < 2:
             raise ValueError(f"reduction must be at least 2, got {self.reduction}")
         if self.cpus <= 0 or self.gpus <= 0:

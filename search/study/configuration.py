@@ -1,5 +1,6 @@
 """The configuration of one trial: a model, an objective, and how they are trained."""
 
+import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -58,6 +59,7 @@ class Configuration:
         model, objective: names in their registries.
         model_arguments, objective_arguments: keyword arguments of their constructors.
         training: how they are trained.
+        idle: keys that don't act beside the others, and so have their defaults; they follow from these.
     """
 
     model: str
@@ -65,11 +67,18 @@ class Configuration:
     model_arguments: dict[str, Any] = field(default_factory=dict)
     objective_arguments: dict[str, Any] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
+    idle: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def identity(self) -> str:
+        """Text that is the same for equal configurations alone."""
+        return json.dumps(self.nested() | {"idle": ()}, sort_keys=True)
 
     def flat(self) -> dict[str, Any]:
-        """All keys in one dict, named as in a study; what MLflow and the leaderboard show."""
+        """All keys that act in one dict, named as in a study; what MLflow and the leaderboard show."""
         chosen = {"model": self.model, "objective": self.objective}
-        return {**chosen, **self.model_arguments, **self.objective_arguments, **asdict(self.training)}
+        every = {**chosen, **self.model_arguments, **self.objective_arguments, **asdict(self.training)}
+        return {key: value for key, value in every.items() if key not in self.idle}
 
     def nested(self) -> dict[str, Any]:
         """JSON form, from which `from_nested` makes an equal configuration."""
@@ -78,7 +87,7 @@ class Configuration:
     @classmethod
     def from_nested(cls, nested: dict[str, Any]) -> "Configuration":
         """Configuration of its JSON form."""
-        return cls(**{**nested, "training": Training(**nested["training"])})
+        return cls(**{**nested, "training": Training(**nested["training"]), "idle": tuple(nested["idle"])})
 
 
 StackKey = tuple[str, str, int]

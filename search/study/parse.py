@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 from models import MODELS
 from objectives import OBJECTIVES, PROBLEMS, Problem
 from search.errors import GenseekError, StudyError, unknown_name
-from search.study.budget import Budget, Device
+from search.study.budget import UNBOUNDED, Budget, Device, seconds_of
 from search.study.configuration import Training
 from search.study.fields import (
     LISTED,
@@ -29,8 +29,8 @@ from search.study.fields import (
 from search.study.goals import Goals
 from search.study.plugins import blamed, check_name
 from search.study.presets import preset_names
-from search.study.space import arguments_of, checked_arguments, domain_of, grid
-from search.study.study import Domains, Study, check_point, serving
+from search.study.space import arguments_of, checked_arguments, domain_of
+from search.study.study import Domains, Study, check_point, pair_spaces, serving
 
 
 def load_study(name: str) -> Study:
@@ -82,7 +82,10 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         raise StudyError(f"[problem] name: {unknown_name('problem', str(problem_name), PROBLEMS)}")
     check_name("problems", problem_name)
     with_problem = _in("[problem]", lambda: checked_arguments(PROBLEMS[problem_name], problem))
-    budget = Budget(**checked_arguments(Budget, {key: written[key] for key in budget_keys if key in written}))
+    numbers = {key: written[key] for key in budget_keys if key in written}
+    if "time" in numbers:
+        numbers = {"trials": UNBOUNDED} | numbers | {"time": seconds_of(numbers["time"])}
+    budget = Budget(**checked_arguments(Budget, numbers))
     scores = scores_judged(written)
     study = Study(
         name=name,
@@ -112,14 +115,9 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
 def _whole_grid(study: Study) -> list[dict[str, Any]]:
     """The study's points, and every other point of its space."""
     points = list(study.points)
-    known = [check_point(study, point) for point in points]
-    for model, objectives in study.pairs().items():
-        for objective in objectives:
-            for chosen in grid(study.models[model] | study.objectives[objective] | study.training):
-                point = {"model": model, "objective": objective, **chosen}
-                if check_point(study, point) not in known:
-                    points.append(point)
-    return points
+    known = {check_point(study, point).identity for point in points}
+    every = [configuration for space in pair_spaces(study) for configuration in space.grid()]
+    return points + [each.flat() for each in every if each.identity not in known]
 
 
 def _limited(study: Study, counted: bool) -> Study:
@@ -163,6 +161,7 @@ def _check_pairs(study: Study) -> None:
         if not any(objective in objectives for objectives in study.pairs().values()):
             fitting = [model for model in MODELS if objective in serving(model)]
             raise StudyError(f"[objectives.{objective}]: no model here can serve it; add one of: {', '.join(fitting)}")
+    pair_spaces(study)
 
 
 def _in(where: str, call: Any) -> Any:
@@ -195,9 +194,12 @@ def with_overrides(
     drop_missing: bool = False,
     pack_size: str | None = None,
     device: str | None = None,
+    time: str | float | None = None,
     **budget: int | None,
 ) -> Study:
     """The study on another problem or table, stacked otherwise, with other numbers of its budget; None changes nothing.
+
+    With `time`, such as "10m", and without `trials`, time alone bounds the search.
 
     Raises:
         StudyError: an unknown problem, a table for a problem that has none, or a number out of its range.
@@ -223,10 +225,13 @@ def with_overrides(
     if study.sampler in LISTED and "trials" in wanted:
         wanted["trials"] = min(wanted["trials"], len(study.points))
     try:
+        limit = study.budget.time if time is None else seconds_of(time)
+        if time is not None and "trials" not in wanted and study.sampler not in LISTED:
+            wanted["trials"] = UNBOUNDED
         return replace(
             study,
             problem_arguments=study.problem_arguments | given,
-            budget=replace(study.budget, device=cast(Device, device) or study.budget.device, **wanted),
+            budget=replace(study.budget, device=cast(Device, device) or study.budget.device, time=limit, **wanted),
             pack_size=study.pack_size
             if pack_size is None
             else pack_size_of({"pack_size": int(pack_size) if pack_size.isdecimal() else pack_size}),

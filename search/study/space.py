@@ -1,10 +1,9 @@
 """The space that a study searches: the typed arguments of a class, a domain for each, and their grid."""
 
 import inspect
-import itertools
 import math
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -168,22 +167,24 @@ def _range(argument: Argument, written: dict[str, Any]) -> Domain:
     return domain
 
 
-def grid(domains: dict[str, Domain]) -> Iterator[dict[str, Any]]:
-    """Every combination of the domains' values, the last key changing first.
+def values_of(key: str, domain: Domain) -> tuple[Any, ...]:
+    """All values of a domain.
 
     Raises:
-        StudyError: a range has no steps.
+        StudyError: it is a range without steps.
     """
-    for chosen in itertools.product(*[_values(key, domain) for key, domain in domains.items()]):
-        yield dict(zip(domains, chosen, strict=True))
-
-
-def _values(key: str, domain: Domain) -> tuple[Any, ...]:
     if isinstance(domain, Fixed | Choice):
         return domain.extremes()
-    step = domain.step or (1 if isinstance(domain.low, int) and not domain.log else None)
+    step = domain.step or (1 if isinstance(domain.low, int) else None)
     if step is None:
         raise StudyError(f"{key}: a grid needs a list of values, or a range with a step")
-    count = round((domain.high - domain.low) / step) + 1
     # Sums of steps may miss the end by a rounding error, and then lie outside the range.
-    return tuple(min(domain.low + number * step, domain.high) for number in range(count))
+    return tuple(min(domain.low + number * step, domain.high) for number in range(int(count_of(domain))))
+
+
+def count_of(domain: Domain) -> float:
+    """How many values a domain has; infinite where it is continuous."""
+    if isinstance(domain, Fixed | Choice):
+        return len(domain.extremes())
+    step = domain.step or (1 if isinstance(domain.low, int) else None)
+    return math.inf if step is None else round((domain.high - domain.low) / step) + 1

@@ -24,7 +24,7 @@ from search.errors import TrainingError
 from search.events.events import Event, Listener
 from search.events.messages import Commands, Death, death_of, read_words
 from search.schedule.asha import Halving
-from search.schedule.director import Director
+from search.schedule.director import UNLIMITED, Director, Limits
 from search.schedule.suggest import Suggester
 from search.study.budget import Budget
 from search.train.context import TrialContext
@@ -187,6 +187,7 @@ def tune_trials(
     max_open_trials: int | None = None,
     past: Sequence[Event] = (),
     storage: CheckpointStorage | None = None,
+    limits: Limits = UNLIMITED,
 ) -> bool:
     """Run the trials of a search; return False if it was interrupted.
 
@@ -201,6 +202,7 @@ def tune_trials(
         max_open_trials: trials that may be proposed before earlier ones have ended; None for all of them.
         past: events of this search before an interruption, from which it resumes.
         storage: storage of the trials' checkpoints, which every node must see; `folder` if None.
+        limits: when it ends though there are trials left.
 
     Raises:
         ClusterError: the cluster lacks what one trainer needs.
@@ -217,6 +219,7 @@ def tune_trials(
         listeners=listeners,
         stopper=halving,
         goals=task.goals,
+        limits=limits,
     )
     director.recall(past)
     if director.done:

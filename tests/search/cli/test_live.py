@@ -9,13 +9,12 @@ from rich.console import Console
 
 from search.cli.live import LiveTable
 from search.events.events import Ended, Event, RecordingStalled, Report, Reported, Started, TrainerHeartbeat, Troubled
-from search.study.budget import Budget
 from search.study.configuration import Configuration
 
 
 def shown(terminal: bool, *events: Event) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
-    with LiveTable(console, "first", Budget(trials=4, epochs=9), ["ad", "kendall"]) as live:
+    with LiveTable(console, "first", 4, 9, scores=["ad", "kendall"]) as live:
         for event in events:
             live(event)
         console.print(live.view())
@@ -63,7 +62,7 @@ def test_a_trouble_is_printed_wherever_it_is_shown() -> None:
 
 def test_it_is_looked_at_while_events_come() -> None:
     console = Console(file=io.StringIO(), width=100)
-    live, errors, over = LiveTable(console, "first", Budget(trials=4), ["ad"]), list[BaseException](), threading.Event()
+    live, errors, over = LiveTable(console, "first", 4, 9, scores=["ad"]), list[BaseException](), threading.Event()
 
     def look() -> None:
         try:

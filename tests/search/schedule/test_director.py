@@ -33,6 +33,10 @@ class Scripted:
         self.told: dict[int, tuple[str, *tuple[float, ...]]] = {}
         self.violations: dict[int, dict[str, float]] = {}
 
+    @property
+    def used_up(self) -> bool:
+        return not self.left
+
     def ask(self) -> tuple[int, Configuration]:
         self.asked += 1
         return self.asked - 1, self.left.pop(0)

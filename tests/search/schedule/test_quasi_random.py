@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from search.schedule.suggest import QuasiRandom
+from search.schedule.families import QuasiRandom
 from search.study.space import Choice, Domain, Fixed, Range
 
 COUNT = 256

@@ -1,0 +1,256 @@
+"""Families of a search: what proposes the settings of each, and how trials are shared among them.
+
+Choosing a family and its settings at once is harder than either (CASH), and what one family's settings teach says
+nothing of another's. So each family has a sampler of its own, and a rule says whose turn it is.
+Sources: Thornton et al. 2013, Auto-WEKA (CASH); Li et al. 2020, Efficient Automatic CASH via Rising Bandits; Akiba et
+al. 2019, Optuna; Owen 1998, Scrambling Sobol' and Niederreiter-Xing points.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+from scipy.stats import qmc
+
+from models.noise import hashed_seed
+from objectives import OBJECTIVES
+from search.study.configuration import Configuration
+from search.study.fields import LEARNING
+from search.study.goals import WORST
+from search.study.space import Choice, Domain, Fixed, Range
+from search.study.study import PairSpace, Study
+
+POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
+STARTUP = 5  # trials of each family before any is dropped, and the last ones that show how it improves
+TRIES = 20  # proposals that were tried before, after which one is drawn from those that were not
+LISTED = 10_000  # most configurations of a space that are listed to find those that were not tried
+STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+
+
+@final
+class Family:
+    """Proposes configurations of one model, none twice, and learns from how they end.
+
+    Args:
+        study: what to search.
+        model: one of its models.
+        seed: of the sampler.
+    """
+
+    def __init__(self, study: Study, model: str, seed: int) -> None:
+        self.model, self._study, self._seed = model, study, seed
+        self._spaces = {name: PairSpace(study, model, name) for name in study.pairs()[model]}
+        self.closed_form = not any(OBJECTIVES[name].descends for name in self._spaces)
+        self.count = sum(space.count() for space in self._spaces.values())
+        self.proposed = 0
+        self.best: list[float] = []  # lowest logarithm of misfit after each trial that has ended with one
+        self._known: set[str] = set()
+        self._several = len(study.goals.rank) > 1
+        directions = [optuna.study.StudyDirection.MINIMIZE for _ in study.goals.rank]
+        self._optuna = optuna.create_study(directions=directions, sampler=_sampler("random", seed))
+        self._sequence = QuasiRandom(self._all_keys(), seed)
+
+    @property
+    def used_up(self) -> bool:
+        """Whether every configuration was tried."""
+        return len(self._known) >= self.count
+
+    def everything(self, most: int) -> list[Configuration]:
+        """All configurations or, if there are more than `most`, that many of a quasi-random sequence."""
+        if self.count <= most:
+            return [configuration for space in self._spaces.values() for configuration in space.grid()]
+        found: dict[str, Configuration] = {}
+        for number in range(TRIES * most):
+            configuration = self._chosen(self._sequence.point(number))
+            found.setdefault(configuration.identity, configuration)
+            if len(found) == most:
+                break
+        return list(found.values())
+
+    def propose(self, number: int) -> tuple[optuna.Trial, Configuration]:
+        """Propose a configuration that was not tried; `number` is that of the trial in the search.
+
+        A family that is used up has none.
+        """
+        sampler = self._study.sampler
+        for attempt in range(TRIES):
+            if sampler == "quasi-random":
+                self._optuna.enqueue_trial(self._sequence.point(self.proposed + attempt))
+            # A sampler for each: a proposal depends on its number and on what is known by then, not on a restart.
+            own = sampler if attempt < TRIES // 2 else "random"
+            self._optuna.sampler = _sampler(own, hashed_seed(self._seed, "proposal", number, attempt) % 2**32)
+            trial = self._optuna.ask()
+            configuration = self._configuration(trial)
+            if configuration.identity not in self._known:
+                return self._taken(trial, configuration)
+            self._optuna.tell(trial, state=TrialState.FAIL)
+        left = [each for each in self.everything(LISTED) if each.identity not in self._known]
+        return self.take(left[hashed_seed(self._seed, "left", number) % len(left)])
+
+    def take(self, configuration: Configuration) -> tuple[optuna.Trial, Configuration]:
+        """Propose this configuration."""
+        space = self._spaces[configuration.objective]
+        chosen = {
+            self._name(space, key): value
+            for key, value in configuration.flat().items()
+            if not isinstance(space.domains.get(key, Fixed(None)), Fixed)
+        }
+        self._optuna.enqueue_trial({"objective": configuration.objective} | chosen)
+        trial = self._optuna.ask()
+        return self._taken(trial, self._configuration(trial))
+
+    def tell(
+        self,
+        trial: optuna.Trial,
+        outcome: str,
+        values: Sequence[float],
+        violations: Mapping[str, float],
+        reached: tuple[int, float],
+    ) -> None:
+        """Tell how a trial ended, with the epoch and misfit that it has reached."""
+        state = STATES.get(outcome, TrialState.FAIL)
+        if state != TrialState.FAIL:
+            for name, over in violations.items():
+                trial.set_constraint(name, over)
+            misfit = min(max(reached[1], 1 / WORST), WORST)
+            self.best.append(min([math.log(misfit), *self.best[-1:]]))
+        if state == TrialState.PRUNED and self._several:
+            trial.set_constraint("epochs", self._missing(*reached))
+        self._optuna.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+
+    def _taken(self, trial: optuna.Trial, configuration: Configuration) -> tuple[optuna.Trial, Configuration]:
+        self._known.add(configuration.identity)
+        self.proposed += 1
+        return trial, configuration
+
+    def _missing(self, epoch: int, misfit: float) -> float:
+        """Share of the budget that a stopped trial lacks; of those that lack as much, the worse lack a little more.
+
+        Optuna ranks stopped trials by what they reported, which it takes for one goal alone. As a bound that they broke
+        this ranks them alike for several.
+        """
+        epochs = self._study.budget.epochs
+        return (epochs - epoch + misfit / (1 + misfit)) / epochs
+
+    def _configuration(self, trial: optuna.Trial) -> Configuration:
+        names = list(self._spaces)
+        objective = names[0] if len(names) == 1 else str(trial.suggest_categorical("objective", names))
+        space = self._spaces[objective]
+        return space.choose(lambda key, domain: _suggested(trial, self._name(space, key), domain))
+
+    def _chosen(self, point: Mapping[str, Any]) -> Configuration:
+        """The configuration of values of all keys, of which some don't act."""
+        space = self._spaces[point.get("objective", next(iter(self._spaces)))]
+        return space.choose(lambda key, domain: point[self._name(space, key)])
+
+    def _name(self, space: PairSpace, key: str) -> str:
+        """Optuna's name of a key; two objectives may have different keys of one name."""
+        return f"{space.objective}.{key}" if key in self._study.objectives[space.objective] else key
+
+    def _all_keys(self) -> dict[str, Domain]:
+        """Optuna's names and domains of all that a configuration may be asked for."""
+        names = tuple(self._spaces)
+        keyed: dict[str, Domain] = {"objective": Choice(names)} if len(names) > 1 else {}
+        for space in self._spaces.values():
+            acting = (key for key in space.domains if key in space.possible())
+            keyed |= {self._name(space, key): space.domains[key] for key in acting}
+        return keyed
+
+
+Sharing: TypeAlias = Callable[[Sequence[Family], int], Family]
+"""A rule that says whose turn it is, of families that are not used up; the number is of trials that are left."""
+
+
+def even(families: Sequence[Family], left: int) -> Family:
+    """The family that was proposed least."""
+    return min(families, key=lambda family: family.proposed)
+
+
+def rising(families: Sequence[Family], left: int) -> Family:
+    """The family that was proposed least, of those that may still become the best.
+
+    A family is dropped if, should it improve until the end as it did over its last trials, it would still be worse than
+    another is now.
+    """
+    tried = [family for family in families if len(family.best) >= STARTUP]
+    lowest = min((family.best[-1] for family in tried), default=math.inf)
+
+    def hopeful(family: Family) -> bool:
+        slope = (family.best[-STARTUP] - family.best[-1]) / (STARTUP - 1)
+        return family.best[-1] - slope * max(0, left) <= lowest
+
+    return even([family for family in families if family not in tried or hopeful(family)], left)
+
+
+def sharing_of(study: Study) -> Sharing:
+    """The rule for a study: a sampler that doesn't learn tries all families alike."""
+    return rising if study.sampler in LEARNING else even
+
+
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    samplers, by_chance = optuna.samplers, optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "tpe":
+            return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        if name == "gp":
+            return samplers.GPSampler(seed=seed, independent_sampler=by_chance, warn_independent_sampling=False)
+        if name == "nsga2":
+            return samplers.NSGAIISampler(seed=seed, population_size=POPULATION)
+        if name == "cmaes":  # takes its state from the trials, but not from those that were proposed before a restart
+            return samplers.CmaEsSampler(seed=seed, independent_sampler=by_chance, warn_independent_sampling=False)
+    return by_chance
+
+
+def _suggested(trial: optuna.Trial, name: str, domain: Domain) -> Any:
+    assert not isinstance(domain, Fixed)
+    if isinstance(domain, Choice):
+        return trial.suggest_categorical(name, domain.values)
+    if isinstance(domain.low, int):
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.log, step=domain.step or 1)
+    return trial.suggest_float(name, domain.low, domain.high, log=domain.log, step=domain.step)
+
+
+@final
+class QuasiRandom:
+    """A sequence of points, of which the first n fill the space evenly.
+
+    Args:
+        domains: of all keys, those included that a point's other values leave without a meaning.
+        seed: of the scrambling.
+    """
+
+    def __init__(self, domains: Mapping[str, Domain], seed: int) -> None:
+        self._domains = {key: domain for key, domain in domains.items() if not isinstance(domain, Fixed)}
+        self._seed = seed
+
+    def point(self, number: int) -> dict[str, Any]:
+        """Value of every key that isn't fixed at place `number` (0, 1, ...) of the sequence."""
+        if not self._domains:
+            return {}
+        sequence = qmc.Sobol(len(self._domains), seed=np.random.default_rng(self._seed))
+        if number:
+            sequence.fast_forward(number)
+        place = sequence.random(1)[0]
+        return {key: _value_at(domain, float(u)) for (key, domain), u in zip(self._domains.items(), place, strict=True)}
+
+
+def _value_at(domain: Domain, u: float) -> Any:
+    """Value of a domain at `u` in [0, 1)."""
+    if isinstance(domain, Choice):
+        return domain.values[int(u * len(domain.values))]
+    assert isinstance(domain, Range)
+    low, high = domain.low, domain.high
+    whole = isinstance(low, int)
+    if domain.step is not None or (whole and not domain.log):
+        step = domain.step or 1
+        return min(low + int(u * (round((high - low) / step) + 1)) * step, high)
+    if not domain.log:
+        return float(low + u * (high - low))
+    ends = (low - 0.5, high + 0.5) if whole else (low, high)  # whole numbers are rounded, the ends as often as others
+    value = math.exp(math.log(ends[0]) + u * math.log(ends[1] / ends[0]))
+    return min(max(round(value) if whole else value, low), high)
