@@ -122,7 +122,8 @@ def pushforward_of(network: type[nn.Module]) -> type[Model]:
     Args:
         network: `network(inputs, outputs, *, width=64, ...)` whose `forward` maps `[batch, inputs]` to
             `[batch, outputs]`. Its keyword arguments, typed and defaulted, become the model's, beside `noise`: standard
-            normal inputs beside the source. What it keeps between calls must be parameters and buffers.
+            normal inputs beside the source. What it keeps between calls must be parameters and buffers. A dict
+            `conditions` of the class says when keys act, as that of a `Model`.
 
     Raises:
         TypeError: an argument has no type or no default, or is named as one of the model's own.
@@ -139,6 +140,8 @@ def pushforward_of(network: type[nn.Module]) -> type[Model]:
 
     @final
     class Adapted(Model):
+        conditions = getattr(network, "conditions", {})
+
         def __init__(self, shape: Shape, seed: int, *, noise: int = 0, **arguments: Any) -> None:
             super().__init__()
             if noise < 0:

@@ -1,7 +1,7 @@
 """The adapter of plain modules: the numbers of the module itself, alone and in company, whatever its code does."""
 
 import inspect
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -298,3 +298,13 @@ def test_refuses_arguments_that_no_study_can_set() -> None:
     ):
         with pytest.raises(TypeError, match=message):
             pushforward_of(network)
+
+
+def test_conditions_of_the_plain_class_are_the_models() -> None:
+    class Conditional(Perceptron):
+        """A perceptron whose dropout acts in deep ones."""
+
+        conditions: ClassVar[Any] = {"dropout": {"depth": (2, 3)}}
+
+    assert pushforward_of(Conditional).conditions == {"dropout": {"depth": (2, 3)}}
+    assert pushforward_of(Perceptron).conditions == {}

@@ -14,7 +14,7 @@ from search.errors import GenseekError
 from search.events.events import Ended, Event, Report, Reported, Started, TrainerHeartbeat, Troubled
 from search.events.messages import Assignment, Commands, Death, TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
-from search.schedule.director import LATE, LOSSES, MOST_DEAD, SLOWER, Director
+from search.schedule.director import LATE, LOSSES, MOST_DEAD, SLOWER, UNLIMITED, Director, Limits
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training, stack_key
 from search.study.goals import WORST, Goals
@@ -62,7 +62,12 @@ class Stage:
     """A director, its proposer, and all events; trainers are what the test says they are."""
 
     def __init__(
-        self, configurations: Sequence[Configuration], max_open_trials: int = 99, goals: Goals = MISFIT, **budget: Any
+        self,
+        configurations: Sequence[Configuration],
+        max_open_trials: int = 99,
+        goals: Goals = MISFIT,
+        limits: Limits = UNLIMITED,
+        **budget: Any,
     ) -> None:
         self.proposer = cast(Any, Scripted(configurations))
         self.events: list[Event] = []
@@ -77,6 +82,7 @@ class Stage:
             listeners=[self.events.append],
             stopper=Halving(self.budget),
             goals=goals,
+            limits=limits,
         )
         self.kinds = dict(enumerate(map(stack_key, configurations)))
 
@@ -698,3 +704,52 @@ def test_a_trial_that_was_handed_out_is_begun() -> None:
     stage.director.lose("a")
     (again,) = stage.hear("b", room=1).begin
     assert (first.begun, again.begun) == (False, True)
+
+
+def troubles(stage: Stage) -> list[str]:
+    return [event.trouble for event in stage.events if isinstance(event, Troubled)]
+
+
+def test_a_search_proposes_and_trains_within_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("search.schedule.director.time.time", lambda: now)
+    stage = Stage([A] * 9, 4, limits=Limits(proposes=110, trains=120))
+    assert stage.begins("x", 4) == [0, 1, 2, 3]
+    now = 111.0
+    assert stage.begins("x", 4, [0, 1, 2, 3], news=[news(0, 9)]) == []  # no more, though it has room for them
+    assert stage.director.left == 3
+    assert not stage.director.done
+    now = 121.0
+    assert stage.director.done
+    assert stage.ended() == {0: "finished", 1: "stopped", 2: "stopped", 3: "stopped"}
+    assert troubles(stage) == ["time was up for 3 of 4 trials before they were trained or stopped"]
+    assert stage.hear("x", 4, [1, 2, 3]) == Commands([], [1, 2, 3])
+
+
+def test_nothing_is_said_where_all_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("search.schedule.director.time.time", lambda: now)
+    stage = Stage([A] * 9, 1, limits=Limits(proposes=110, trains=120))
+    assert stage.begins("x", 1) == [0]
+    now = 111.0
+    stage.hear("x", 1, [0], [news(0, 9)])
+    assert stage.director.done
+    assert troubles(stage) == []
+
+
+def test_a_space_that_is_used_up_ends_the_search_and_is_told_once() -> None:
+    stage = Stage([A, B], trials=9)
+    assert stage.begins("x", 9) == [0, 1]
+    stage.hear("x", 9, [0, 1], [news(0, 9), news(1, 9)])
+    assert stage.director.done
+    assert stage.director.left == 0
+    assert troubles(stage) == ["all 2 configurations of the study were tried, so that no more are proposed"]
+
+
+def test_a_closed_form_that_has_its_full_budget_at_once_stops_no_network() -> None:
+    fit = Configuration(model="gmm", objective="likelihood")
+    stage = Stage([fit, fit, A, A], grace=3)
+    stage.begins("x", 4)
+    stage.hear("x", 0, [0, 1, 2, 3], [news(0, 9, 0.5), news(1, 9, 0.6)])
+    stage.hear("x", 0, [2, 3], [news(2, 9, 3.0), news(3, 3, 3.0)])
+    assert stage.ended() == {0: "finished", 1: "finished", 2: "finished"}
