@@ -16,7 +16,7 @@ from objectives import OBJECTIVES, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
 from objectives.scores.threads import one_thread
 from search.errors import ClusterError, DataError, StudyError
-from search.study.budget import cores
+from search.study.budget import Budget, cores
 from search.study.configuration import Configuration, Training
 from search.study.goals import FACTS
 from search.study.plugins import blamed, pickled_by_value, source_of
@@ -27,6 +27,7 @@ from search.train.pack import Pack
 from search.train.trial import Trial
 from search.tune.cluster import check_places
 
+TEST_ROWS = 10_000  # most test rows that finalists are judged on
 STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 
 
@@ -37,7 +38,7 @@ def task_of(study: Study, problem: Problem) -> TrialContext:
         DataError: the rows can't be judged.
     """
     with blamed(f"problem {study.problem}", problems=[study.problem]):
-        rows = problem.rows(study.budget.seed)
+        rows = _bounded(problem.rows(study.budget.seed), study.budget)
     shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
     judge = judge_of(study, problem, rows, rows.validation)
     budget = study.budget
@@ -57,8 +58,26 @@ def task_of(study: Study, problem: Problem) -> TrialContext:
         objectives=objectives,
         sources=sources,
         replicas=budget.replicas,
+        epoch_rows=budget.epoch_rows,
         goals=study.goals,
     )
+
+
+def _bounded(rows: Rows, budget: Budget) -> Rows:
+    """Return the rows that a search uses: all for training, and as many for judging as it may take.
+
+    Training rows that are more than an epoch are shuffled, since an epoch takes those that stand together.
+    """
+    generator = np.random.default_rng([budget.seed, 3])
+    train = rows.train
+    if len(train) > budget.epoch_rows:
+        train = train[generator.permutation(len(train))]
+    judged = {"validation": (rows.validation, budget.judged_rows), "test": (rows.test, TEST_ROWS)}
+    chosen = {
+        name: own if len(own) <= most else own[np.sort(generator.choice(len(own), most, replace=False))]
+        for name, (own, most) in judged.items()
+    }
+    return Rows(train=train, **chosen)
 
 
 def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:

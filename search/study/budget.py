@@ -48,6 +48,8 @@ class Budget:
         trials: configurations to try, besides closed-form fits.
         time: seconds for the whole of it, the finalists and the report included; 0 for as long as the trials take.
         epochs: full training budget of a trial.
+        epoch_rows: most training rows of an epoch, the next ones each time; so a budget doesn't grow with the table.
+        judged_rows: most validation rows that trials are judged on, chosen by seed.
         grace: epochs before ASHA may stop a trial.
         reduction: ASHA keeps the best 1 / reduction of the trials at each rung.
         evaluations: evaluations of a fully trained trial on validation rows, besides those at ASHA's rungs.
@@ -67,6 +69,8 @@ class Budget:
     trials: int = 40
     time: float = 0.0
     epochs: int = 270
+    epoch_rows: int = 20_000
+    judged_rows: int = 2_000
     grace: int = 10
     reduction: int = 3
     evaluations: int = 20
@@ -81,7 +85,7 @@ class Budget:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("trials", "epochs", "grace", "evaluations", "eval_samples", "replicas"):
+        for name in ("trials", "epochs", "epoch_rows", "grace", "evaluations", "eval_samples", "replicas"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("trainers", "finalists"):
@@ -89,6 +93,8 @@ class Budget:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.time and not LEAST_TIME <= self.time < math.inf:
             raise ValueError(f"time must be at least {LEAST_TIME:g} seconds, got {self.time:g}")
+        if self.judged_rows < 2:
+            raise ValueError(f"judged_rows must be at least 2, got {self.judged_rows}")
         if self.reduction < 2:
             raise ValueError(f"reduction must be at least 2, got {self.reduction}")
         if self.cpus <= 0 or self.gpus <= 0:

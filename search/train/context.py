@@ -15,10 +15,12 @@ from models.features import FEATURES, FeatureName, Features
 from models.noise import hashed_seed
 from objectives import OBJECTIVES, Judge, Rows
 from objectives.losses import Objective
+from search.study.budget import Budget
 from search.study.goals import Goals
 from search.study.plugins import pickled_by_value
 
 ROWS = 1000  # whose sampling is timed
+EPOCH_ROWS = Budget().epoch_rows
 TIMES = 5
 
 
@@ -46,6 +48,7 @@ class TrialContext:
         models, objectives: the classes to choose from by name; a worker's own registries may lack them.
         sources: for each model that is a plug-in, the text of its module, or "" where there is none.
         replicas: networks of each trial, of different seeds.
+        epoch_rows: most training rows of an epoch, and of a closed-form fit.
         goals: of the search.
     """
 
@@ -60,6 +63,7 @@ class TrialContext:
     objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
     sources: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 1
+    epoch_rows: int = EPOCH_ROWS
     goals: Goals = field(default_factory=Goals)
     _featured: dict[tuple[str, str], Featured] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -20,6 +20,7 @@ from models.optimizers import OPTIMIZERS, Flat, clip, shrink, soften, zeros_like
 from models.pack import join, keep
 from objectives.losses.objective import Objective
 from search.study.configuration import Training
+from search.train.context import EPOCH_ROWS
 
 
 @final
@@ -32,6 +33,7 @@ class Pack:
         training: how each network is trained.
         seeds: one a network.
         budget: epochs at which a cosine schedule ends.
+        epoch_rows: most rows of an epoch. Of more rows it takes the next ones in their order, which it shuffles.
 
     Raises:
         ValueError: batch sizes, or numbers of rows, differ.
@@ -46,6 +48,7 @@ class Pack:
         *,
         seeds: Sequence[int],
         budget: int,
+        epoch_rows: int = EPOCH_ROWS,
     ) -> None:
         self.rows = list(rows)
         if len({(len(own), entry.batch) for own, entry in zip(self.rows, training, strict=True)}) != 1:
@@ -53,6 +56,7 @@ class Pack:
         self.device = self.rows[0].device
         self.model, self.objective = model.to(self.device), objective.to(self.device)
         self.training, self.seeds, self.budget = tuple(training), tuple(seeds), budget
+        self.epoch_rows = min(epoch_rows, len(self.rows[0]))
         self.epochs = [0] * len(training)
         self.closed_form = False  # known after the first step: a loss without gradient has nothing to descend
         self._moments: list[nn.Module] = [zeros_like(model) for _ in range(_moments(training))]
@@ -64,16 +68,19 @@ class Pack:
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return max(1, len(self.rows[0]) // self.training[0].batch)
+        return max(1, self.epoch_rows // self.training[0].batch)
 
     def advance(self) -> Tensor:
         """Train every network for one epoch; mean training loss `[pack]`, NaN or inf where one diverged."""
-        pack, n = len(self.rows), len(self.rows[0])
+        pack, n = len(self.rows), self.epoch_rows
         batch = min(self.training[0].batch, n)
         seeds = [hashed_seed(seed, epoch) for seed, epoch in zip(self.seeds, self.epochs, strict=True)]
         noise = Noise(seeds, batch, self.device)
         shuffled = torch.stack(
-            [rows[_order(seed, n).to(self.device)] for seed, rows in zip(seeds, self.rows, strict=True)]
+            [
+                _next(rows, epoch, n)[_order(seed, n).to(self.device)]
+                for seed, epoch, rows in zip(seeds, self.epochs, self.rows, strict=True)
+            ]
         )
         rate = self._column([self._rate(trial) for trial in range(pack)])
         total = torch.zeros(pack, device=self.device)
@@ -92,7 +99,7 @@ class Pack:
     def finalize(self) -> None:
         """Fit what is not descended but estimated from the trained weights, such as a normaliser, before judging."""
         seeds = [hashed_seed(seed, epoch, "conclude") for seed, epoch in zip(self.seeds, self.epochs, strict=True)]
-        rows = torch.stack(self.rows)
+        rows = torch.stack([own[: self.epoch_rows] for own in self.rows])
         with torch.no_grad():
             self.objective.finalize(self.averaged, rows, Noise(seeds, rows.shape[1], self.device))
 
@@ -110,6 +117,7 @@ class Pack:
             [self.training[trial] for trial in trials],
             seeds=[self.seeds[trial] for trial in trials],
             budget=self.budget,
+            epoch_rows=self.epoch_rows,
         )
         kept._resume(
             keep(self.averaged, trials) if self.averaged is not self.model else kept.model,
@@ -137,6 +145,7 @@ class Pack:
             training,
             seeds=[seed for pack in packs for seed in pack.seeds],
             budget=packs[0].budget,
+            epoch_rows=packs[0].epoch_rows,
         )
         # A pack of plain descent remembers no moments; beside Adam it is given zeros, which nothing reads.
         moments = [
@@ -220,6 +229,13 @@ class Pack:
 
     def _column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device).view(-1, 1)
+
+
+def _next(rows: Tensor, epoch: int, count: int) -> Tensor:
+    """Rows of an epoch, `[count, features]`: those after the epoch before's, and after the last the first again."""
+    start = epoch * count % len(rows)
+    chosen = rows[start : start + count]
+    return chosen if len(chosen) == count else torch.cat([chosen, rows[: count - len(chosen)]])
 
 
 def _order(seed: int, n: int) -> Tensor:

@@ -158,8 +158,10 @@ class Trial:
         objective = self.task.objectives[chosen.objective](
             rows, hashed_seed(seed, "objective"), **chosen.objective_arguments
         )
-        objective.setup(model, rows.unsqueeze(0))
-        return Pack(model, objective, [train], [chosen.training], seeds=[seed], budget=self.task.epochs)
+        most = self.task.epoch_rows
+        objective.setup(model, rows[:most].unsqueeze(0))
+        budget = self.task.epochs
+        return Pack(model, objective, [train], [chosen.training], seeds=[seed], budget=budget, epoch_rows=most)
 
 
 def _deviation(values: Sequence[float]) -> float:

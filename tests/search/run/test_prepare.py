@@ -1,6 +1,7 @@
 """What is checked before a search starts, and what the command line may change of a study."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from search.errors import GenseekError
 from search.run.prepare import check, judge_of, task_of
 from search.study.parse import parse_study, problem_of, with_overrides
-from search.study.study import Study
+from search.study.study import Study, check_point
+from search.train.trial import Trial
 
 
 def study(training: str = "", pushforward: str = "", top: str = "", problem: str = "") -> Study:
@@ -176,3 +178,21 @@ def test_validation_and_test_rows_have_a_judge_each() -> None:
         assert {floor.n for floor in judge.floors.values()} == {len(rows)}
         assert judge(rows[np.newaxis]).values["ad"] < judge(rows[np.newaxis] + 1).values["ad"]
     assert task_of(made, problem).judge.floors == task.judge.floors
+
+
+def test_what_is_judged_does_not_grow_with_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.run.prepare.TEST_ROWS", 80)
+    made = study(top="epoch_rows = 90\njudged_rows = 70")
+    large = replace(made, problem_arguments={"train": 200, "validation": 200, "test": 200})
+    task, again = (task_of(large, problem_of(large)) for _ in range(2))
+    assert [len(part) for part in (task.rows.train, task.rows.validation, task.rows.test)] == [200, 70, 80]
+    assert task.rows.digest() == again.rows.digest()
+    whole = problem_of(large).rows(0)
+    for own, every in ((task.rows.validation, whole.validation), (task.rows.test, whole.test)):
+        assert {tuple(row) for row in own} < {tuple(row) for row in every}
+    assert sorted(map(tuple, task.rows.train)) == sorted(map(tuple, whole.train))
+    assert not np.array_equal(task.rows.train, whole.train)  # an epoch takes rows that stand together
+    assert Trial(check_point(large, {}), task, 0).untrained().epoch_rows == 90
+    small = task_of(made, problem_of(made))
+    assert small.rows.digest() != task.rows.digest()
+    assert len(small.rows.validation) == 60

@@ -427,3 +427,29 @@ def test_frozen_copies() -> None:
     copy = keep(objective, [0])
     history(trainer, 1)
     assert not torch.equal(copy.critic.output.weight, objective.critic.output.weight)
+
+
+@final
+class Seen(Objective[Pushforward]):
+    """Keeps the rows that it is given; its loss teaches nothing of them."""
+
+    protocol: ClassVar[type] = Pushforward
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[list[float]] = []
+
+    def loss(self, model: Pushforward, rows: Tensor, noise: Any, train: bool = True) -> Tensor:
+        self.steps.append(rows[0, :, 0].tolist())
+        return model.sample(noise).square().mean((1, 2))
+
+
+def test_an_epoch_takes_the_next_rows_and_no_more_than_it_may() -> None:
+    shape, seen = Shape(features=2, source="normal", source_features=2), Seen()
+    rows = torch.arange(10.0).unsqueeze(1).expand(10, 2)
+    trained = Pack(Pushforward(shape, 0), seen, [rows], [Training(batch=2)], seeds=[1], budget=9, epoch_rows=4)
+    assert trained.steps == 2
+    history(trained, 5)
+    epochs = [sorted([*seen.steps[start], *seen.steps[start + 1]]) for start in range(0, 10, 2)]
+    assert epochs == [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 8, 9], [2, 3, 4, 5], [6, 7, 8, 9]]
+    assert any(step != sorted(step) for step in seen.steps)
