@@ -33,7 +33,7 @@ LOOK = {
     "leaderboard": """
         Lower is better. Compare each score with the floor rows: the median and the 95 % quantile of the score between
         two real samples. References need no network; a trial that doesn't beat the Gaussian copula adds nothing. Trials
-        whose intervals overlap can't be told apart. An overfit near 1 means that training rows were copied. For
+        called a tie can't be told apart from the winner. An overfit near 1 means that training rows were copied. For
         finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism is how much
         worse fresh networks are on validation rows than the network that was found, and size is the number of
         parameters.""",

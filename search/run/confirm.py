@@ -1,7 +1,7 @@
 """Confirmation: the best of a search, trained again with fresh seeds and judged on test rows that decided nothing.
 
 The best of many noisy scores is an extreme value. Fresh seeds show what a configuration is worth; a bootstrap over
-seeds and test rows says how well that is known, and of configurations that can't be told apart the smallest wins.
+seeds and test rows says how well that is known, and the study says which of those wins that can't be told apart.
 Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap, section 13.3; Good 2005, Permutation, Parametric and
 Bootstrap Tests of Hypotheses, section 3.2.
 """
@@ -21,7 +21,7 @@ from search.errors import StoreError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
-from search.rank.finalist import Finalist, advantage, interval, resampled
+from search.rank.finalist import Finalist, advantage, interval, resampled, ties
 from search.rank.leaderboard import Entries, Entry, Leaderboard
 from search.record.describe import describe_search
 from search.record.layout import CONFIRMED, CONFIRMED_OF, VERDICT
@@ -117,10 +117,9 @@ def confirm(
     broken = [goals.violation(values, own.entry.architecture) > 0 for values, own in zip(scores, trained, strict=True)]
     whole = np.flatnonzero(np.isfinite(means)).tolist()  # those of which every network could be judged
     able = [place for place in whole if not broken[place]] or whole
-    best = min(able, key=lambda place: means[place], default=None)
-    equal = [place for place in able if spans[place][0] <= spans[best][1]] if best is not None else []
+    equal = ties(misfits, repeats, able, seed)
     sizes = [own.entry.architecture.get("parameters", math.inf) for own in trained]
-    winner = min(equal, key=lambda place: (sizes[place], means[place]), default=None)
+    winner = min(equal, key=lambda place: sizes[place] if plan.study.prefer == "small" else means[place], default=None)
     verdicts = ["breaks a bound" if breaks else "" for breaks in broken]
     for place in range(len(trained)):
         if place not in whole:

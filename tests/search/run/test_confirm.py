@@ -66,6 +66,11 @@ def test_the_best_and_the_published_take_part() -> None:
         candidates(plan, board(entry(0, 1.0, "stopped")), 3)
 
 
+def preferring(finished: Any, prefer: str) -> Any:
+    """The finished search, of a study that prefers these ties."""
+    return replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, prefer=prefer)))
+
+
 def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, parameters: Any) -> list[Finalist]:
     """What three fresh networks of each candidate confirm, drawn as real rows moved by so much."""
     plan = finished.plan
@@ -108,11 +113,19 @@ def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: py
     assert found[0].high < found[1].low
 
 
-def test_ties_go_to_the_smaller_and_are_called_ties(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = finalists(finished, monkeypatch, [0.0, 0.0, 0.0, 4.0], [30.0, 10.0, 20.0, 1.0])
-    verdicts = {each.trial: each.verdict for each in found}
-    assert verdicts == {0: "tie", 1: "winner", 2: "tie", 3: ""}
-    assert found[-1].trial == 3
+def test_ties_go_where_the_study_says_and_are_called_ties(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for prefer, wins in (("best", 0), ("small", 1)):
+        found = finalists(preferring(finished, prefer), monkeypatch, [0.0, 0.0, 0.0, 4.0], [30.0, 10.0, 20.0, 1.0])
+        assert [each.trial for each in found][::3] == [0, 3]  # by their misfits
+        verdicts = {each.trial: each.verdict for each in found}
+        assert verdicts == {0: "tie", 1: "tie", 2: "tie", 3: ""} | {wins: "winner"}
+
+
+def test_overlapping_intervals_are_no_tie(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What one set of 100 rows leaves open of each misfit, all share: the ratio of the two is known far better.
+    found = finalists(preferring(finished, "small"), monkeypatch, [0.3, 0.4], [30.0, 10.0])
+    assert [(each.trial, each.verdict) for each in found] == [(0, "winner"), (1, "")]
+    assert found[1].low < found[0].high
 
 
 def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +243,7 @@ def test_what_breaks_a_bound_does_not_win(finished: Any, monkeypatch: pytest.Mon
     bounded = replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, goals=goals)))
     found = finalists(bounded, monkeypatch, [0.0, 0.3, 0.3], [21.0, 20.0, 19.0])
     verdicts = {each.trial: each.verdict for each in found}
-    assert verdicts == {0: "breaks a bound", 1: "tie", 2: "winner"}
+    assert verdicts == {0: "breaks a bound", found[1].trial: "winner", found[2].trial: "tie"}
     goals = Goals(bounds={"parameters": 1.0})  # where all do, the best wins all the same
     bounded = replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, goals=goals)))
     assert finalists(bounded, monkeypatch, [0.0, 4.0], [21.0, 20.0])[0].verdict == "winner"
