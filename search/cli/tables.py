@@ -69,7 +69,8 @@ def show_finalists(
     headings = ("size", "misfit", "95 %", "p", "optim", "")
     put(console, _table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
-        "size: parameters; p: share of relabelings of the networks with at least the winner's lead; "
+        "size: parameters; p: share of relabellings of the networks with at least the winner's lead, corrected for the "
+        "number of finalists compared; "
         "optim, optimism: how much worse fresh networks are on validation rows than the one that it found",
         style="dim",
     )

@@ -1,6 +1,7 @@
 """Configurations that were trained again with fresh seeds, and the uncertainty of their misfits and of their ratios.
 
-Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap.
+Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap. Of corrected p-values: Holm 1979, A
+simple sequentially rejective multiple test procedure.
 """
 
 import itertools
@@ -35,8 +36,8 @@ class Finalist:
         misfits: of each fresh network on test rows; infinite if it could not be judged.
         scores: means over the networks.
         low, high: 95 % interval of the misfit; infinite if unknown.
-        p_value: share of relabelings of the networks, its own and the winner's, with at least the winner's lead; 1 for
-            the winner.
+        p_value: share of relabellings of the networks, its own and the winner's, with at least the winner's lead,
+            corrected for the number of finalists compared (Holm); 1 for the winner.
         parameters: of one network.
         verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no misfit), or "".
         checkpoint: where the network is that judged best on validation rows.
@@ -170,7 +171,7 @@ def _span(found: float, again: Array) -> tuple[float, float]:
 def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
     """Return the one-sided p-value of the lead of misfits `better` `[R]` over `other` `[S]`, by their geometric means.
 
-    It is the share of relabelings with at least this lead, among all ways to deal the R + S networks out to both. If
+    It is the share of relabellings with at least this lead, among all ways to deal the R + S networks out to both. If
     there are more than 20,000 ways, 20,000 random ones and the observed one are used. A network that could not be
     judged counts as the worst.
     """
@@ -184,3 +185,20 @@ def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
         sums = np.concatenate([[together[:size].sum()], dealt[:, :size].sum(1)])
     gaps = sums / size - (total - sums) / len(second)
     return float(np.mean(gaps <= gaps[0] + 1e-12))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values of several comparisons, corrected for their number by Holm's step-down procedure.
+
+    If none of the compared differ, the least corrected value is at most a given level as often as that level says, or
+    less often.
+
+    Examples:
+        >>> holm([0.02, 0.5, 0.01])
+        [0.04, 0.5, 0.03]
+    """
+    corrected, largest = [1.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected

@@ -34,9 +34,9 @@ LOOK = {
         Lower is better. Compare each score with the floor rows: the median and the 95 % quantile of the score between
         two real samples. References need no network; a trial that doesn't beat the Gaussian copula adds nothing. Trials
         called a tie can't be told apart from the winner. An overfit near 1 means that training rows were copied. For
-        finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism is how much
-        worse fresh networks are on validation rows than the network that was found, and size is the number of
-        parameters.""",
+        finalists, p is the share of relabellings of the networks with at least the winner's lead, corrected for the
+        number of finalists compared (Holm), optimism is how much worse fresh networks are on validation rows than the
+        network that was found, and size is the number of parameters.""",
     "front": """
         Trials at full budget that no other trial beats in all of these goals; if the study has one goal, in misfit and
         size. Along the front, one goal improves as another gets worse: look for the place where the price rises.""",

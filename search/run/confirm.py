@@ -21,7 +21,7 @@ from search.errors import StoreError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
-from search.rank.finalist import Finalist, advantage, interval, resampled, ties
+from search.rank.finalist import Finalist, advantage, holm, interval, resampled, ties
 from search.rank.leaderboard import Entries, Entry, Leaderboard
 from search.record.describe import describe_search
 from search.record.layout import CONFIRMED, CONFIRMED_OF, VERDICT
@@ -120,6 +120,9 @@ def confirm(
     equal = ties(misfits, repeats, able, seed)
     sizes = [own.entry.architecture.get("parameters", math.inf) for own in trained]
     winner = min(equal, key=lambda place: sizes[place] if plan.study.prefer == "small" else means[place], default=None)
+    others = [place for place in range(len(trained)) if winner is not None and place != winner]
+    leads = holm([advantage(misfits[winner], misfits[place], seed) for place in others])
+    p_values = dict(zip(others, leads, strict=True))
     verdicts = ["breaks a bound" if breaks else "" for breaks in broken]
     for place in range(len(trained)):
         if place not in whole:
@@ -136,7 +139,7 @@ def confirm(
             scores=scores[place],
             low=spans[place][0],
             high=spans[place][1],
-            p_value=1.0 if winner in (None, place) else advantage(misfits[winner], misfits[place], seed),
+            p_value=p_values.get(place, 1.0),
             parameters=sizes[place],
             verdict=verdicts[place],
             checkpoint=own.checkpoints[int(np.argmin(own.validated))],

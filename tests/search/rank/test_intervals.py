@@ -14,7 +14,7 @@ from objectives.problems.known import Gaussian2D
 from objectives.scores import Reference
 from objectives.scores.anderson_darling import AndersonDarling
 from objectives.scores.judge import floors
-from search.rank.finalist import advantage, interval, ratio, resampled, ties
+from search.rank.finalist import advantage, holm, interval, ratio, resampled, ties
 
 
 def test_p_values_are_those_of_every_way_to_deal() -> None:
@@ -42,6 +42,20 @@ def test_p_values_of_equals_are_even() -> None:
     found = [advantage(*np.exp(dice.normal(size=(2, 4)))) for _ in range(400)]
     for level in (0.1, 0.3, 0.5):
         assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.06)
+
+
+def test_corrected_p_values_are_holms() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+
+
+def test_of_equals_a_corrected_p_value_is_small_no_more_often_than_it_says() -> None:
+    dice = np.random.default_rng(10)
+    least = [min(holm(list(own))) for own in dice.uniform(size=(4000, 5))]
+    for level in (0.05, 0.2):
+        assert np.mean(np.array(least) <= level) == pytest.approx(1 - (1 - level / 5) ** 5, abs=0.02)
 
 
 def test_an_interval_lies_around_the_misfit_however_the_bootstrap_is_shifted() -> None:
