@@ -30,10 +30,12 @@ from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Suggester
 from search.study.goals import WORST
 from search.study.plugins import blamed
+from search.study.study import check_point
 from search.text import command
 from search.train.context import draw_samples
 from search.tune.run import tune_trials
 
+NEAR = 1.5  # times the lowest misfit: the best trial of a family up to there is worth fresh networks
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
 
 
@@ -48,18 +50,36 @@ class _Trained:
 
 
 def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
-    """The `top` best, those of the front, and the study's first point, which is the published one.
+    """Return the `top` best configurations, those of the front, and the first point of the study, the published one.
+
+    Among them is the best of each family that came near the best of all, as far as `top` reaches: several trials of one
+    family, close to each other, would tell little more than one. Equal configurations take part once.
 
     Raises:
         StudyError: no trial was trained at full budget within the bounds.
     """
     board.winner()
-    best = board.ranked()[: min(top, len(board.eligible()))]
-    if len(board.goals.rank) > 1:
-        best += [entry for entry in board.front() if entry not in best]
-    published = bool(plan.study.points) and plan.study.sampler != "grid"
-    first = [entry for entry in board.entries if published and entry.trial == 0]
-    return best + [entry for entry in first if entry not in best]
+    able = _distinct(board.ranked()[: len(board.eligible())])
+    families: dict[str, Entry] = {}
+    for entry in able:
+        if entry.misfit <= NEAR * able[0].misfit:
+            families.setdefault(entry.configuration.model, entry)
+    best = list(families.values())[:top]
+    best += [entry for entry in able if entry not in best][: top - len(best)]
+    front = board.front() if len(board.goals.rank) > 1 else []
+    points = plan.study.points[:1] if plan.study.sampler != "grid" else []
+    published = [check_point(plan.study, point) for point in points]
+    first = [entry for entry in board.ranked() if entry.configuration in published]
+    return _distinct([*best, *front, *first])
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """The first entry of each configuration."""
+    found: list[Entry] = []
+    for entry in entries:
+        if entry.configuration not in [other.configuration for other in found]:
+            found.append(entry)
+    return found
 
 
 def confirm_search(
