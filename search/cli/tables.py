@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.rank.families import best_of_families, family_table
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import FORMATS, SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
 from search.study.study import short_name
@@ -50,6 +51,22 @@ def show_front(console: Console, board: Leaderboard) -> None:
         cells = [f"{value:{FORMATS.get(name, '.4f')}}" for name, value in values]
         rows.append(Line([f"trial {entry.trial}", short_name(entry.configuration), *cells]))
     put(console, _table(f"{board.name}: Pareto front of {', '.join(names)}", names, rows, console.width))
+
+
+def show_families(console: Console, board: Leaderboard) -> None:
+    """Print the best trial of each family, if there are several, and the settings of those that have some."""
+    families = best_of_families(board)
+    if len(families) < 2:
+        return
+    headings, cells = family_table(board, families, settings=())
+    rows = [
+        Line(own, "bold" if best.entry.verdict == "winner" else "") for own, best in zip(cells, families, strict=True)
+    ]
+    console.print()
+    put(console, grid(headings, rows, console.width, f"{board.name}: best of each family", right=range(3, 9)))
+    for best in families:
+        if best.settings:
+            console.print(Text(f"{visible(best.family)}: {best.told}", "dim"))
 
 
 def show_finalists(

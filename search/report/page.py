@@ -45,10 +45,12 @@ LOOK = {
         trials still fall at the right edge, more epochs may help. If the best misfit has been constant for long, more
         trials will hardly help.""",
     "mattered": """
-        Importance (PED-ANOVA, Optuna) measures how much a setting distinguishes the best tenth of a family's trials
-        from the others. It doesn't show the direction. The slices do; their darker points are later trials. A learning
-        sampler tries most configurations where results were good, so an empty region isn't a bad one. With few trials,
-        importances are rough.""",
+        The first table has the best trial of each family: on test rows, by fresh networks, if it is a finalist, else on
+        validation rows, which flatter it. lambda is the weight of the penalty on the code; encoder/decoder is the ratio
+        of their parameters. Importance (PED-ANOVA, Optuna) measures how much a setting distinguishes the best tenth of
+        a family's trials from the others. It doesn't show the direction. The slices do; their darker points are later
+        trials. A learning sampler tries most configurations where results were good, so an empty region isn't a bad
+        one. With few trials, importances are rough.""",
     "settings": """
         Each point is a trial. Other settings differ too, so trust only a pattern of many points. Compare filled points,
         trained at full budget, with each other. Medians of few trials mean little.""",

@@ -294,12 +294,19 @@ def test_from_a_search_to_its_confirmed_winner(
     genseek: Genseek, ray_cluster: None, store_folder: Path, tiny_study: Path, tmp_path: Path
 ) -> None:
     where = ("--store", store_folder)
-    assert genseek("run", tiny_study, "--name", "first", *where)[0] == 0
+    code, said, error = genseek("run", tiny_study, "--name", "first", *where)
+    assert code == 0, error
+    families = said.partition("first: best of each family")[2]
+    assert families.count(" validation ") == 2 and "encoder/decoder" in families
     code, out, error = genseek("confirm", "first", "--top", 2, "--seeds", 3, "--json", *where)
     assert code == 0, error
     assert "fresh networks on test rows" in error
     assert "gaussian copula" in error
     found = json.loads(out)
+    families = genseek("best", "first", *where)[1].partition("first: best of each family")[2].partition("best by")[0]
+    assert families.split() == error.partition("first: best of each family")[2].partition("report:")[0].split()
+    assert f"{next(each['misfit'] for each in found if each['verdict'] == 'winner'):.2f}" in families
+    assert " test " in families
     assert len(found) in (2, 3)
     (winner,) = [each for each in found if each["verdict"] == "winner"]
     assert all(len(each["misfits"]) == 3 and len(set(each["misfits"])) == 3 for each in found)
