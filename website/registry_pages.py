@@ -122,8 +122,8 @@ def _keys() -> str:
             "## Training",
             f"In the table `[training]`. {_text(Training)}",
             _table(Training),
-            "The other keys (`sampler`, `scores`, `rank`, `pack_size`, `plugins`, `[constraints]`, `[[points]]`) are "
-            "told in [Studies](../studies.md).\n",
+            "The other keys (`sampler`, `scores`, `rank`, `prefer`, `pack_size`, `plugins`, `[constraints]`, "
+            "`[[points]]`) are told in [Studies](../studies.md).\n",
         ]
     )
 

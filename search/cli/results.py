@@ -21,7 +21,7 @@ def best(
     as_json: Json = False,
 ) -> None:
     """Show the best trial of a search, or the Pareto front, among fully trained trials."""
-    from search.cli.tables import show, show_front
+    from search.cli.tables import show, show_families, show_front
 
     board, console = store_of(store, tracking_uri).leaderboard(name), Printer()
     if pareto and len(board.goals.rank) < 2:
@@ -35,6 +35,7 @@ def best(
         show_front(console, board)
         return
     show(console, board, by)
+    show_families(console, board)
     console.print()
     console.say(f"best by {by}: trial {winner['trial']}, run {winner['run_id']}")
     if entry.finalist:

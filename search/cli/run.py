@@ -134,6 +134,7 @@ def confirm(
     as_json: Json = False,
 ) -> None:
     """Train the best trials of a finished search again with fresh seeds, and choose the winner on test rows."""
+    from search.cli.tables import show_families
     from search.run.plan import plan_resume
     from search.run.publish import confirm_best, publish
 
@@ -148,6 +149,7 @@ def confirm(
     shown = _Shown(console, plan, where, as_json, confirm=("--top", count, "--seeds", seeds))
     with shown.until_interrupted():
         finalists = confirm_best(plan, top=count, seeds=seeds, progress=shown)
+        show_families(console, opened.leaderboard(name))
         _published(aside(console), publish(plan))
     if as_json:
         print_json([each.to_dict() for each in finalists])
@@ -155,6 +157,7 @@ def confirm(
 
 def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     """Run what is planned, try its best again, and show how it ends."""
+    from search.cli.tables import show_families
     from search.run.publish import search_and_publish
 
     console, study, rows = results(as_json), plan.study, plan.task.rows
@@ -170,6 +173,7 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     shown = _Shown(console, plan, where, as_json)
     with shown.until_interrupted():
         outcome = search_and_publish(plan, seeds=SEEDS, progress=shown)
+    show_families(console, outcome.board)
     _published(beside, outcome.published)
     if as_json:
         print_json(outcome.board.to_dict(outcome.board.winner()))

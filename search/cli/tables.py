@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.rank.families import best_of_families, family_table
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import FORMATS, SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
 from search.study.study import short_name
@@ -52,6 +53,22 @@ def show_front(console: Console, board: Leaderboard) -> None:
     put(console, _table(f"{board.name}: Pareto front of {', '.join(names)}", names, rows, console.width))
 
 
+def show_families(console: Console, board: Leaderboard) -> None:
+    """Print the best trial of each family, if there are several, and the settings of those that have some."""
+    families = best_of_families(board)
+    if len(families) < 2:
+        return
+    headings, cells = family_table(board, families, settings=())
+    rows = [
+        Line(own, "bold" if best.entry.verdict == "winner" else "") for own, best in zip(cells, families, strict=True)
+    ]
+    console.print()
+    put(console, grid(headings, rows, console.width, f"{board.name}: best of each family", right=range(3, 9)))
+    for best in families:
+        if best.settings:
+            console.print(Text(f"{visible(best.family)}: {best.told}", "dim"))
+
+
 def show_finalists(
     console: Console, name: str, finalists: Sequence["Finalist"], references: dict[str, dict[str, float]]
 ) -> None:
@@ -69,7 +86,8 @@ def show_finalists(
     headings = ("size", "misfit", "95 %", "p", "optim", "")
     put(console, _table(f"{name}: fresh networks on test rows", headings, rows, console.width))
     console.print(
-        "size: parameters; p: share of relabelings of the networks with at least the winner's lead; "
+        "size: parameters; p: share of relabellings of the networks with at least the winner's lead, corrected for the "
+        "number of finalists compared; "
         "optim, optimism: how much worse fresh networks are on validation rows than the one that it found",
         style="dim",
     )

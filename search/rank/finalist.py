@@ -1,6 +1,7 @@
-"""Configurations that were trained again with fresh seeds, and the uncertainty of their misfit.
+"""Configurations that were trained again with fresh seeds, and the uncertainty of their misfits and of their ratios.
 
-Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap.
+Source of intervals: Efron and Tibshirani 1993, An Introduction to the Bootstrap. Of corrected p-values: Holm 1979, A
+simple sequentially rejective multiple test procedure.
 """
 
 import itertools
@@ -35,8 +36,8 @@ class Finalist:
         misfits: of each fresh network on test rows; infinite if it could not be judged.
         scores: means over the networks.
         low, high: 95 % interval of the misfit; infinite if unknown.
-        p_value: share of relabelings of the networks, its own and the winner's, with at least the winner's lead; 1 for
-            the winner.
+        p_value: share of relabellings of the networks, its own and the winner's, with at least the winner's lead,
+            corrected for the number of finalists compared (Holm); 1 for the winner.
         parameters: of one network.
         verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no misfit), or "".
         checkpoint: where the network is that judged best on validation rows.
@@ -106,22 +107,71 @@ def interval(misfits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, fl
     spread of the bootstrap is used, not its location. The interval is (inf, inf), unknown, if a network or half of the
     bootstrap samples could not be judged.
     """
+    means = _resampled_means(np.asarray(misfits, dtype=np.float64)[np.newaxis], again[np.newaxis], seed)
+    return _span(*means[0]) if means else (math.inf, math.inf)
+
+
+def ratio(misfits: ArrayLike, again: Array, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of the ratio of two finalists' geometric means, the first over the second.
+
+    It is paired: both are judged on the same bootstrap samples, so the luck of the rows that both share cancels, while
+    the networks of each are resampled apart. As in `interval`, only the spread of the bootstrap is used. The interval
+    is (0, inf), which excludes nothing, if a network or half of the bootstrap samples could not be judged.
+
+    Args:
+        misfits: `[2, R]`, of the networks of both.
+        again: `[2, R, B]`, the same on bootstrap samples.
+        seed: of the draws of networks.
+    """
+    means = _resampled_means(np.asarray(misfits, dtype=np.float64), again, seed)
+    if not means:
+        return 0.0, math.inf
+    (first, first_again), (second, second_again) = means
+    return _span(first - second, first_again - second_again)
+
+
+def ties(misfits: ArrayLike, again: Array, able: Sequence[int], seed: int = 0) -> list[int]:
+    """Return the places of finalists that can't be told from the best: 1 lies in the interval of their ratio to it.
+
+    Args:
+        misfits: `[k, R]`, of the networks of all finalists.
+        again: `[k, R, B]`, the same on bootstrap samples.
+        able: places that may win.
+        seed: of the draws of networks.
+
+    Returns:
+        places of `able`, by their misfit; the first is the best.
+    """
     found = np.asarray(misfits, dtype=np.float64)
-    judged = np.all(np.isfinite(again) & (again > 0), axis=0)
+    ordered = sorted(able, key=lambda place: float(np.log(found[place]).mean()))
+    best = ordered[:1]
+    pairs = [(place, [place, *best]) for place in ordered[1:]]
+    return best + [place for place, pair in pairs if ratio(found[pair], again[pair], seed)[0] <= 1]
+
+
+def _resampled_means(found: Array, again: Array, seed: int) -> list[tuple[float, Array]]:
+    """Log of the geometric mean of misfits `[k, R]`, and of each bootstrap sample `[k, R, B]` that judges all of them.
+
+    Each bootstrap sample draws networks, for each of the k apart. Empty if too little could be judged.
+    """
+    judged = np.all(np.isfinite(again) & (again > 0), axis=(0, 1))
     if not np.all(np.isfinite(found) & (found > 0)) or np.mean(judged) <= KNOWN:
-        return np.inf, np.inf
-    logs = np.log(again[:, judged])
-    count, repeats = logs.shape
-    chosen = np.random.default_rng([seed, 8]).integers(count, size=(count, repeats))
-    means = np.take_along_axis(logs, chosen, axis=0).mean(0)
-    low, high = np.exp(np.log(found).mean() + np.percentile(means - means.mean(), SPAN))
+        return []
+    logs = np.log(again[:, :, judged])
+    chosen = np.random.default_rng([seed, 8]).integers(logs.shape[1], size=logs.shape)
+    means = np.take_along_axis(logs, chosen, axis=1).mean(1)
+    return list(zip(np.log(found).mean(1).tolist(), means, strict=True))
+
+
+def _span(found: float, again: Array) -> tuple[float, float]:
+    low, high = np.exp(found + np.percentile(again - again.mean(), SPAN))
     return float(low), float(high)
 
 
 def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
     """Return the one-sided p-value of the lead of misfits `better` `[R]` over `other` `[S]`, by their geometric means.
 
-    It is the share of relabelings with at least this lead, among all ways to deal the R + S networks out to both. If
+    It is the share of relabellings with at least this lead, among all ways to deal the R + S networks out to both. If
     there are more than 20,000 ways, 20,000 random ones and the observed one are used. A network that could not be
     judged counts as the worst.
     """
@@ -135,3 +185,20 @@ def advantage(better: ArrayLike, other: ArrayLike, seed: int = 0) -> float:
         sums = np.concatenate([[together[:size].sum()], dealt[:, :size].sum(1)])
     gaps = sums / size - (total - sums) / len(second)
     return float(np.mean(gaps <= gaps[0] + 1e-12))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values of several comparisons, corrected for their number by Holm's step-down procedure.
+
+    If none of the compared differ, the least corrected value is at most a given level as often as that level says, or
+    less often.
+
+    Examples:
+        >>> holm([0.02, 0.5, 0.01])
+        [0.04, 0.5, 0.03]
+    """
+    corrected, largest = [1.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected

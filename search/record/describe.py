@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from search.errors import GenseekError
 from search.log import decoration
+from search.rank.families import FamilyBest, best_of_families, family_table
 from search.rank.leaderboard import SHOWN, STYLES, Entry, Leaderboard, real_rows, scores_shown, shortfall
 from search.record.layout import DESCRIPTION, WINNER
 from search.record.store import Store
@@ -38,7 +39,7 @@ def describe_search(store: Store, name: str) -> None:
 
 
 def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
-    """Return Markdown: the winner, the finalists, the leaderboard with references and floors, and how to read them.
+    """Return Markdown: winner, finalists, best of each family, leaderboard with references and floors, how to read it.
 
     `page` is the address of the trials' runs below MLflow's own address.
     """
@@ -50,6 +51,12 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     if finalists:
         first = ("finalist", "model", "size", "misfit", "95 %", "optimism", "")
         parts += ["### Fresh networks on test rows", _table(first, [_finalist(entry, page) for entry in finalists])]
+    families = best_of_families(board)
+    if len(families) > 1:
+        shown = families[:SHOWN]  # a tag holds 8,000 letters
+        headings, cells = family_table(board, shown, settings=())
+        rows = [_family(best, own) for best, own in zip(shown, cells, strict=True)]
+        parts += ["### Best of each family", _table((*headings[:3], "settings", *headings[3:]), rows, words=4)]
     names = list(board.floors["validation"])
     parts += [
         "### Best trials on validation rows",
@@ -69,6 +76,10 @@ def _rows(board: Leaderboard, names: Sequence[str], page: str) -> Iterable[Seque
     yield from real_rows(board, "validation", names)
 
 
+def _family(best: FamilyBest, cells: Sequence[str]) -> Sequence[str]:
+    return markdown(best.family), *cells[1:3], best.told, *cells[3:]
+
+
 def _finalist(entry: Entry, page: str) -> Sequence[str]:
     return (
         _linked(entry, page),
@@ -85,5 +96,5 @@ def _linked(entry: Entry, page: str) -> str:
     return f"[trial {entry.trial}]({page}/{entry.run_id})"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return markdown_table(heads, rows, words=2, gap="&nbsp;&nbsp;")  # MLflow leaves no space between cells
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int = 2) -> str:
+    return markdown_table(heads, rows, words=words, gap="&emsp;")  # MLflow leaves no space between cells

@@ -24,6 +24,7 @@ SETTINGS = (
     "sampler",
     "scores",
     "goals",
+    "prefer",
     "pack_size",
     "budget",
     "training",

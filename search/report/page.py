@@ -33,10 +33,10 @@ LOOK = {
     "leaderboard": """
         Lower is better. Compare each score with the floor rows: the median and the 95 % quantile of the score between
         two real samples. References need no network; a trial that doesn't beat the Gaussian copula adds nothing. Trials
-        whose intervals overlap can't be told apart. An overfit near 1 means that training rows were copied. For
-        finalists, p is the share of relabelings of the networks with at least the winner's lead, optimism is how much
-        worse fresh networks are on validation rows than the network that was found, and size is the number of
-        parameters.""",
+        called a tie can't be told apart from the winner. An overfit near 1 means that training rows were copied. For
+        finalists, p is the share of relabellings of the networks with at least the winner's lead, corrected for the
+        number of finalists compared (Holm), optimism is how much worse fresh networks are on validation rows than the
+        network that was found, and size is the number of parameters.""",
     "front": """
         Trials at full budget that no other trial beats in all of these goals; if the study has one goal, in misfit and
         size. Along the front, one goal improves as another gets worse: look for the place where the price rises.""",
@@ -45,10 +45,12 @@ LOOK = {
         trials still fall at the right edge, more epochs may help. If the best misfit has been constant for long, more
         trials will hardly help.""",
     "mattered": """
-        Importance (PED-ANOVA, Optuna) measures how much a setting distinguishes the best tenth of a family's trials
-        from the others. It doesn't show the direction. The slices do; their darker points are later trials. A learning
-        sampler tries most configurations where results were good, so an empty region isn't a bad one. With few trials,
-        importances are rough.""",
+        The first table has the best trial of each family: on test rows, by fresh networks, if it is a finalist, else on
+        validation rows, which flatter it. lambda is the weight of the penalty on the code; encoder/decoder is the ratio
+        of their parameters. Importance (PED-ANOVA, Optuna) measures how much a setting distinguishes the best tenth of
+        a family's trials from the others. It doesn't show the direction. The slices do; their darker points are later
+        trials. A learning sampler tries most configurations where results were good, so an empty region isn't a bad
+        one. With few trials, importances are rough.""",
     "settings": """
         Each point is a trial. Other settings differ too, so trust only a pattern of many points. Compare filled points,
         trained at full budget, with each other. Medians of few trials mean little.""",

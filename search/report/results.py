@@ -224,7 +224,9 @@ def summary(contents: Contents) -> list[str]:
     ties = [each for each in contents.finalists if each.verdict == "tie"]
     if ties:
         names = listed([f"trial {each.trial}" for each in ties])
-        lines.append(f"It is indistinguishable from {names}, and has the fewest parameters of them.")
+        lowest = all(winner.confirmed_misfit <= each.confirmed_misfit for each in ties)
+        has = "the lowest misfit" if lowest else "the fewest parameters"
+        lines.append(f"It is indistinguishable from {names}, and has {has} of them.")
     return lines
 
 

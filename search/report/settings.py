@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.log import hush
+from search.rank.families import best_of_families, family_table
 from search.rank.leaderboard import Entry, Leaderboard, scores_shown
 from search.record.layout import EQUAL
 from search.report.data import Contents, History
@@ -319,12 +320,13 @@ def by_setting(contents: Contents) -> Section | None:
 
 
 def _families(board: Leaderboard) -> Table:
-    rows = []
-    for family in sorted({entry.configuration.model for entry in board.entries}):
-        own = [entry for entry in board.entries if entry.configuration.model == family]
-        misfits = sorted(entry.misfit for entry in board.finished() if entry in own)
-        middle = f"{misfits[len(misfits) // 2]:.2f}" if misfits else "-"
-        rows.append(Row([family, str(len(own)), str(len(misfits)), f"{misfits[0]:.2f}" if misfits else "-", middle]))
-    return Table(
-        caption="Families", headings=["family", "trials", "at full budget", "lowest misfit", "median misfit"], rows=rows
-    )
+    families = best_of_families(board)
+    headings, cells = family_table(board, families)
+    rows = [
+        Row(
+            [*own[:3], str(best.trials), str(best.finished), *own[3:]], "best" if best.entry.verdict == "winner" else ""
+        )
+        for best, own in zip(families, cells, strict=True)
+    ]
+    headings = [*headings[:3], "trials", "at full budget", *headings[3:]]
+    return Table(caption="Best of each family", headings=headings, rows=rows, words=3)

@@ -1,7 +1,7 @@
 """Confirmation: the best of a search, trained again with fresh seeds and judged on test rows that decided nothing.
 
 The best of many noisy scores is an extreme value. Fresh seeds show what a configuration is worth; a bootstrap over
-seeds and test rows says how well that is known, and of configurations that can't be told apart the smallest wins.
+seeds and test rows says how well that is known, and the study says which of those wins that can't be told apart.
 Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap, section 13.3; Good 2005, Permutation, Parametric and
 Bootstrap Tests of Hypotheses, section 3.2.
 """
@@ -21,7 +21,7 @@ from search.errors import StoreError
 from search.events.events import Listener
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
-from search.rank.finalist import Finalist, advantage, interval, resampled
+from search.rank.finalist import Finalist, advantage, holm, interval, resampled, ties
 from search.rank.leaderboard import Entries, Entry, Leaderboard
 from search.record.describe import describe_search
 from search.record.layout import CONFIRMED, CONFIRMED_OF, VERDICT
@@ -30,10 +30,12 @@ from search.run.plan import FINALISTS, Plan
 from search.schedule.suggest import Suggester
 from search.study.goals import WORST
 from search.study.plugins import blamed
+from search.study.study import check_point
 from search.text import command
 from search.train.context import draw_samples
 from search.tune.run import tune_trials
 
+NEAR = 1.5  # times the lowest misfit: the best trial of a family up to there is worth fresh networks
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
 
 
@@ -48,18 +50,36 @@ class _Trained:
 
 
 def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
-    """The `top` best, those of the front, and the study's first point, which is the published one.
+    """Return the `top` best configurations, those of the front, and the first point of the study, the published one.
+
+    Among them is the best of each family that came near the best of all, as far as `top` reaches: several trials of one
+    family, close to each other, would tell little more than one. Equal configurations take part once.
 
     Raises:
         StudyError: no trial was trained at full budget within the bounds.
     """
     board.winner()
-    best = board.ranked()[: min(top, len(board.eligible()))]
-    if len(board.goals.rank) > 1:
-        best += [entry for entry in board.front() if entry not in best]
-    published = bool(plan.study.points) and plan.study.sampler != "grid"
-    first = [entry for entry in board.entries if published and entry.trial == 0]
-    return best + [entry for entry in first if entry not in best]
+    able = _distinct(board.ranked()[: len(board.eligible())])
+    families: dict[str, Entry] = {}
+    for entry in able:
+        if entry.misfit <= NEAR * able[0].misfit:
+            families.setdefault(entry.configuration.model, entry)
+    best = list(families.values())[:top]
+    best += [entry for entry in able if entry not in best][: top - len(best)]
+    front = board.front() if len(board.goals.rank) > 1 else []
+    points = plan.study.points[:1] if plan.study.sampler != "grid" else []
+    published = [check_point(plan.study, point) for point in points]
+    first = [entry for entry in board.ranked() if entry.configuration in published]
+    return _distinct([*best, *front, *first])
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """The first entry of each configuration."""
+    found: list[Entry] = []
+    for entry in entries:
+        if entry.configuration not in [other.configuration for other in found]:
+            found.append(entry)
+    return found
 
 
 def confirm_search(
@@ -117,10 +137,12 @@ def confirm(
     broken = [goals.violation(values, own.entry.architecture) > 0 for values, own in zip(scores, trained, strict=True)]
     whole = np.flatnonzero(np.isfinite(means)).tolist()  # those of which every network could be judged
     able = [place for place in whole if not broken[place]] or whole
-    best = min(able, key=lambda place: means[place], default=None)
-    equal = [place for place in able if spans[place][0] <= spans[best][1]] if best is not None else []
+    equal = ties(misfits, repeats, able, seed)
     sizes = [own.entry.architecture.get("parameters", math.inf) for own in trained]
-    winner = min(equal, key=lambda place: (sizes[place], means[place]), default=None)
+    winner = min(equal, key=lambda place: sizes[place] if plan.study.prefer == "small" else means[place], default=None)
+    others = [place for place in range(len(trained)) if winner is not None and place != winner]
+    leads = holm([advantage(misfits[winner], misfits[place], seed) for place in others])
+    p_values = dict(zip(others, leads, strict=True))
     verdicts = ["breaks a bound" if breaks else "" for breaks in broken]
     for place in range(len(trained)):
         if place not in whole:
@@ -137,7 +159,7 @@ def confirm(
             scores=scores[place],
             low=spans[place][0],
             high=spans[place][1],
-            p_value=1.0 if winner in (None, place) else advantage(misfits[winner], misfits[place], seed),
+            p_value=p_values.get(place, 1.0),
             parameters=sizes[place],
             verdict=verdicts[place],
             checkpoint=own.checkpoints[int(np.argmin(own.validated))],

@@ -211,6 +211,7 @@ def _params(study: Study) -> dict[str, str]:
         "pack_size": pack_size,
         "sampler": study.sampler,
         "rank": ", ".join(study.goals.rank),
+        "prefer": study.prefer,
         **bounds,
         **asdict(study.budget),
         **study.problem_arguments,

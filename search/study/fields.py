@@ -11,6 +11,7 @@ from search.study.goals import FACTS
 from search.study.plugins import check_name, merge_installed, merge_module
 
 Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "quasi-random", "random", "grid", "points"]
+Prefer = Literal["best", "small"]
 PACK_SIZES = {"auto": None, "off": 1}
 LISTED = ("grid", "points")  # samplers that try a list of points and nothing else
 OTHERS = (
@@ -25,6 +26,7 @@ OTHERS = (
     "pack_size",
     "rank",
     "constraints",
+    "prefer",
 )
 LEARNING = ("tpe", "gp", "nsga2", "cmaes")  # those that learn from how trials end
 
@@ -67,6 +69,18 @@ def pack_size(written: dict[str, Any]) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise StudyError(f'pack_size = {value!r}: expected "auto", "off" or a whole number of trials, at least 1')
     return value
+
+
+def prefer(written: dict[str, Any]) -> Prefer:
+    """Which of finalists that can't be told apart wins: "best", of the lowest misfit, or "small", of fewest parameters.
+
+    Raises:
+        StudyError: another word.
+    """
+    word = written.get("prefer", "best")
+    if word not in get_args(Prefer):
+        raise StudyError(f"prefer: {unknown_name('value', str(word), get_args(Prefer))}")
+    return cast(Prefer, word)
 
 
 def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:

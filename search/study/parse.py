@@ -20,6 +20,7 @@ from search.study.fields import (
     pack_size as pack_size_of,
     plugins_merged,
     points_written,
+    prefer,
     rank,
     refuse_others,
     sampler,
@@ -101,6 +102,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         plugins=plugins,
         pack_size=pack_size(written),
         goals=Goals(rank(written, scores), constraints(written, scores)),
+        prefer=prefer(written),
     )
     if study.sampler == "cmaes" and len(study.goals.rank) > 1:
         raise StudyError(f'sampler = "cmaes" takes one goal, and rank names {len(study.goals.rank)}')

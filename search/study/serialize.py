@@ -123,6 +123,7 @@ def study_toml(study: Study) -> str:
         "sampler": study.sampler,
         "scores": list(study.scores),
         "rank": list(study.goals.rank),
+        "prefer": study.prefer,
         "pack_size": words.get(study.pack_size, study.pack_size),
         **({"plugins": list(study.plugins)} if study.plugins else {}),
     }

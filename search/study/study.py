@@ -12,7 +12,7 @@ from objectives import OBJECTIVES, STANDARD
 from search.errors import StudyError, unknown_name
 from search.study.budget import Budget
 from search.study.configuration import Configuration, Training
-from search.study.fields import Sampler, refuse_others
+from search.study.fields import Prefer, Sampler, refuse_others
 from search.study.goals import Goals
 from search.study.space import Domain, Fixed, arguments_of, count_of, values_of
 
@@ -41,6 +41,8 @@ class Study:
         plugins: modules that hold models, objectives, scores and problems of the user's own; files by whole paths.
         pack_size: trials that train stacked in one process; None where their measured steps decide.
         goals: what trials are ranked by, and the bounds that they must keep.
+        prefer: which of finalists that can't be told apart wins: "best" (the lowest misfit) or "small" (the fewest
+            parameters).
 
     Examples:
         >>> from search import load_study
@@ -61,6 +63,7 @@ class Study:
     plugins: tuple[str, ...] = ()
     pack_size: int | None = None
     goals: Goals = field(default_factory=Goals)
+    prefer: Prefer = "best"
 
     @property
     def data_name(self) -> str:

@@ -14,7 +14,7 @@ from objectives.problems.known import Gaussian2D
 from objectives.scores import Reference
 from objectives.scores.anderson_darling import AndersonDarling
 from objectives.scores.judge import floors
-from search.rank.finalist import advantage, interval, resampled
+from search.rank.finalist import advantage, holm, interval, ratio, resampled, ties
 
 
 def test_p_values_are_those_of_every_way_to_deal() -> None:
@@ -42,6 +42,20 @@ def test_p_values_of_equals_are_even() -> None:
     found = [advantage(*np.exp(dice.normal(size=(2, 4)))) for _ in range(400)]
     for level in (0.1, 0.3, 0.5):
         assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.06)
+
+
+def test_corrected_p_values_are_holms() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+
+
+def test_of_equals_a_corrected_p_value_is_small_no_more_often_than_it_says() -> None:
+    dice = np.random.default_rng(10)
+    least = [min(holm(list(own))) for own in dice.uniform(size=(4000, 5))]
+    for level in (0.05, 0.2):
+        assert np.mean(np.array(least) <= level) == pytest.approx(1 - (1 - level / 5) ** 5, abs=0.02)
 
 
 def test_an_interval_lies_around_the_misfit_however_the_bootstrap_is_shifted() -> None:
@@ -92,6 +106,57 @@ def test_p_values_of_many_networks_come_of_random_deals_and_of_nothing_are_finit
     assert advantage(better, other) == pytest.approx(exact, abs=0.02)
     assert advantage(np.ones(30), np.full(30, 2.0)) == pytest.approx(1 / 20_001)
     assert advantage([0.0, 1.0], [1.0, math.inf]) == pytest.approx(1 / 6, abs=0.17)
+
+
+def test_the_luck_of_rows_that_two_share_cancels_in_their_ratio() -> None:
+    dice = np.random.default_rng(6)
+    rows = np.exp(dice.normal(0, 0.3, size=(1, 1, 1000)))  # common to both: each alone is known to a factor of 1.8
+    own = np.exp(dice.normal(0, 0.01, size=(2, 4, 1000)))
+    misfits = np.array([[1.2] * 4, [1.0] * 4])
+    again = misfits[:, :, None] * rows * own
+    alone = [interval(each, some) for each, some in zip(misfits, again, strict=True)]
+    assert alone[0][0] < alone[1][1]  # they overlap
+    low, high = ratio(misfits, again)
+    drawn = (2 * 4 - 1) / 4**2  # variance of a mean of four independent values, drawn with replacement
+    assert math.log(high / low) == pytest.approx(2 * 1.96 * 0.01 * math.sqrt(2 * drawn), rel=0.1)
+    assert low < 1.2 < high
+    assert ties(misfits, again, [0, 1]) == [1]
+    back = ratio(misfits[::-1], again[::-1])
+    assert back == pytest.approx((1 / high, 1 / low), rel=0.01)
+    assert ratio(misfits, again * [[[5.0]], [[1.0]]]) == pytest.approx(
+        (low, high)
+    )  # the bootstrap's location is unused
+
+
+def test_networks_of_both_are_drawn_apart() -> None:
+    spread = np.exp(np.random.default_rng(7).normal(0, 0.2, size=5))
+    misfits = np.array([spread, spread])  # drawn together, they would be equal in every bootstrap sample
+    low, high = ratio(misfits, misfits[:, :, None] * np.ones(4000))
+    width = 2 * 1.96 * np.log(spread).std() * math.sqrt(2 / 5)
+    assert math.log(high / low) == pytest.approx(width, rel=0.1)
+
+
+def test_bootstrap_samples_that_do_not_judge_both_are_left_out_of_a_ratio() -> None:
+    dice = np.random.default_rng(8)
+    again = np.exp(dice.normal(0, 0.05, size=(2, 3, 400)))
+    misfits = [[1.2] * 3, [1.0] * 3]
+    expected = ratio(misfits, again)
+    for value in (0.0, math.nan, math.inf):
+        odd = again.copy()
+        odd[0, 1, :100], odd[1, 2, 100:150] = value, value
+        assert ratio(misfits, odd) == pytest.approx(expected, rel=0.02)
+        odd[0, 1, 100:250] = value
+        assert ratio(misfits, odd) == (0.0, math.inf)
+        assert ties(misfits, odd, [0, 1]) == [1, 0]  # nothing tells them apart
+    assert ratio([[1.2, math.inf, 1.2], [1.0] * 3], again) == (0.0, math.inf)
+
+
+def test_only_those_that_may_win_are_ties() -> None:
+    misfits = np.array([[1.0, 1.0], [1.1, 1.1], [1.1, 1.1], [3.0, 3.0]])
+    again = misfits[:, :, None] * np.exp(np.random.default_rng(9).normal(0, 0.2, size=(4, 2, 300)))
+    assert ties(misfits, again, [0, 1, 2, 3]) == [0, 1, 2]
+    assert ties(misfits, again, [3, 2, 1]) == [2, 1]
+    assert ties(misfits, again, []) == []
 
 
 @pytest.mark.slow

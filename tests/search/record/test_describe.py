@@ -8,6 +8,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from search.events.events import Started
+from search.rank.families import best_of_families
 from search.record.describe import describe_search, description
 from search.record.store import Store
 from search.record.view import tag_of
@@ -24,10 +25,14 @@ def test_the_description_is_the_leaderboard(finished: Any) -> None:
     assert text.startswith(f"**Winner: [trial {winner.trial}](#/experiments/{found.experiment}/runs/{winner.run_id})**")
     lines = [line for line in text.splitlines() if line.startswith("| [trial")]
     assert [int(line[9:].split("]")[0]) for line in lines] == [entry.trial for entry in board.ranked()[:10]]
-    assert f"| {winner.misfit:.2f}&nbsp;" in lines[0]
+    assert f"| {winner.misfit:.2f}&emsp;" in lines[0]
     for reference in board.references["validation"]:
-        assert f"\n| {reference}&nbsp;" in text
+        assert f"\n| {reference}&emsp;" in text
     assert f"{board.floors['validation']['ad'].upper:.2f}" in text
+    families = text.partition("### Best of each family")[2].partition("###")[0]
+    for best in best_of_families(board):
+        (line,) = [line for line in families.splitlines() if line.startswith(f"| {best.family}&emsp;")]
+        assert f"| {best.told}&emsp; | {best.misfit:.2f}&emsp;" in line
     assert ">2<" not in text  # which Markdown would take for a tag
     assert "genseek export first --out DIR" in text
     assert len(text) < 8000  # what a tag may hold
@@ -41,15 +46,16 @@ def test_finalists_are_described(finished: Any) -> None:
     entries = [crowned if entry.trial == best.trial else entry for entry in board.entries]
     text = description(replace(board, entries=entries), crowned, "#")
     assert "### Fresh networks on test rows" in text
-    assert "| 1.50&nbsp;&nbsp; | 1.25-1.75&nbsp;&nbsp; | +10%&nbsp;&nbsp; | winner&nbsp;&nbsp; |" in text
+    assert "| 1.50&emsp; | 1.25-1.75&emsp; | +10%&emsp; | winner&emsp; |" in text
     assert "Fresh networks" not in description(board, best, "#")
 
 
 def test_a_trial_that_breaks_a_bound_is_listed_as_one(finished: Any) -> None:
     board = finished.result.board
     text = description(replace(board, goals=Goals(bounds={"overfit": 1e-6})), None, "#")
-    assert text.count("(breaks a bound)") == len(board.finished())
-    assert text.count("(stopped)") == len(board.entries) - len(board.finished())
+    ranking = text.partition("### Best trials")[2]
+    assert ranking.count("(breaks a bound)") == len(board.finished())
+    assert ranking.count("(stopped)") == len(board.entries) - len(board.finished())
 
 
 def test_the_winner_alone_is_tagged(finished: Any) -> None:

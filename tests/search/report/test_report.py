@@ -34,6 +34,26 @@ def test_every_section_of_a_search(contents: Any) -> None:
     assert all(drawing.alt for section in page.sections for drawing in section.drawings)
 
 
+def test_a_report_has_the_best_of_each_family(contents: Any) -> None:
+    (section,) = [section for section in report(contents).sections if section.anchor == "mattered"]
+    table = section.tables[0]
+    assert (table.caption, table.headings[-4:]) == (
+        "Best of each family",
+        ["latent", "sigma", "lambda", "encoder/decoder"],
+    )
+    rows = {row.cells[0]: dict(zip(table.headings, row.cells, strict=True)) for row in table.rows}
+    assert set(rows) == {"vae", "pushforward"}
+    for family, row in rows.items():
+        own = [entry for entry in contents.board.ranked() if entry.configuration.model == family]
+        assert row["trial"].split()[0] == str(own[0].trial)
+        assert (row["rows"], row["trials"]) == ("validation", str(len(own)))
+        assert row["misfit"] == f"{own[0].misfit:.2f}"
+    best = next(entry for entry in contents.board.ranked() if entry.configuration.model == "vae")
+    ratio = 2 ** best.architecture["log2_encoder_over_decoder"]
+    assert float(rows["vae"]["encoder/decoder"]) == pytest.approx(ratio, rel=0.05)
+    assert rows["pushforward"]["latent"] == ""
+
+
 def test_the_study_in_a_report_runs_the_same_again(contents: Any) -> None:
     text = report(contents).sections[-1].text
     assert parse_study(text, contents.study.name, "tiny.toml") == contents.study

@@ -21,15 +21,25 @@ from search.run import confirm as confirming
 from search.run.confirm import _Trained, candidates, confirm
 from search.study.configuration import Configuration
 from search.study.goals import Goals
+from search.study.parse import parse_study
+from search.study.study import check_point
 
 Genseek = Callable[..., tuple[int, str, str]]
-CONFIGURATION = Configuration(model="pushforward", objective="mmd")
+STUDY = """
+[problem]
+name = "gaussian_2d"
+[models.pushforward]
+width = { low = 1, high = 99 }
+[objectives.mmd]
+"""
 
 
-def entry(trial: int, misfit: float, outcome: str = "finished", parameters: float = 10.0) -> Entry:
+def entry(
+    trial: int, misfit: float, outcome: str = "finished", *, parameters: float = 10.0, family: str = "pushforward"
+) -> Entry:
     return Entry(
         trial=trial,
-        configuration=CONFIGURATION,
+        configuration=Configuration(model=family, objective="mmd", model_arguments={"width": 1 + trial}),
         outcome=outcome,
         epoch=9,
         best_epoch=9,
@@ -47,23 +57,58 @@ def board(*entries: Entry) -> Leaderboard:
 
 
 class Named:
-    """A plan with no more than what choosing needs."""
+    """A plan with no more than what choosing needs; its study's first point is the configuration of trial 0."""
 
     def __init__(self, points: int) -> None:
-        self.study = type("Study", (), {"points": [{}] * points, "sampler": "tpe"})
+        self.study = parse_study(STUDY + "[[points]]\nwidth = 1\n" * points, "s", "s.toml")
 
 
 def test_the_best_and_the_published_take_part() -> None:
-    found = board(entry(0, 9.0, "stopped"), entry(1, 2.0), entry(2, 1.0), entry(3, 3.0), entry(4, 0.5, "stopped"))
+    zero = replace(entry(0, 9.0, "stopped"), configuration=check_point(Named(1).study, {"width": 1}))
+    found = board(entry(4, 0.5, "stopped"), entry(1, 2.0), zero, entry(2, 1.0), entry(3, 3.0))
     plan: Any = Named(points=1)
     assert [each.trial for each in candidates(plan, found, 2)] == [2, 1, 0]
     assert [each.trial for each in candidates(plan, found, 9)] == [2, 1, 3, 0]
+    moved = replace(found, entries=[replace(each, trial=each.trial + 7) for each in found.entries])
+    assert [each.trial for each in candidates(plan, moved, 1)] == [9, 7]  # whatever was tried before it
     plan = Named(points=0)
     assert [each.trial for each in candidates(plan, found, 2)] == [2, 1]
     plan = Named(points=1)
-    assert [each.trial for each in candidates(plan, board(entry(0, 1.0), entry(1, 2.0)), 1)] == [0]
+    assert [each.trial for each in candidates(plan, board(replace(zero, outcome="finished", misfit=1.0)), 1)] == [0]
     with pytest.raises(GenseekError, match="no trial was trained at full budget"):
         candidates(plan, board(entry(0, 1.0, "stopped")), 3)
+
+
+def test_families_that_came_near_take_part() -> None:
+    plan: Any = Named(points=0)
+    found = board(
+        entry(0, 1.0),
+        entry(1, 1.01),
+        entry(2, 1.02),
+        entry(3, 1.49, family="vae"),
+        entry(4, 1.3, family="gmm"),
+        entry(5, 1.51, family="kde"),
+        entry(6, 1.2, "stopped", family="ae"),
+    )
+    assert [each.trial for each in candidates(plan, found, 3)] == [0, 4, 3]
+    assert [each.trial for each in candidates(plan, found, 2)] == [0, 4]
+    assert [each.trial for each in candidates(plan, found, 5)] == [0, 4, 3, 1, 2]
+    assert [each.trial for each in candidates(plan, found, 9)] == [0, 4, 3, 1, 2, 5]
+
+
+def test_equal_configurations_take_part_once() -> None:
+    plan: Any = Named(points=0)
+    again = replace(entry(0, 1.1), trial=5)
+    found = board(entry(1, 1.2), again, entry(0, 1.0))
+    assert [each.trial for each in candidates(plan, found, 3)] == [0, 1]
+    several = replace(found, goals=Goals(("misfit", "parameters"), {}))
+    small = replace(again, architecture={"parameters": 1.0})  # on the front, and the same configuration as trial 0
+    assert [each.trial for each in candidates(plan, replace(several, entries=[*found.entries, small]), 1)] == [0]
+
+
+def preferring(finished: Any, prefer: str) -> Any:
+    """The finished search, of a study that prefers these ties."""
+    return replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, prefer=prefer)))
 
 
 def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, parameters: Any) -> list[Finalist]:
@@ -99,7 +144,7 @@ def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: py
     assert [each.trial for each in found] == [1, 0, 2]
     assert [each.verdict for each in found] == ["winner", "", ""]
     assert found[0].p_value == 1
-    assert [each.p_value for each in found[1:]] == pytest.approx([1 / 20] * 2)  # one way to deal of 20
+    assert [each.p_value for each in found[1:]] == pytest.approx([2 / 20] * 2)  # one way to deal of 20, for each of two
     for each in found:
         assert each.low < each.misfit < each.high
         assert each.optimism == pytest.approx(6 ** (1 / 3) - 1)  # of 3, 1 and 2, where the search had found 1
@@ -108,11 +153,19 @@ def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: py
     assert found[0].high < found[1].low
 
 
-def test_ties_go_to_the_smaller_and_are_called_ties(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = finalists(finished, monkeypatch, [0.0, 0.0, 0.0, 4.0], [30.0, 10.0, 20.0, 1.0])
-    verdicts = {each.trial: each.verdict for each in found}
-    assert verdicts == {0: "tie", 1: "winner", 2: "tie", 3: ""}
-    assert found[-1].trial == 3
+def test_ties_go_where_the_study_says_and_are_called_ties(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for prefer, wins in (("best", 0), ("small", 1)):
+        found = finalists(preferring(finished, prefer), monkeypatch, [0.0, 0.0, 0.0, 4.0], [30.0, 10.0, 20.0, 1.0])
+        assert [each.trial for each in found][::3] == [0, 3]  # by their misfits
+        verdicts = {each.trial: each.verdict for each in found}
+        assert verdicts == {0: "tie", 1: "tie", 2: "tie", 3: ""} | {wins: "winner"}
+
+
+def test_overlapping_intervals_are_no_tie(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What one set of 100 rows leaves open of each misfit, all share: the ratio of the two is known far better.
+    found = finalists(preferring(finished, "small"), monkeypatch, [0.3, 0.4], [30.0, 10.0])
+    assert [(each.trial, each.verdict) for each in found] == [(0, "winner"), (1, "")]
+    assert found[1].low < found[0].high
 
 
 def test_one_that_cannot_be_judged_does_not_win(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +283,7 @@ def test_what_breaks_a_bound_does_not_win(finished: Any, monkeypatch: pytest.Mon
     bounded = replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, goals=goals)))
     found = finalists(bounded, monkeypatch, [0.0, 0.3, 0.3], [21.0, 20.0, 19.0])
     verdicts = {each.trial: each.verdict for each in found}
-    assert verdicts == {0: "breaks a bound", 1: "tie", 2: "winner"}
+    assert verdicts == {0: "breaks a bound", found[1].trial: "winner", found[2].trial: "tie"}
     goals = Goals(bounds={"parameters": 1.0})  # where all do, the best wins all the same
     bounded = replace(finished, plan=replace(finished.plan, study=replace(finished.plan.study, goals=goals)))
     assert finalists(bounded, monkeypatch, [0.0, 4.0], [21.0, 20.0])[0].verdict == "winner"
@@ -241,12 +294,19 @@ def test_from_a_search_to_its_confirmed_winner(
     genseek: Genseek, ray_cluster: None, store_folder: Path, tiny_study: Path, tmp_path: Path
 ) -> None:
     where = ("--store", store_folder)
-    assert genseek("run", tiny_study, "--name", "first", *where)[0] == 0
+    code, said, error = genseek("run", tiny_study, "--name", "first", *where)
+    assert code == 0, error
+    families = said.partition("first: best of each family")[2]
+    assert families.count(" validation ") == 2 and "encoder/decoder" in families
     code, out, error = genseek("confirm", "first", "--top", 2, "--seeds", 3, "--json", *where)
     assert code == 0, error
     assert "fresh networks on test rows" in error
     assert "gaussian copula" in error
     found = json.loads(out)
+    families = genseek("best", "first", *where)[1].partition("first: best of each family")[2].partition("best by")[0]
+    assert families.split() == error.partition("first: best of each family")[2].partition("report:")[0].split()
+    assert f"{next(each['misfit'] for each in found if each['verdict'] == 'winner'):.2f}" in families
+    assert " test " in families
     assert len(found) in (2, 3)
     (winner,) = [each for each in found if each["verdict"] == "winner"]
     assert all(len(each["misfits"]) == 3 and len(set(each["misfits"])) == 3 for each in found)

@@ -123,6 +123,8 @@ def test_points_are_completed_with_defaults_and_with_values_of_the_space() -> No
         ("trials = 8", "pack_size = true", 'pack_size = True: expected "auto", "off" or a whole number of trials'),
         ("trials = 8", "pack_size = 2.0", 'pack_size = 2.0: expected "auto", "off" or a whole number of trials'),
         ("trials = 8", "pack_sise = 2", "unknown key 'pack_sise'; did you mean 'pack_size'?"),
+        ("trials = 8", 'prefer = "smal"', "prefer: unknown value 'smal'; did you mean 'small'?"),
+        ("trials = 8", "prefer = true", "prefer: unknown value 'True'; known: best, small"),
         ("trials = 8", 'rank = "ad"', "rank = 'ad': expected a list of names, each once"),
         ("trials = 8", "rank = []", "rank = []: expected a list of names, each once"),
         ("trials = 8", 'rank = ["ad", "ad"]', "rank = ['ad', 'ad']: expected a list of names, each once"),

@@ -8,7 +8,7 @@ import pytest
 from search.study.goals import Goals
 from search.study.parse import load_study, parse_study, with_overrides
 from search.study.presets import preset_names
-from search.study.serialize import study_from, study_json
+from search.study.serialize import study_from, study_json, study_toml
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -40,6 +40,14 @@ def test_a_plugin_is_found_from_another_folder(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir("/")
     assert study_from(written).problem == "mine"
     assert PROBLEMS.pop("mine")
+
+
+def test_which_of_ties_wins_comes_back() -> None:
+    text = '[problem]\nname = "gaussian_2d"\n[models.pushforward]\n[objectives.mmd]\n'
+    study = parse_study(f'prefer = "small"\n{text}', "own", "own.toml")
+    assert (parse_study(text, "own", "own.toml").prefer, study.prefer) == ("best", "small")
+    assert study_from(json.loads(json.dumps(study_json(study)))) == study
+    assert parse_study(study_toml(study), "own", "own.toml") == study
 
 
 def test_goals_come_back() -> None:
