@@ -78,7 +78,7 @@ class Judge:
         self._scores = {name: score(reference) for name, score in serving.items()}
 
     def on(self, held: ArrayLike) -> "Judge":
-        """Return the judge of as many other held rows, by the same scores, floors and squared_bandwidth.
+        """Return the judge of as many other held rows, by the same scores, floors, scale and bandwidth.
 
         Raises:
             ValueError: another number of rows, or rows that the scores don't serve.
@@ -135,17 +135,17 @@ def floors(
     m: int,
     scores: Mapping[str, type[Score]],
     *,
-    squared_bandwidth: float,
+    reference: Reference,
     seed: int,
     repeats: int = 200,
 ) -> dict[str, Floor]:
     """Return the floor of each serving score between `n_held` held and `m` generated rows, all of them real.
 
     Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`), as training, held and generated rows. So the
-    floor of `overfit` includes the noise of its training rows. `squared_bandwidth` is the reference's. Above 4,000 rows
-    the floors come from samples of 4,000, in the same ratio, by each score's law of decay. Repeats are limited to
-    400,000 rows in all (50 at 4,000), and to each score's `repeats`, which bounds the time to some seconds. A score has
-    no floor if it serves none of the draws.
+    floor of `overfit` includes the noise of its training rows. Scale and bandwidth are those of `reference`. Above
+    4,000 rows the floors come from samples of 4,000, in the same ratio, by each score's law of decay. Repeats are
+    limited to 400,000 rows in all (50 at 4,000), and to each score's `repeats`, which bounds the time to some seconds.
+    A score has no floor if it serves none of the draws.
 
     Raises:
         ValueError: fewer than two rows, or no repeats.
@@ -158,10 +158,10 @@ def floors(
     seen: dict[str, list[tuple[float, float]]] = {}
     for repeat in range(min(repeats, max(1, ROWS_IN_ALL // (held + count)))):
         real, generated = pair(2 * held, count, generator)
-        reference = Reference(real[:held], real[held:], squared_bandwidth)
+        drawn = replace(reference, train=real[:held], held=real[held:])
         for name, score in scores.items():
-            if repeat < score.repeats and score.serves(reference.held):
-                measure = score(reference)(generated[np.newaxis])
+            if repeat < score.repeats and score.serves(drawn.held):
+                measure = score(drawn)(generated[np.newaxis])
                 seen.setdefault(name, []).append((float(measure.value[0]), float(measure.positive[0])))
     found: dict[str, Floor] = {}
     for name, pairs in seen.items():
@@ -187,7 +187,7 @@ def judge_for(
     scores: Mapping[str, type[Score]] = CUSTOMARY,
     repeats: int = 200,
 ) -> Judge:
-    """Return the judge of samples of `m` rows against a problem's held rows, with its training rows' squared_bandwidth.
+    """Return the judge of samples of `m` rows against a problem's held rows, in units of its training rows.
 
     Those of `scores` count that serve the held rows and the draws for the floors.
 
@@ -200,7 +200,7 @@ def judge_for(
         len(reference.held),
         m,
         scores,
-        squared_bandwidth=reference.squared_bandwidth,
+        reference=reference,
         seed=seed,
         repeats=repeats,
     )

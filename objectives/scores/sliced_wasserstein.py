@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from objectives.scores.quantiles import quantile_distance
-from objectives.scores.scale import Scale
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 DIRECTIONS = 128
@@ -28,7 +27,7 @@ class SlicedWasserstein(Score):
     repeats: ClassVar[int] = 50
 
     def __init__(self, reference: Reference) -> None:
-        self._scale = Scale.of(reference.train)
+        self._scale = reference.scale
         self._real = self._scale(real_rows(reference.held))
 
     @classmethod

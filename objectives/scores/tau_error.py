@@ -32,7 +32,8 @@ class TauError(Score):
 
     def __init__(self, reference: Reference) -> None:
         self._features = reference.held.shape[1]
-        self._pairs = pairs_of(self._features)
+        order = reference.scale.order
+        self._pairs = [(int(order[one]), int(order[other])) for one, other in pairs_of(self._features)]
         self._real = pair_tau(real_rows(reference.held), self._pairs)
 
     @classmethod

@@ -30,7 +30,7 @@ def test_real_samples_sit_at_the_floor(judge: Judge) -> None:
     rows = PROBLEM.rows(0)
     for seed in range(60):
         held, generated = PROBLEM.pair(400, 300, np.random.default_rng([seed, 9]))
-        fresh = Judge(Reference(rows.train, held, Reference.of(rows.train, held).squared_bandwidth), judge.floors)
+        fresh = Judge(Reference.of(rows.train, held), judge.floors)
         evaluation = fresh(generated[np.newaxis])
         misfits.append(evaluation.misfit)
         inside.append(list(evaluation.inside.values()))
@@ -160,7 +160,7 @@ def flooring(n: int, m: int, repeats: int = 100, seed: int = 0) -> Mapping[str, 
         n,
         m,
         scores,
-        squared_bandwidth=Reference.of(rows.train, rows.test).squared_bandwidth,
+        reference=Reference.of(rows.train, rows.test),
         seed=seed,
         repeats=repeats,
     )
@@ -291,9 +291,7 @@ def test_every_score_finds_real_rows_at_its_floor_where_half_of_all_values_are_t
 
     chosen = {each: SCORES[each] for each in scores}
     train = draw(n, np.random.default_rng(7))
-    found = floors(
-        pair, n, n, chosen, squared_bandwidth=Reference.of(train, train).squared_bandwidth, seed=0, repeats=100
-    )
+    found = floors(pair, n, n, chosen, reference=Reference.of(train, train), seed=0, repeats=100)
     inside, ranks_before = [], []
     for seed in range(40):
         dice = np.random.default_rng([seed, 3])

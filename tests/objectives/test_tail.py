@@ -74,7 +74,7 @@ def test_it_sees_the_loss_of_the_top_two_percent_that_others_miss() -> None:
     cut = np.minimum(made, np.quantile(made, 0.98, axis=0))
     scores = {name: SCORES[name] for name in ("ad", "kendall", "mmd", "tail")}
     reference = Reference.of(rows.train, rows.test)
-    found = floors(problem.pair, 720, 720, scores, squared_bandwidth=reference.squared_bandwidth, seed=0, repeats=100)
+    found = floors(problem.pair, 720, 720, scores, reference=reference, seed=0, repeats=100)
     values = {name: float(score(reference)(cut[np.newaxis]).value[0]) for name, score in scores.items()}
     assert [name for name in scores if values[name] > found[name].upper] == ["tail"]
     assert tail(rows.test, made) < found["tail"].upper
