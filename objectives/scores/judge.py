@@ -1,6 +1,6 @@
 """Judges generated rows by all scores at once, each relative to the score between two real samples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite, prod
 from typing import TypeAlias, final
@@ -57,21 +57,27 @@ class Judge:
     """Judge of draws `[draws, m, d]` of generators; it can be pickled for workers on other machines.
 
     Those of `scores` that don't serve the held rows are left out. Scores with floor 0 are left out of misfit, because
-    no ratio to their floor exists.
+    no ratio to their floor exists; a score that says so in its `ranks_for` takes such a place. `ranking` names the
+    scores of misfit if others than these are meant.
 
     Raises:
         ValueError: a score has no floor, a floor is for another number of held rows, or no score is left to rank by.
     """
 
     def __init__(
-        self, reference: Reference, floors: Mapping[str, Floor], scores: Mapping[str, type[Score]] = CUSTOMARY
+        self,
+        reference: Reference,
+        floors: Mapping[str, Floor],
+        scores: Mapping[str, type[Score]] = CUSTOMARY,
+        ranking: Collection[str] | None = None,
     ) -> None:
         serving = {name: score for name, score in scores.items() if score.serves(reference.held)}
         for name in serving:
             if name not in floors or floors[name].n != len(reference.held):
                 raise ValueError(f"score {name}: expected a floor for {len(reference.held)} held rows")
         self.floors = {name: floors[name] for name in serving}
-        self.ranking = tuple(name for name in serving if serving[name].ranking and 0.0 < floors[name].positive < inf)
+        chosen = _ranking(serving, floors) if ranking is None else ranking
+        self.ranking = tuple(name for name in serving if name in chosen)
         if not self.ranking:
             raise ValueError(f"no score to rank by among {', '.join(scores) or 'none'}")
         self._reference = reference
@@ -84,11 +90,12 @@ class Judge:
             ValueError: another number of rows, or rows that the scores don't serve.
         """
         reference = replace(self._reference, held=real_rows(held))
-        return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()})
+        return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()}, self.ranking)
 
     def ranked(self) -> "Judge":
         """Return the judge of the same rows with only the scores that enter misfit."""
-        return Judge(self._reference, self.floors, {name: type(self._scores[name]) for name in self.ranking})
+        scores = {name: type(self._scores[name]) for name in self.ranking}
+        return Judge(self._reference, self.floors, scores, self.ranking)
 
     def __call__(self, generated: ArrayLike) -> Evaluation:
         """Judge draws `[draws, m, d]`; rows that are not finite give nan values and infinite misfit, not an error.
@@ -127,6 +134,13 @@ class Judge:
     def _evaluation(self, values: dict[str, float], ratios: dict[str, float]) -> Evaluation:
         misfit = prod(ratios.values()) ** (1.0 / len(ratios))
         return Evaluation(values, misfit if isfinite(misfit) else inf, self.floors)
+
+
+def _ranking(scores: Mapping[str, type[Score]], floors: Mapping[str, Floor]) -> set[str]:
+    """Return which of these scores enter misfit."""
+    able = {name for name in scores if 0.0 < floors[name].positive < inf}
+    vacant = {name for name in scores if scores[name].ranking and name not in able}
+    return {name for name in able if scores[name].ranking or scores[name].ranks_for in vacant}
 
 
 def floors(

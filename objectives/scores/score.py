@@ -24,12 +24,14 @@ DECIMALS = 9
 class Scale:
     """Mean and standard deviation of each column of the training rows, `[d]`, and an `order` of the columns.
 
-    A constant column keeps its unit. The order follows from the rows alone, by E[z |z|^2] of each column z in
-    deviations, so that fixed random directions, pairs and portfolios meet the same columns however a file lists them.
+    A constant column keeps its unit. `positive` says which columns have no negative value. The order follows from the
+    rows alone, by E[z |z|^2] of each column z in deviations, so that fixed random directions, pairs and portfolios meet
+    the same columns however a file lists them.
     """
 
     mean: Array
     deviation: Array
+    positive: NDArray[np.bool_]
     order: NDArray[np.int64]
 
     @classmethod
@@ -40,7 +42,8 @@ class Scale:
         # Not where the deviation is 0: rounding leaves a little of it in a column of equal values.
         deviation = np.where(rows.min(axis=0) < rows.max(axis=0), deviation, 1.0)
         standard = (rows - mean) / deviation
-        return cls(mean=mean, deviation=deviation, order=np.argsort(standard.T @ (standard**2).sum(axis=1)))
+        order = np.argsort(standard.T @ (standard**2).sum(axis=1))
+        return cls(mean=mean, deviation=deviation, positive=rows.min(axis=0) >= 0.0, order=order)
 
     def __call__(self, rows: Array) -> Array:
         """Return rows `[..., d]` in deviations from the mean, cut at a million so that they stay finite, in order."""
@@ -87,12 +90,14 @@ class Measure:
 class Score(ABC):
     """A distance between generated and held-out rows, lower is better; it keeps what depends on real rows alone.
 
-    `ranking` says whether it enters misfit. Between real samples of n rows it lies near `limit`, and its deviations
+    `ranking` says whether it enters misfit, and `ranks_for` names a score in whose place it does where that one can't,
+    because even real samples score 0. Between real samples of n rows it lies near `limit`, and its deviations
     from there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and extrapolated by that
     law. A floor takes at most `repeats` draws, few if the score is costly.
     """
 
     ranking: ClassVar[bool]
+    ranks_for: ClassVar[str | None] = None
     limit: ClassVar[float]
     decay: ClassVar[float]
     repeats: ClassVar[int]

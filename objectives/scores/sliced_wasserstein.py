@@ -11,7 +11,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from objectives.scores.quantiles import quantile_distance
+from objectives.scores.quantiles import projection, quantile_distance
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 DIRECTIONS = 128
@@ -70,14 +70,6 @@ def _distances(real: Array, generated: Array) -> Array:
     total = np.zeros(len(generated))
     for direction in directions:
         # The real rows are projected anew each time: all their projections would be 128 / d times as large as they are.
-        projected = (np.sort(_projected(rows, direction), axis=-1) for rows in (real, generated))
+        projected = (np.sort(projection(rows, direction), axis=-1) for rows in (real, generated))
         total += quantile_distance(*projected)
     return np.asarray(total / len(directions))
-
-
-def _projected(rows: Array, direction: Array) -> Array:
-    # Not a matrix product: its last bit depends on the number of members in the group.
-    projection = np.zeros(rows.shape[:-1])
-    for column, weight in enumerate(direction):
-        projection += rows[..., column] * weight
-    return projection

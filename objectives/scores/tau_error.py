@@ -23,9 +23,13 @@ MOST_PAIRS = 190
 
 @final
 class TauError(Score):
-    """Deviation of the dependence of each pair of columns from that of the held rows."""
+    """Deviation of the dependence of each pair of columns from that of the held rows.
+
+    It enters misfit in place of `kendall` where that has a floor of 0: of many columns no row exceeds another in all.
+    """
 
     ranking: ClassVar[bool] = False
+    ranks_for: ClassVar[str | None] = "kendall"
     limit: ClassVar[float] = 0.0
     decay: ClassVar[float] = 0.5
     repeats: ClassVar[int] = 100

@@ -365,14 +365,19 @@ def test_which_scores_rank_and_serve() -> None:
         "wasserstein": False,
         "modes": False,
         "clusters": False,
+        "coverage": False,
+        "c2st": False,
+        "tail_dependence": False,
+        "var_es": False,
     }
+    assert {name: score.ranks_for for name, score in SCORES.items() if score.ranks_for} == {"tau_error": "kendall"}
     assert set(STANDARD) <= set(SCORES)
     positive = np.abs(normal(50, 4))
     for rows, missing in (
-        (positive[:, :1], {"kendall", "tau_error"}),
+        (positive[:, :1], {"kendall", "tau_error", "tail_dependence"}),
         (positive[:, :2], set()),
         (positive, {"modes"}),
-        (-positive[:, :2], {"tail"}),
+        (-positive[:, :2], set()),
     ):
         assert {name for name, score in SCORES.items() if not score.serves(rows)} == missing
 
