@@ -65,7 +65,10 @@ def _trains(name: str) -> str:
 
 def _ranks(name: str) -> str:
     judged = "One of the standard scores" if name in STANDARD else "Judged by where a study names it"
-    return f"{judged}; part of `misfit`." if SCORES[name].ranking else f"{judged}; not part of `misfit`."
+    if SCORES[name].ranking:
+        return f"{judged}; part of `misfit`."
+    place = SCORES[name].ranks_for
+    return f"{judged}; part of `misfit` in place of `{place}`." if place else f"{judged}; not part of `misfit`."
 
 
 def _linked(names: list[str], page: str) -> str:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
-from objectives.scores.scale import Scale
-from objectives.scores.score import Array, Measure, Reference, Score, chosen_rows, real_rows, score_members
+from objectives.scores.score import Array, Measure, Reference, Scale, Score, chosen_rows, real_rows, score_members
 
 MOST_CLUSTERS = 8
 MOST_ROWS = 1000
@@ -53,7 +52,7 @@ class Clusters(Score):
     repeats: ClassVar[int] = 20
 
     def __init__(self, reference: Reference) -> None:
-        self._scale = Scale.of(reference.train)
+        self._scale = reference.scale
         self._real = _clusters(self._scale(real_rows(reference.held)))
 
     @classmethod

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from objectives.scores.pairs import pair_sum, pair_sum_within
-from objectives.scores.scale import Scale
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 
@@ -28,7 +27,7 @@ class Energy(Score):
     repeats: ClassVar[int] = 200
 
     def __init__(self, reference: Reference) -> None:
-        self._scale = Scale.of(reference.train)
+        self._scale = reference.scale
         self._real = self._scale(real_rows(reference.held))
         self._within = pair_sum_within(self._real, _distance_sum)
 

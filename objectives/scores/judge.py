@@ -1,6 +1,6 @@
 """Judges generated rows by all scores at once, each relative to the score between two real samples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite, prod
 from typing import TypeAlias, final
@@ -57,38 +57,45 @@ class Judge:
     """Judge of draws `[draws, m, d]` of generators; it can be pickled for workers on other machines.
 
     Those of `scores` that don't serve the held rows are left out. Scores with floor 0 are left out of misfit, because
-    no ratio to their floor exists.
+    no ratio to their floor exists; a score that says so in its `ranks_for` takes such a place. `ranking` names the
+    scores of misfit if others than these are meant.
 
     Raises:
         ValueError: a score has no floor, a floor is for another number of held rows, or no score is left to rank by.
     """
 
     def __init__(
-        self, reference: Reference, floors: Mapping[str, Floor], scores: Mapping[str, type[Score]] = CUSTOMARY
+        self,
+        reference: Reference,
+        floors: Mapping[str, Floor],
+        scores: Mapping[str, type[Score]] = CUSTOMARY,
+        ranking: Collection[str] | None = None,
     ) -> None:
         serving = {name: score for name, score in scores.items() if score.serves(reference.held)}
         for name in serving:
             if name not in floors or floors[name].n != len(reference.held):
                 raise ValueError(f"score {name}: expected a floor for {len(reference.held)} held rows")
         self.floors = {name: floors[name] for name in serving}
-        self.ranking = tuple(name for name in serving if serving[name].ranking and 0.0 < floors[name].positive < inf)
+        chosen = _ranking(serving, floors) if ranking is None else ranking
+        self.ranking = tuple(name for name in serving if name in chosen)
         if not self.ranking:
             raise ValueError(f"no score to rank by among {', '.join(scores) or 'none'}")
         self._reference = reference
         self._scores = {name: score(reference) for name, score in serving.items()}
 
     def on(self, held: ArrayLike) -> "Judge":
-        """Return the judge of as many other held rows, by the same scores, floors and squared_bandwidth.
+        """Return the judge of as many other held rows, by the same scores, floors, scale and bandwidth.
 
         Raises:
             ValueError: another number of rows, or rows that the scores don't serve.
         """
         reference = replace(self._reference, held=real_rows(held))
-        return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()})
+        return Judge(reference, self.floors, {name: type(score) for name, score in self._scores.items()}, self.ranking)
 
     def ranked(self) -> "Judge":
         """Return the judge of the same rows with only the scores that enter misfit."""
-        return Judge(self._reference, self.floors, {name: type(self._scores[name]) for name in self.ranking})
+        scores = {name: type(self._scores[name]) for name in self.ranking}
+        return Judge(self._reference, self.floors, scores, self.ranking)
 
     def __call__(self, generated: ArrayLike) -> Evaluation:
         """Judge draws `[draws, m, d]`; rows that are not finite give nan values and infinite misfit, not an error.
@@ -129,23 +136,30 @@ class Judge:
         return Evaluation(values, misfit if isfinite(misfit) else inf, self.floors)
 
 
+def _ranking(scores: Mapping[str, type[Score]], floors: Mapping[str, Floor]) -> set[str]:
+    """Return which of these scores enter misfit."""
+    able = {name for name in scores if 0.0 < floors[name].positive < inf}
+    vacant = {name for name in scores if scores[name].ranking and name not in able}
+    return {name for name in able if scores[name].ranking or scores[name].ranks_for in vacant}
+
+
 def floors(
     pair: Pair,
     n_held: int,
     m: int,
     scores: Mapping[str, type[Score]],
     *,
-    squared_bandwidth: float,
+    reference: Reference,
     seed: int,
     repeats: int = 200,
 ) -> dict[str, Floor]:
     """Return the floor of each serving score between `n_held` held and `m` generated rows, all of them real.
 
     Each repeat takes 2 `n_held` + `m` rows from `pair` (`Problem.pair`), as training, held and generated rows. So the
-    floor of `overfit` includes the noise of its training rows. `squared_bandwidth` is the reference's. Above 4,000 rows
-    the floors come from samples of 4,000, in the same ratio, by each score's law of decay. Repeats are limited to
-    400,000 rows in all (50 at 4,000), and to each score's `repeats`, which bounds the time to some seconds. A score has
-    no floor if it serves none of the draws.
+    floor of `overfit` includes the noise of its training rows. Scale and bandwidth are those of `reference`. Above
+    4,000 rows the floors come from samples of 4,000, in the same ratio, by each score's law of decay. Repeats are
+    limited to 400,000 rows in all (50 at 4,000), and to each score's `repeats`, which bounds the time to some seconds.
+    A score has no floor if it serves none of the draws.
 
     Raises:
         ValueError: fewer than two rows, or no repeats.
@@ -158,10 +172,10 @@ def floors(
     seen: dict[str, list[tuple[float, float]]] = {}
     for repeat in range(min(repeats, max(1, ROWS_IN_ALL // (held + count)))):
         real, generated = pair(2 * held, count, generator)
-        reference = Reference(real[:held], real[held:], squared_bandwidth)
+        drawn = replace(reference, train=real[:held], held=real[held:])
         for name, score in scores.items():
-            if repeat < score.repeats and score.serves(reference.held):
-                measure = score(reference)(generated[np.newaxis])
+            if repeat < score.repeats and score.serves(drawn.held):
+                measure = score(drawn)(generated[np.newaxis])
                 seen.setdefault(name, []).append((float(measure.value[0]), float(measure.positive[0])))
     found: dict[str, Floor] = {}
     for name, pairs in seen.items():
@@ -187,7 +201,7 @@ def judge_for(
     scores: Mapping[str, type[Score]] = CUSTOMARY,
     repeats: int = 200,
 ) -> Judge:
-    """Return the judge of samples of `m` rows against a problem's held rows, with its training rows' squared_bandwidth.
+    """Return the judge of samples of `m` rows against a problem's held rows, in units of its training rows.
 
     Those of `scores` count that serve the held rows and the draws for the floors.
 
@@ -200,7 +214,7 @@ def judge_for(
         len(reference.held),
         m,
         scores,
-        squared_bandwidth=reference.squared_bandwidth,
+        reference=reference,
         seed=seed,
         repeats=repeats,
     )

@@ -1,8 +1,9 @@
 """The maximum mean discrepancy with one Gaussian kernel: the deviation of the joint distribution.
 
 Gretton, Borgwardt, Rasch, Schoelkopf and Smola (2012), A kernel two-sample test, eq. 3 (unbiased) and 5 (biased),
-with k(a, b) = exp(-|a - b|^2 / r). The squared bandwidth r belongs to the problem: if it depended on the generated rows
-or on a batch, each configuration would be measured on its own scale.
+with k(a, b) = exp(-|a - b|^2 / r) and columns in standard deviations of the training rows. Scale and squared bandwidth
+r belong to the problem: if they depended on the generated rows or on a batch, each configuration would be measured on
+its own scale.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from objectives.scores.score import Array, Measure, Reference, Score, real_rows,
 
 @final
 class Mmd(Score):
-    """Squared maximum mean discrepancy from the held rows; its positive form is the biased one."""
+    """Squared maximum mean discrepancy from the held rows; its positive form is the biased one.
+
+    Columns are in deviations of the training rows.
+    """
 
     ranking: ClassVar[bool] = True
     limit: ClassVar[float] = 0.0
@@ -26,7 +30,8 @@ class Mmd(Score):
     repeats: ClassVar[int] = 200
 
     def __init__(self, reference: Reference) -> None:
-        held = real_rows(reference.held)
+        self._scale = reference.scale
+        held = self._scale(real_rows(reference.held))
         self._features = held.shape[1]
         self._known = _Known.of(held, reference.squared_bandwidth)
 
@@ -37,13 +42,15 @@ class Mmd(Score):
 
     def __call__(self, generated: Array) -> Measure:
         """Return the discrepancy of each member `[pack]`."""
-        return Measure(*score_members(generated, self._features, partial(_both, self._known)))
+        both = score_members(generated, self._features, lambda members: _both(self._known, self._scale(members)))
+        return Measure(*both)
 
 
 def mmd(real: ArrayLike, generated: ArrayLike, squared_bandwidth: float) -> Array:
     """Return the unbiased MMD^2 `[*pack]` of samples `[*pack, m, d]` from real rows `[n, d]`; may be negative.
 
-    Needs O(n + m) time up to two columns, O(n^2 + n m + m^2) above, and little memory beside copies of its arguments.
+    Columns aren't rescaled. Needs O(n + m) time up to two columns, O(n^2 + n m + m^2) above, and little memory beside
+    copies of its arguments.
 
     Raises:
         ValueError: shapes don't match, fewer than two rows, real rows that are not finite, or a bandwidth not

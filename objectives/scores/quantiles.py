@@ -1,4 +1,4 @@
-"""Compares the quantile functions of two samples, also of different sizes.
+"""Compares the quantile functions of two samples, also of different sizes, and projects rows on a line.
 
 Both functions are steps, with jumps at multiples of 1 / n and 1 / m. Notation: n real, m generated values.
 """
@@ -22,3 +22,12 @@ def quantile_distance(real: Array, generated: Array) -> Array:
     # must not depend on how many others share its group.
     gaps = np.abs(np.take(real, rank) - np.take(generated, other, axis=1))
     return np.asarray((gaps * widths).sum(axis=1))
+
+
+def projection(rows: Array, direction: Array) -> Array:
+    """Return the inner products `[...]` of rows `[..., d]` with a direction `[d]`."""
+    # Not a matrix product: its last bit depends on the number of members in the group.
+    total = np.zeros(rows.shape[:-1])
+    for column, weight in enumerate(direction):
+        total += rows[..., column] * weight
+    return total

@@ -16,19 +16,58 @@ Array: TypeAlias = NDArray[np.float64]
 
 RULER_ROWS = 2000
 GROUP_VALUES = 2**20
+FARTHEST = 1e6
+DECIMALS = 9
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scale:
+    """Mean and standard deviation of each column of the training rows, `[d]`, and an `order` of the columns.
+
+    A constant column keeps its unit. `positive` says which columns have no negative value. The order follows from the
+    rows alone, by E[z |z|^2] of each column z in deviations, so that fixed random directions, pairs and portfolios meet
+    the same columns however a file lists them.
+    """
+
+    mean: Array
+    deviation: Array
+    positive: NDArray[np.bool_]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, train: Array) -> "Scale":
+        """Return the scale of training rows `[n, d]`."""
+        rows = real_rows(train)
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+        # Not where the deviation is 0: rounding leaves a little of it in a column of equal values.
+        deviation = np.where(rows.min(axis=0) < rows.max(axis=0), deviation, 1.0)
+        standard = (rows - mean) / deviation
+        order = np.argsort(standard.T @ (standard**2).sum(axis=1))
+        return cls(mean=mean, deviation=deviation, positive=rows.min(axis=0) >= 0.0, order=order)
+
+    def __call__(self, rows: Array) -> Array:
+        """Return rows `[..., d]` in deviations from the mean, cut at a million so that they stay finite, in order."""
+        with np.errstate(over="ignore"):
+            standard = (rows - self.mean) / self.deviation
+        return np.clip(standard[..., self.order], -FARTHEST, FARTHEST)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Reference:
-    """Rows to compare with: `train` `[n, d]`, `held` `[m, d]` never trained on, and MMD's `squared_bandwidth`."""
+    """Rows to compare with: `train` `[n, d]`, and `held` `[m, d]` never trained on.
+
+    `scale` is the unit of distances, and `squared_bandwidth` MMD's, in that unit. Both belong to the problem: floors
+    keep them, though they draw other rows.
+    """
 
     train: Array
     held: Array
+    scale: Scale
     squared_bandwidth: float
 
     @classmethod
     def of(cls, train: ArrayLike, held: ArrayLike, seed: int = 0) -> "Reference":
-        """Return the reference with the squared_bandwidth of these training rows.
+        """Return the reference with the scale and the bandwidth of these training rows.
 
         Raises:
             ValueError: a split is not finite `[rows >= 2, d]`, widths differ, or all training rows are equal.
@@ -36,7 +75,8 @@ class Reference:
         known, unseen = real_rows(train), real_rows(held)
         if known.shape[1] != unseen.shape[1]:
             raise ValueError(f"train has {known.shape[1]} columns and held {unseen.shape[1]}: expected the same")
-        return cls(known, unseen, squared_bandwidth(known, seed))
+        scale = Scale.of(known)
+        return cls(train=known, held=unseen, scale=scale, squared_bandwidth=squared_bandwidth(scale(known), seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +90,14 @@ class Measure:
 class Score(ABC):
     """A distance between generated and held-out rows, lower is better; it keeps what depends on real rows alone.
 
-    `ranking` says whether it enters misfit. Between real samples of n rows it lies near `limit`, and its deviations
+    `ranking` says whether it enters misfit, and `ranks_for` names a score in whose place it does where that one can't,
+    because even real samples score 0. Between real samples of n rows it lies near `limit`, and its deviations
     from there shrink as `n ** -decay`: floors of large samples are computed at a smaller size and extrapolated by that
     law. A floor takes at most `repeats` draws, few if the score is costly.
     """
 
     ranking: ClassVar[bool]
+    ranks_for: ClassVar[str | None] = None
     limit: ClassVar[float]
     decay: ClassVar[float]
     repeats: ClassVar[int]
@@ -91,9 +133,15 @@ def real_rows(rows: ArrayLike) -> Array:
     return checked
 
 
-def chosen_rows(rows: Array, size: int) -> Array:
-    """Return a fixed random choice of `size` of the rows `[n, d]`, which doesn't depend on their order."""
-    return np.asarray(rows[np.lexsort(rows.T)][np.random.default_rng(0).choice(len(rows), size, replace=False)])
+def chosen_rows(rows: Array, size: int, seed: int = 0) -> Array:
+    """Return a random choice of `size` of the rows `[n, d]`, fixed by the seed, in deviations and ordered columns.
+
+    It doesn't depend on the order of rows. Nor does it depend on the unit of any column: values that differ only by
+    rounding count as equal.
+    """
+    with np.errstate(over="ignore"):
+        places = np.lexsort(np.round(rows, DECIMALS).T)
+    return np.asarray(rows[places][np.random.default_rng([seed, 1]).choice(len(rows), size, replace=False)])
 
 
 def score_members(generated: ArrayLike, features: int, score: Callable[[Array], Array]) -> Array:
@@ -124,7 +172,7 @@ def squared_bandwidth(train: Array, seed: int = 0) -> float:
         ValueError: all rows are equal.
     """
     if len(train) > RULER_ROWS:
-        train = train[np.random.default_rng([seed, 1]).choice(len(train), RULER_ROWS, replace=False)]
+        train = chosen_rows(train, RULER_ROWS, seed)
     squared = pdist(train, "sqeuclidean")
     median = float(np.median(squared))
     if median == 0.0:

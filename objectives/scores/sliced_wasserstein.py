@@ -11,8 +11,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from objectives.scores.quantiles import quantile_distance
-from objectives.scores.scale import Scale
+from objectives.scores.quantiles import projection, quantile_distance
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 DIRECTIONS = 128
@@ -28,7 +27,7 @@ class SlicedWasserstein(Score):
     repeats: ClassVar[int] = 50
 
     def __init__(self, reference: Reference) -> None:
-        self._scale = Scale.of(reference.train)
+        self._scale = reference.scale
         self._real = self._scale(real_rows(reference.held))
 
     @classmethod
@@ -71,14 +70,6 @@ def _distances(real: Array, generated: Array) -> Array:
     total = np.zeros(len(generated))
     for direction in directions:
         # The real rows are projected anew each time: all their projections would be 128 / d times as large as they are.
-        projected = (np.sort(_projected(rows, direction), axis=-1) for rows in (real, generated))
+        projected = (np.sort(projection(rows, direction), axis=-1) for rows in (real, generated))
         total += quantile_distance(*projected)
     return np.asarray(total / len(directions))
-
-
-def _projected(rows: Array, direction: Array) -> Array:
-    # Not a matrix product: its last bit depends on the number of members in the group.
-    projection = np.zeros(rows.shape[:-1])
-    for column, weight in enumerate(direction):
-        projection += rows[..., column] * weight
-    return projection

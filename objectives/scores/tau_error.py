@@ -23,16 +23,21 @@ MOST_PAIRS = 190
 
 @final
 class TauError(Score):
-    """Deviation of the dependence of each pair of columns from that of the held rows."""
+    """Deviation of the dependence of each pair of columns from that of the held rows.
+
+    It enters misfit in place of `kendall` where that has a floor of 0: of many columns no row exceeds another in all.
+    """
 
     ranking: ClassVar[bool] = False
+    ranks_for: ClassVar[str | None] = "kendall"
     limit: ClassVar[float] = 0.0
     decay: ClassVar[float] = 0.5
     repeats: ClassVar[int] = 100
 
     def __init__(self, reference: Reference) -> None:
         self._features = reference.held.shape[1]
-        self._pairs = pairs_of(self._features)
+        order = reference.scale.order
+        self._pairs = [(int(order[one]), int(order[other])) for one, other in pairs_of(self._features)]
         self._real = pair_tau(real_rows(reference.held), self._pairs)
 
     @classmethod

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
-from objectives.scores.scale import Scale
 from objectives.scores.score import Array, Measure, Reference, Score, chosen_rows, real_rows, score_members
 
 MOST_ROWS = 1000
@@ -30,7 +29,7 @@ class Wasserstein(Score):
     repeats: ClassVar[int] = 20
 
     def __init__(self, reference: Reference) -> None:
-        self._scale = Scale.of(reference.train)
+        self._scale = reference.scale
         self._real = self._scale(real_rows(reference.held))
 
     @classmethod

@@ -23,6 +23,10 @@ BY = (
     "wasserstein",
     "modes",
     "clusters",
+    "coverage",
+    "c2st",
+    "tail_dependence",
+    "var_es",
 )
 LISTED = ("problems", "families", "objectives", "scores", "studies", "searches", "registry")
 

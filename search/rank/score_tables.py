@@ -28,8 +28,8 @@ def score_tables(
 ) -> dict[str, Any]:
     """Return `{"ad": {"value", "floor", "upper", "inside"}, ..., "misfit"}` for all scores that serve the real rows.
 
-    Only `overfit` needs `train`. The floors come from bootstrap draws of the real rows, of the same sizes. The MMD's
-    bandwidth is that of the training rows, or of the real rows if there are none. `columns` (a line of CSV) are the
+    Only `overfit` needs `train`. The floors come from bootstrap draws of the real rows, of the same sizes. The unit of
+    distances is that of the training rows, or of the real rows if there are none. `columns` (a line of CSV) are the
     columns to score, all if empty. `drop_missing` leaves out real rows with a missing value. `tell` receives one line
     for each decision on how a file is written.
 
@@ -58,9 +58,7 @@ def score_tables(
 
     try:
         reference = Reference.of(training, held, seed)
-        found = floors(
-            pair, len(held), len(generated), scores, squared_bandwidth=reference.squared_bandwidth, seed=seed
-        )
+        found = floors(pair, len(held), len(generated), scores, reference=reference, seed=seed)
         evaluation = Judge(reference, found, {name: scores[name] for name in found})(generated[None])
     except ValueError as error:
         raise DataError(f"{real} and {samples}: {error}") from error

@@ -33,7 +33,7 @@ def test_a_dropped_component_is_seen() -> None:
     kept = made[problem.labels(made) != 2]
     found = match_clusters(real, kept, real)
     assert (found.real, found.generated, len(found.distances)) == (4, 3, 3)
-    score = Clusters(Reference(real, real, 1.0))
+    score = Clusters(Reference.of(real, real))
     assert score(made[np.newaxis]).value[0] < 0.5 < 1.0 <= score(kept[np.newaxis]).value[0]
     assert score(kept[np.newaxis]).value[0] == pytest.approx(found.score, rel=1e-12)
     assert found.score == pytest.approx(1 + np.mean(found.distances), rel=1e-12)
@@ -52,8 +52,8 @@ def test_moved_clusters_are_measured_in_their_own_deviations() -> None:
 def test_the_score_measures_in_training_deviations() -> None:
     train, made = corners(60), corners(50, seed=1)
     units = np.array([1e-4, 1024.0])
-    first = Clusters(Reference(train, corners(40, seed=2), 1.0))(made[np.newaxis]).value[0]
-    other = Clusters(Reference(train * units, corners(40, seed=2) * units, 1.0))((made * units)[np.newaxis]).value[0]
+    first = Clusters(Reference.of(train, corners(40, seed=2)))(made[np.newaxis]).value[0]
+    other = Clusters(Reference.of(train * units, corners(40, seed=2) * units))((made * units)[np.newaxis]).value[0]
     assert other == pytest.approx(first, rel=1e-9)
     assert first < 0.5
 

@@ -57,11 +57,11 @@ def test_it_is_unbiased_and_its_positive_form_shrinks_with_the_sample() -> None:
 
 def test_the_score_measures_in_training_deviations() -> None:
     train, held, made = 3 * normal(400, 2) + 1, 3 * normal(100, 2, seed=1), normal(1, 90, 2, seed=2)
-    score = Energy(Reference(train, held, 1.0))
+    score = Energy(Reference.of(train, held))
     deviation = train.std(axis=0)
     unbiased, biased = by_hand(held / deviation, made[0] / deviation)
     assert score(made).value[0] == pytest.approx(unbiased, abs=1e-12)
     assert score(made).positive[0] == pytest.approx(biased, abs=1e-12)
     units = np.array([1e-6, 1024.0])
-    other = Energy(Reference(train * units, held * units, 1.0))
+    other = Energy(Reference.of(train * units, held * units))
     assert other(made * units).value[0] == pytest.approx(unbiased, rel=1e-9)

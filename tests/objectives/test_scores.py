@@ -208,10 +208,12 @@ def test_the_ruler_is_the_median_over_pairs_of_training_rows_only() -> None:
     train = normal(300, 3)
     assert squared_bandwidth(train) == np.median(pdist(train) ** 2)
     reference = Reference.of(train, 100 * normal(200, 3, seed=1))
-    assert reference.squared_bandwidth == pytest.approx(squared_bandwidth(train), rel=1e-12)
+    unit = train.std(axis=0)
+    ruler = np.median(pdist(train / unit) ** 2)
+    assert reference.squared_bandwidth == pytest.approx(ruler, rel=1e-12)
     generated = 50 * normal(1, 200, 3, seed=2)
     measure = SCORES["mmd"](reference)(generated)
-    unbiased, biased = mmd_by_hand(reference.held, generated[0], squared_bandwidth(train))
+    unbiased, biased = mmd_by_hand(reference.held / unit, generated[0] / unit, ruler)
     assert measure.value[0] == pytest.approx(unbiased, abs=1e-12)
     assert measure.positive[0] == pytest.approx(biased, abs=1e-12)
 
@@ -267,7 +269,8 @@ def test_overfit_is_the_plain_formula_ties_or_not(draw: Callable[..., Array], d:
     expected = []
     for sample in generated:
         to_train, to_held = (cdist(sample / unit, rows / unit).min(axis=1) for rows in (train, held))
-        expected.append(((to_train < to_held) + 0.5 * (to_train == to_held)).mean())
+        tied_splits = np.isclose(to_train, to_held, rtol=0, atol=1e-9)
+        expected.append(np.where(tied_splits, 0.5, to_train < to_held).mean())
     np.testing.assert_allclose(overfit(train, held, generated), expected, rtol=0, atol=1e-15)
 
 
@@ -285,6 +288,57 @@ def test_overfit_does_not_depend_on_units() -> None:
 @pytest.fixture(params=sorted(SCORES))
 def score(request: pytest.FixtureRequest) -> Score:
     return SCORES[request.param](testing.reference_rows())
+
+
+SERVING: dict[str, Callable[[Array], Array]] = {"modes": lambda rows: rows[..., :3]}
+UNITS = np.array([1e-3, 1.0, 777.0, 2.0**20, 0.3])
+
+
+def dependent(*shape: int, seed: int) -> Array:
+    """Five positive columns, each wider than the one before, of which no two are alike."""
+    rows = normal(*shape, 5, seed=seed) @ np.triu(np.ones((5, 5)))
+    return np.asarray(np.exp(0.4 * rows) + np.arange(5))
+
+
+def measured(name: str, train: Array, held: Array, generated: Array) -> Array:
+    measure = SCORES[name](Reference.of(train, held))(generated)
+    return np.stack([measure.value, measure.positive])
+
+
+@pytest.mark.parametrize("name", sorted(SCORES))
+def test_neither_units_nor_the_order_of_rows_or_columns_matters(name: str) -> None:
+    serving = SERVING.get(name, lambda rows: rows)
+    # More than 2,000 rows, so that whatever takes a random choice has to take one.
+    train, held, made = (
+        serving(dependent(*shape, seed=seed)) for seed, shape in enumerate([(2300,), (1200,), (2, 1100)])
+    )
+    value = measured(name, train, held, 1.1 * made)
+    units = UNITS[: train.shape[1]]
+    # Ratios of tails belong to positive columns, which an offset makes others.
+    offset = 0.0 if name == "tail" else 5.0 * units
+    moved = measured(name, train * units + offset, held * units + offset, 1.1 * made * units + offset)
+    np.testing.assert_allclose(moved, value, rtol=1e-7, atol=1e-10)
+    dice = np.random.default_rng(9)
+    shuffled = measured(name, dice.permutation(train), dice.permutation(held), dice.permutation(1.1 * made, axis=1))
+    np.testing.assert_allclose(shuffled, value, rtol=1e-9, atol=1e-12)
+    order = np.roll(np.arange(train.shape[1]), 2)[::-1]
+    swapped = measured(name, train[:, order], held[:, order], 1.1 * made[:, :, order])
+    np.testing.assert_allclose(swapped, value, rtol=1e-9, atol=1e-12)
+
+
+def test_pairs_of_many_columns_are_those_of_the_same_columns_in_any_order() -> None:
+    train, held, made = (normal(60, 24, seed=seed) @ np.triu(np.ones((24, 24))) for seed in range(3))
+    order = np.random.default_rng(1).permutation(24)
+    there = measured("tau_error", train, held, made[np.newaxis])
+    back = measured("tau_error", train[:, order], held[:, order], made[np.newaxis, :, order])
+    np.testing.assert_allclose(there, back, rtol=1e-12)
+
+
+def test_columns_that_are_constant_in_training_keep_their_unit() -> None:
+    train, held, made = (np.column_stack([normal(100, seed=seed), np.full(100, 0.1)]) for seed in range(3))
+    made[:, 1] += 0.5
+    scale = Reference.of(train, held).scale
+    np.testing.assert_allclose(np.ptp(np.concatenate([scale(held), scale(made)])[:, scale.order == 1], axis=0), 0.5)
 
 
 @pytest.mark.parametrize("clause", testing.SCORES, ids=lambda clause: clause.__name__)
@@ -311,14 +365,19 @@ def test_which_scores_rank_and_serve() -> None:
         "wasserstein": False,
         "modes": False,
         "clusters": False,
+        "coverage": False,
+        "c2st": False,
+        "tail_dependence": False,
+        "var_es": False,
     }
+    assert {name: score.ranks_for for name, score in SCORES.items() if score.ranks_for} == {"tau_error": "kendall"}
     assert set(STANDARD) <= set(SCORES)
     positive = np.abs(normal(50, 4))
     for rows, missing in (
-        (positive[:, :1], {"kendall", "tau_error"}),
+        (positive[:, :1], {"kendall", "tau_error", "tail_dependence"}),
         (positive[:, :2], set()),
         (positive, {"modes"}),
-        (-positive[:, :2], {"tail"}),
+        (-positive[:, :2], set()),
     ):
         assert {name for name, score in SCORES.items() if not score.serves(rows)} == missing
 
@@ -342,7 +401,7 @@ import resource, numpy as np
 from objectives import SCORES
 from objectives.scores import Reference
 rows = np.abs(np.random.default_rng(0).standard_normal((3, 50_000, {3 if name == "modes" else 4})))
-reference = Reference(rows[0], rows[1], 8.0)
+reference = Reference.of(rows[0], rows[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 measure = SCORES[{name!r}](reference)(rows[2:])
 assert np.isfinite(measure.value).all()

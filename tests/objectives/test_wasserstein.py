@@ -74,10 +74,10 @@ def test_the_score_measures_in_training_deviations(name: str) -> None:
     train, held, made = 3 * normal(400, 2) + 1, 3 * normal(90, 2, seed=1), normal(1, 90, 2, seed=2)
     plain = wasserstein if name == "wasserstein" else sliced_wasserstein
     deviation = train.std(axis=0)
-    value = SCORES[name](Reference(train, held, 1.0))(made).value[0]
+    value = SCORES[name](Reference.of(train, held))(made).value[0]
     assert value == pytest.approx(plain(held / deviation, made[0] / deviation), rel=1e-9)
     units = np.array([1e-6, 1024.0])
-    other = SCORES[name](Reference(train * units, held * units, 1.0))
+    other = SCORES[name](Reference.of(train * units, held * units))
     assert other(made * units).value[0] == pytest.approx(value, rel=1e-9)
 
 

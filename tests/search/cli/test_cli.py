@@ -370,11 +370,11 @@ def test_score_as_json_and_as_text(finished: Any, exported: Path, tmp_path: Path
     genseek("sample", exported, "-n", 100, "--out", tmp_path / "made.csv")
     files = (tmp_path / "real.csv", tmp_path / "made.csv")
     told = json.loads(genseek("score", *files, "--train", tmp_path / "train.csv", "--json")[1])
-    assert set(told) == {*SCORES, "misfit"} - {"tail"}
+    assert set(told) == {*SCORES, "misfit"}
     assert {"value", "floor"} <= told["ad"].keys()
     code, out, _ = genseek("score", *files)
     assert code == 0
-    names = [name for name in SCORES if name not in ("overfit", "tail")]
+    names = [name for name in SCORES if name != "overfit"]
     assert [line.split()[0] for line in out.splitlines()] == ["score", *names, "misfit"]
 
 

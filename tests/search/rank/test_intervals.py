@@ -215,7 +215,7 @@ def test_drawn_rows_that_a_score_does_not_serve_are_not_judged() -> None:
         60,
         60,
         {"picky": Picky},
-        squared_bandwidth=reference.squared_bandwidth,
+        reference=reference,
         seed=0,
         repeats=40,
     )
@@ -236,7 +236,7 @@ def test_scores_that_drawn_rows_bring_to_nothing_leave_intervals_finite() -> Non
     real = lambda first, second, draw: (rows[draw.integers(134, size=first)], rows[draw.integers(134, size=second)])  # noqa: E731
     scores = {name: SCORES[name] for name in ("ad", "kendall", "mmd")}
     reference = Reference.of(train, held)
-    found = floors(real, 27, 27, scores, squared_bandwidth=reference.squared_bandwidth, seed=0)
+    found = floors(real, 27, 27, scores, reference=reference, seed=0)
     found["kendall"] = replace(found["kendall"], positive=found["kendall"].median or 1e-3)  # so that it ranks
     judge = Judge(reference, found, scores)
     samples = np.stack([[train[dice.permutation(80)[:27]] for _ in range(5)] for _ in range(2)])

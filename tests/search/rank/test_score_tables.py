@@ -42,7 +42,7 @@ def test_real_rows_lie_inside_and_others_do_not(tmp_path: Path) -> None:
     shuffled = table(tmp_path / "shuffled.csv", np.stack([rows[200:, 0], RANDOM.permutation(rows[200:, 1])], 1))
     moved = table(tmp_path / "moved.csv", rows[200:] + np.array([0.5, 0]))
     found = score_tables(real, same)
-    assert set(found) == {*SCORES, "misfit"} - {"overfit", "tail"}
+    assert set(found) == {*SCORES, "misfit"} - {"overfit"}
     assert all(found[name]["inside"] for name in ("ad", "kendall", "mmd"))
     assert 0.3 < found["misfit"] < 2.5
     assert all(found[name]["floor"] <= found[name]["upper"] for name in ("ad", "kendall", "mmd"))
@@ -68,7 +68,7 @@ def test_training_rows_add_overfit(tmp_path: Path) -> None:
 
 def test_one_column_has_no_kendall(tmp_path: Path) -> None:
     real, made = (table(tmp_path / f"{name}.csv", RANDOM.normal(size=(60, 1)), "a") for name in "xy")
-    assert set(score_tables(real, made)) == {*SCORES, "misfit"} - {"kendall", "overfit", "tail", "tau_error"}
+    assert set(score_tables(real, made)) == {*SCORES, "misfit"} - {"kendall", "overfit", "tail_dependence", "tau_error"}
 
 
 @pytest.mark.slow
