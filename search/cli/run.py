@@ -188,7 +188,7 @@ def _bounds(plan: "Plan") -> str:
     """Trials and time of a search, in words."""
     budget, fits = plan.study.budget, plan.trials - plan.study.budget.trials
     bounds = [] if budget.trials >= UNBOUNDED else [counted(budget.trials, "trial")]
-    bounds += [f"{budget.time / 60:g} minutes"] if budget.time else []
+    bounds += [f"{budget.time / 60:g} min"] if budget.time else []
     return ", ".join([*([counted(fits, "closed-form fit")] if fits else []), " or ".join(bounds)])
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from models.noise import hashed_seed
 from search.checkpoints import CheckpointStorage
 from search.errors import StoreError
-from search.events.events import Listener
+from search.events.events import Listener, Troubled
 from search.events.journal import JOURNAL, Journal, without_interruptions
 from search.export.export import load_generator
 from search.rank.finalist import Finalist, advantage, holm, interval, resampled, ties
@@ -27,6 +27,7 @@ from search.record.describe import describe_search
 from search.record.layout import CONFIRMED, CONFIRMED_OF, VERDICT
 from search.run.finish import picture
 from search.run.plan import FINALISTS, Plan
+from search.schedule.director import Limits
 from search.schedule.suggest import Suggester
 from search.study.goals import WORST
 from search.study.plugins import blamed
@@ -35,6 +36,7 @@ from search.text import command
 from search.train.context import draw_samples
 from search.tune.run import tune_trials
 
+CONFIRMED_BY = 0.8  # share of the time after which no finalist is trained any more; judging takes the rest
 NEAR = 1.5  # times the lowest misfit: the best trial of a family up to there is worth fresh networks
 DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could not be judged
 
@@ -121,6 +123,12 @@ def confirm(
     # Named by who takes part: a search that tries more after a crash here may have other candidates.
     name = f"{FINALISTS}{hashed_seed(seeds, *(str(entry.trial) for entry in chosen)):x}"
     trained = _trained(plan, chosen, seeds, name, listeners=listeners)
+    if trained is None:
+        return []
+    for trial in sorted({entry.trial for entry in chosen} - {own.entry.trial for own in trained}):
+        said = f"time was up before the fresh networks of trial {trial} were trained, so that it isn't confirmed"
+        for listener in listeners:
+            listener(Troubled(said, time.time()))
     if not trained:
         return []
     rows, judge = plan.task.rows.test, plan.test_judge
@@ -206,8 +214,8 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
 
 def _trained(
     plan: Plan, chosen: Sequence[Entry], seeds: int, name: str, *, listeners: Sequence[Listener]
-) -> list[_Trained]:
-    """The candidates' fresh networks; none if training was interrupted."""
+) -> list[_Trained] | None:
+    """The fresh networks of the candidates that there was time for; None if training was interrupted."""
     budget = plan.study.budget
     points = [entry.configuration.flat() for entry in chosen for _ in range(seeds)]
     fresh = [hashed_seed(budget.seed, "finalist", entry.trial, number) for entry in chosen for number in range(seeds)]
@@ -231,21 +239,29 @@ def _trained(
             pack_size=plan.study.pack_size,
             past=past,
             storage=storage,
+            limits=Limits(trains=plan.moment(CONFIRMED_BY), outcome="interrupted"),
         )
     if not complete:
-        return []
-    ended = sorted(entries.entries({}, {}), key=lambda entry: entry.trial)
-    places = [storage.at(f"{number:05d}") for number in range(len(points))]
-    misfits = [entry.misfit if entry.outcome == "finished" and entry.misfit < WORST else math.inf for entry in ended]
-    return [
-        _Trained(
-            entry=entry,
-            checkpoints=places[start : start + seeds],
-            validated=misfits[start : start + seeds],
-            seeds=fresh[start : start + seeds],
-        )
-        for start, entry in zip(range(0, len(points), seeds), chosen, strict=True)
-    ]
+        return None
+    ended = {entry.trial: entry for entry in entries.entries({}, {}) if entry.outcome != "interrupted"}
+    found = []
+    for start, entry in zip(range(0, len(points), seeds), chosen, strict=True):
+        numbers = range(start, start + seeds)
+        if all(number in ended for number in numbers):
+            own = [ended[number] for number in numbers]
+            trained = _Trained(
+                entry=entry,
+                checkpoints=[storage.at(f"{number:05d}") for number in numbers],
+                validated=[each.misfit if _able(each) else math.inf for each in own],
+                seeds=[fresh[number] for number in numbers],
+            )
+            found.append(trained)
+    return found
+
+
+def _able(entry: Entry) -> bool:
+    """Whether a fresh network was trained whole, and has a misfit."""
+    return entry.outcome == "finished" and entry.misfit < WORST
 
 
 def _networks(own: _Trained) -> list[tuple[CheckpointStorage, float, int]]:

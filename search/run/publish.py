@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, final
 
-from search.errors import GenseekError
+from search.errors import GenseekError, StudyError
 from search.events.events import Listener
 from search.export.registry import Registered, register
 from search.log import decoration
@@ -19,9 +19,9 @@ from search.rank.leaderboard import Leaderboard
 from search.record.layout import REPORT
 from search.record.store import Store
 from search.report.build import keep_report, write_report
-from search.run.confirm import candidates, confirm_search
+from search.run.confirm import CONFIRMED_BY, candidates, confirm_search
 from search.run.plan import Plan
-from search.run.search import TRAINED, Result, run_search
+from search.run.search import TRAINED, Result, noting, run_search
 from search.study.budget import SEEDS
 from search.tune.cluster import cluster
 
@@ -120,10 +120,11 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
         warnings += [*result.failures, *result.unrecorded, *result.troubles]
         if result.interrupted or result.unrecorded:
             return Outcome(board=result.board, interrupted=result.interrupted, warnings=warnings)
-        result.board.winner()  # tells why where there is none
+        _check_winner(plan, result.board)
         if budget.finalists and not plan.store.confirmed(plan.name):
-            finalists = confirm_best(plan, top=budget.finalists, seeds=seeds, progress=progress)
-            if not finalists:
+            finalists, troubles = _confirmed(plan, budget.finalists, seeds, progress=progress)
+            warnings += troubles
+            if not (finalists or troubles):
                 return Outcome(board=result.board, interrupted=True, warnings=warnings)
     published = publish(plan)
     board = plan.store.leaderboard(plan.name)
@@ -136,12 +137,28 @@ def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress
     Raises:
         GenseekError: as `search_and_publish`.
     """
-    progress, board = progress or Silent(), plan.store.leaderboard(plan.name)
+    return _confirmed(plan, top, seeds, progress=progress or Silent())[0]
+
+
+def _check_winner(plan: Plan, board: Leaderboard) -> None:
+    """Tell why there is no winner, if there is none."""
+    try:
+        board.winner()
+    except StudyError as error:
+        if not plan.study.budget.time or board.finished():
+            raise
+        raise StudyError(f"{error}; give it more time, or trials fewer epochs") from error
+
+
+def _confirmed(plan: Plan, top: int, seeds: int, *, progress: Progress) -> tuple[list[Finalist], list[str]]:
+    """Confirmed finalists, and what there was no time for; neither if it was interrupted."""
+    board, said = plan.store.leaderboard(plan.name), list[str]()
     count = len(candidates(plan, board, top)) * seeds
-    with progress.stage(f"{plan.name}, finalists", count) as listeners:
-        finalists = confirm_search(plan, board, top, seeds, listeners=listeners)
-    progress.confirmed(finalists, board)
-    return finalists
+    with progress.stage(f"{plan.name}, finalists", count, plan.moment(CONFIRMED_BY)) as listeners:
+        finalists = confirm_search(plan, board, top, seeds, listeners=[*listeners, noting(said)])
+    if finalists or not said:
+        progress.confirmed(finalists, board)
+    return finalists, said
 
 
 def publish(plan: Plan) -> Published:

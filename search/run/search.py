@@ -101,7 +101,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
     folder = plan.folder
     seeds = [hashed_seed(budget.seed, "trial", number) for number in range(plan.trials)]
     said: list[str] = []
-    heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners), _noting(said)]
+    heard: list[Listener] = [entries, recorder, *listeners, _watching(recorder, listeners), noting(said)]
     try:
         for event, listener in itertools.product(past, heard):
             listener(event)
@@ -191,7 +191,7 @@ def _watching(recorder: Recorder, listeners: Sequence[Listener]) -> Listener:
     return listen
 
 
-def _noting(said: list[str]) -> Listener:
+def noting(said: list[str]) -> Listener:
     """Listener that keeps what the user should know of."""
 
     def listen(event: Event) -> None:

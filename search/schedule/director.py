@@ -48,10 +48,11 @@ class _Open:
 
 @dataclass(frozen=True)
 class Limits:
-    """Until when a search proposes trials, and trains them, in seconds since the epoch of the clock."""
+    """Until when trials are proposed and trained, in seconds since the epoch of the clock; how the rest then ends."""
 
     proposes: float = math.inf
     trains: float = math.inf
+    outcome: Outcome = "stopped"
 
 
 UNLIMITED = Limits()
@@ -135,7 +136,7 @@ class Director:
             count = len(self._open)
             self._say(f"time was up for {count} of {self._asked} trials before they were trained or stopped")
         for number in list(self._open):
-            self._end(number, "stopped")
+            self._end(number, self._limits.outcome)
 
     def recall(self, events: Sequence[Event]) -> None:
         """Take in what happened before the search was cut off; what was decided and not yet told is told now.
