@@ -115,9 +115,9 @@ def test_models_import_torch_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files("objectives"), ids=shown)
 def test_objectives_know_no_model_and_nothing_of_search(path: Path) -> None:
-    clusters = ROOT / "objectives" / "scores" / "clusters.py"
+    learned = {ROOT / "objectives" / "scores" / name for name in ("clusters.py", "c2st.py")}
     allowed = {"torch", "numpy", "scipy", "pandas", "objectives", "models"}
-    assert roots(path) <= allowed | ({"sklearn", "threadpoolctl"} if path == clusters else set())
+    assert roots(path) <= allowed | ({"sklearn", "threadpoolctl"} if path in learned else set())
     of_models = {name for name in imported(path.read_text()) if name.partition(".")[0] == "models"}
     assert {name.rpartition(".")[0] for name in of_models} <= STACKING
 

@@ -18,6 +18,7 @@ CUSTOMARY = {name: SCORES[name] for name in STANDARD}
 LARGEST = 4000
 LEAST = 50
 ROWS_IN_ALL = 400_000
+REPEATS = 200  # the standard error of a median is then a tenth of the deviation
 RANKS = 0.99  # least share of real samples that must score above 0 for a score to rank
 LEAST_RATIO = 0.01  # least ratio of a score to its floor, so that a score of 0 by luck can't decide alone
 
@@ -151,7 +152,7 @@ def floors(
     *,
     reference: Reference,
     seed: int,
-    repeats: int = 200,
+    repeats: int = REPEATS,
 ) -> dict[str, Floor]:
     """Return the floor of each serving score between `n_held` held and `m` generated rows, all of them real.
 
@@ -199,7 +200,7 @@ def judge_for(
     *,
     seed: int = 0,
     scores: Mapping[str, type[Score]] = CUSTOMARY,
-    repeats: int = 200,
+    repeats: int = REPEATS,
 ) -> Judge:
     """Return the judge of samples of `m` rows against a problem's held rows, in units of its training rows.
 

@@ -11,9 +11,9 @@ from math import sqrt
 from typing import ClassVar, TypeAlias, final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from objectives.scores.dominance import TILE, Sets, below_sets, sizes
+from objectives.scores.dominance import TILE, below_sets, sizes
 from objectives.scores.score import Array, Measure, Reference, Score, real_rows, score_members
 
 Pairs: TypeAlias = Sequence[tuple[int, int]]
@@ -88,24 +88,29 @@ def pair_tau(rows: Array, pairs: Pairs | None = None) -> Array:
     used = sorted({column for pair in pairs for column in pair})
     sets = {column: below_sets(columns[column]) for column in used}
     tied = {column: _tied_pairs(columns[column]) for column in used}
-    return np.array([_tau(columns[[k, j]], sets[k], sets[j], tied[k], other_tied=tied[j]) for k, j in pairs])
+    ranks = {column: np.unique(columns[column], return_inverse=True)[1] for column in used if tied[column]}
+    found: list[float] = []
+    for k, j in pairs:
+        tied_in_both = _tied_pairs(ranks[k] * len(rows) + ranks[j]) if tied[k] and tied[j] else 0
+        found.append(_tau(int(sizes(sets[k] & sets[j]).sum()), tied[k], tied[j], tied_in_both, size=len(rows)))
+    return np.array(found)
 
 
-def _tau(columns: Array, below: Sets, other: Sets, tied: int, *, other_tied: int) -> float:
-    pairs = columns.shape[1] * (columns.shape[1] - 1) // 2
+def _tau(concordant: int, tied: int, other_tied: int, tied_in_both: int, *, size: int) -> float:
+    pairs = size * (size - 1) // 2
     apart, other_apart = pairs - tied, pairs - other_tied
     if not (apart and other_apart):
         return 0.0
-    concordant = int(sizes(below & other).sum())
-    tied_in_both = _tied_pairs(columns) if tied and other_tied else 0
     discordant = apart - other_tied + tied_in_both - concordant
     # scipy rounds the same way, and serves larger samples.
     return max(-1.0, min(1.0, float(concordant - discordant) / sqrt(apart) / sqrt(other_apart)))
 
 
-def _tied_pairs(columns: Array) -> int:
-    """Return the number of pairs of rows that are equal in all `columns` `[n]` or `[k, n]`."""
-    runs = np.unique(columns, axis=None if columns.ndim == 1 else 1, return_counts=True)[1]
+def _tied_pairs(values: Array | NDArray[np.int64]) -> int:
+    """Return the number of pairs of equal `values` `[n]`."""
+    ordered = np.sort(values)
+    starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    runs = np.diff(starts, prepend=0, append=len(ordered))
     return int((runs * (runs - 1) // 2).sum())
 
 

@@ -87,4 +87,5 @@ def _errors(figures: Array, deviations: Array, generated: Array) -> Array:
     """Return the errors `[members]` of samples `[members, m, d]`."""
     weights = portfolios(generated.shape[2])
     made = np.array([[_risks(projection(sample, own)) for own in weights] for sample in generated])
+    made = made.reshape(len(generated), *figures.shape)
     return np.asarray((np.abs(made - figures).mean(axis=-1) / deviations).mean(axis=-1))

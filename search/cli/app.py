@@ -44,6 +44,7 @@ from search.log import quiet
 
 # Ray, MLflow and torch take seconds to import: each command imports what it needs, so that --help answers at once.
 
+DRAWS = 5  # of the floors, which a check only tries out
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 app = typer.Typer(
@@ -102,7 +103,7 @@ def check(
 
     loaded = with_overrides(load_study(study), problem=problem, data=data, columns=columns, drop_missing=drop_missing)
     made = problem_of(loaded)
-    task = task_of(loaded, made)
+    task = task_of(loaded, made, repeats=DRAWS)
     rows, count = task.rows, check_study(loaded, task)
     folder = store or Path("genseek-store")
     could_write(folder)

@@ -113,26 +113,28 @@ def score(
     seed: Annotated[int, typer.Option(help="Seed of the floors.", min=0)] = 0,
     columns: Columns = None,
     drop_missing: DropMissing = False,
+    scores: Annotated[str, typer.Option(help="More scores than the standard ones: NAME,NAME or all.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Score generated rows against real ones, and show each floor."""
+    """Score generated rows against real ones, and show each floor, of 60 draws of real rows."""
     from search.cli.tables import Line, grid, put
     from search.rank.score_tables import score_tables
 
-    scores = score_tables(
+    found = score_tables(
         real,
         samples,
         train,
         seed,
         columns=columns or "",
         drop_missing=drop_missing,
+        scores=scores,
         tell=partial(print_note, aside(Printer(stderr=True))),
     )
     if as_json:
-        print_json(scores)
+        print_json(found)
         return
     lines, console = [], Printer()
-    for name, figures in scores.items():
+    for name, figures in found.items():
         if name == "misfit":
             lines.append(Line([name, f"{figures:.3f}", "1.000", "", ""]))
         else:

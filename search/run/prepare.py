@@ -14,6 +14,7 @@ from models.features import FEATURES
 from models.noise import Noise
 from objectives import OBJECTIVES, SCORES, Judge, Problem, Rows, judge_for
 from objectives.problems.problem import Array
+from objectives.scores.judge import REPEATS
 from objectives.scores.threads import one_thread
 from search.errors import ClusterError, DataError, StudyError
 from search.study.budget import Budget, cores
@@ -31,8 +32,8 @@ TEST_ROWS = 10_000  # most test rows that finalists are judged on
 STACKING = "what every tensor and tuple of a model must begin with is in docs/plugins.md"
 
 
-def task_of(study: Study, problem: Problem) -> TrialContext:
-    """What the study's trials share: rows, and the judge of the validation rows with its floors.
+def task_of(study: Study, problem: Problem, repeats: int = REPEATS) -> TrialContext:
+    """What the study's trials share: rows, and the judge of the validation rows, with floors of `repeats` draws.
 
     Raises:
         DataError: the rows can't be judged.
@@ -40,7 +41,7 @@ def task_of(study: Study, problem: Problem) -> TrialContext:
     with blamed(f"problem {study.problem}", problems=[study.problem]):
         rows = _bounded(problem.rows(study.budget.seed), study.budget)
     shape = Shape(len(problem.columns), problem.source.kind, problem.source.features)
-    judge = judge_of(study, problem, rows, rows.validation)
+    judge = judge_of(study, problem, rows, rows.validation, repeats=repeats)
     budget = study.budget
     models = {name: MODELS[name] for name in study.models}
     objectives = {name: OBJECTIVES[name] for name in study.objectives}
@@ -80,7 +81,7 @@ def _bounded(rows: Rows, budget: Budget) -> Rows:
     return Rows(train=train, **chosen)
 
 
-def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
+def judge_of(study: Study, problem: Problem, rows: Rows, held: Array, *, repeats: int = REPEATS) -> Judge:
     """Judge of held-out rows `[n, columns]`, with floors for samples of as many rows.
 
     Raises:
@@ -89,7 +90,8 @@ def judge_of(study: Study, problem: Problem, rows: Rows, held: Array) -> Judge:
     where, scores = f"problem {study.problem}", {name: SCORES[name] for name in study.scores}
     try:
         with blamed(where, problems=[study.problem], scores=scores):
-            return judge_for(problem, rows.train, held, len(held), seed=study.budget.seed, scores=scores)
+            seed = study.budget.seed
+            return judge_for(problem, rows.train, held, len(held), seed=seed, scores=scores, repeats=repeats)
     except ValueError as error:
         raise DataError(f"{where}: {error}") from error
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from objectives import SCORES
+from objectives import STANDARD
 from search import Store
 from search.events.journal import JOURNAL, Journal
 
@@ -98,7 +98,7 @@ def test_best_as_json_has_what_a_program_needs(finished: Any, genseek: Any) -> N
     assert (told["trial"], told["model"], told["run_id"]) == (winner.trial, winner.configuration.model, winner.run_id)
     assert told["configuration"] == json.loads(json.dumps(winner.configuration.flat()))
     for split in ("scores", "test"):
-        assert set(told[split]) == {"ad", "kendall", "mmd", "overfit", "tau_error", "misfit"}
+        assert set(told[split]) == {"ad", "kendall", "mmd", "overfit", "tail", "tau_error", "misfit"}
         assert set(told[split]["ad"]) == {"value", "floor", "upper", "inside"}
     assert told["scores"]["misfit"] == pytest.approx(winner.misfit, rel=1e-5)
 
@@ -370,11 +370,11 @@ def test_score_as_json_and_as_text(finished: Any, exported: Path, tmp_path: Path
     genseek("sample", exported, "-n", 100, "--out", tmp_path / "made.csv")
     files = (tmp_path / "real.csv", tmp_path / "made.csv")
     told = json.loads(genseek("score", *files, "--train", tmp_path / "train.csv", "--json")[1])
-    assert set(told) == {*SCORES, "misfit"}
+    assert set(told) == {*STANDARD, "misfit"}
     assert {"value", "floor"} <= told["ad"].keys()
-    code, out, _ = genseek("score", *files)
+    code, out, _ = genseek("score", *files, "--scores", "coverage, energy")
     assert code == 0
-    names = [name for name in SCORES if name != "overfit"]
+    names = [*(name for name in STANDARD if name != "overfit"), "energy", "coverage"]
     assert [line.split()[0] for line in out.splitlines()] == ["score", *names, "misfit"]
 
 

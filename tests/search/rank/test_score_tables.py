@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from objectives import SCORES
+from objectives import SCORES, STANDARD
 from search import GenseekError, score_tables
 
 RANDOM = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def test_real_rows_lie_inside_and_others_do_not(tmp_path: Path) -> None:
     real, same = table(tmp_path / "real.csv", rows[:200]), table(tmp_path / "same.csv", rows[200:])
     shuffled = table(tmp_path / "shuffled.csv", np.stack([rows[200:, 0], RANDOM.permutation(rows[200:, 1])], 1))
     moved = table(tmp_path / "moved.csv", rows[200:] + np.array([0.5, 0]))
-    found = score_tables(real, same)
+    found = score_tables(real, same, scores="all")
     assert set(found) == {*SCORES, "misfit"} - {"overfit"}
     assert all(found[name]["inside"] for name in ("ad", "kendall", "mmd"))
     assert 0.3 < found["misfit"] < 2.5
@@ -68,7 +68,16 @@ def test_training_rows_add_overfit(tmp_path: Path) -> None:
 
 def test_one_column_has_no_kendall(tmp_path: Path) -> None:
     real, made = (table(tmp_path / f"{name}.csv", RANDOM.normal(size=(60, 1)), "a") for name in "xy")
-    assert set(score_tables(real, made)) == {*SCORES, "misfit"} - {"kendall", "overfit", "tail_dependence", "tau_error"}
+    assert set(score_tables(real, made)) == {"ad", "mmd", "tail", "misfit"}
+
+
+def test_other_scores_are_named_beside_the_standard_ones(tmp_path: Path) -> None:
+    real, made = (table(tmp_path / f"{name}.csv", RANDOM.normal(size=(60, 2))) for name in "xy")
+    standard = set(score_tables(real, made))
+    assert standard == {*STANDARD, "misfit"} - {"overfit"}
+    assert set(score_tables(real, made, scores="coverage,energy, ad")) == standard | {"coverage", "energy"}
+    with pytest.raises(GenseekError, match=r"^scores: unknown score 'covrage'; did you mean 'coverage'\?$"):
+        score_tables(real, made, scores="covrage")
 
 
 @pytest.mark.slow
