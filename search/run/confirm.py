@@ -123,7 +123,7 @@ def confirm(
     trained = _trained(plan, chosen, seeds, name, listeners=listeners)
     if not trained:
         return []
-    rows, judge = plan.task.rows.test, plan.test_judge
+    rows, judge = plan.test_rows, plan.test_judge
     samples = np.stack([np.stack([_drawn(plan, *each) for each in _networks(own)]) for own in trained])
     with blamed(f"search {plan.name}", scores=judge.floors):
         judged = judge.each(samples.reshape(-1, *samples.shape[2:]))
@@ -192,7 +192,7 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
             with finalist.checkpoint.fetched() as folder:
                 plan.store.save(finalist.run_id, folder, CONFIRMED)
                 shown = [finalist.run_id, *([parent] if finalist.verdict == "winner" else [])]
-                picture(plan, folder, plan.task.rows.test, shown)
+                picture(plan, folder, plan.test_rows, shown)
         plan.store.log(finalist.run_id, points, tags={VERDICT: finalist.verdict or "finalist"})
     best = [
         ("best_confirmed_misfit", float(f"{each.misfit:.6g}"), 0, now) for each in finalists if each.verdict == "winner"
@@ -256,7 +256,7 @@ def _drawn(
     plan: Plan, checkpoint: CheckpointStorage, validated: float, seed: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Samples `[draws, m, columns]` of a fresh network; what could not be trained draws nothing that can be judged."""
-    rows, columns, count = len(plan.task.rows.test), len(plan.task.columns), plan.task.eval_samples
+    rows, columns, count = len(plan.test_rows), len(plan.task.columns), plan.task.eval_samples
     if math.isinf(validated):
         return np.full((count, rows, columns), np.nan)
     with checkpoint.fetched() as folder:

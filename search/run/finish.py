@@ -33,7 +33,7 @@ def tests(
         # A checkpoint that a full disk cut short has no test scores.
         with suppress(GenseekError), _kept(plan, ended, run_ids.get(ended.trial, "")) as kept:
             generator = load_generator(kept)
-            rows, seed = len(plan.task.rows.test), seeds[ended.trial]
+            rows, seed = len(plan.test_rows), seeds[ended.trial]
             drawn = draw_samples(generator.model, [generator.features], plan.task.eval_samples, rows, seeds=[seed])
             evaluation = plan.test_judge(drawn[0])
             judged[ended.trial] = evaluation.values | {"misfit": evaluation.misfit}
@@ -57,7 +57,8 @@ def references(plan: Plan) -> dict[str, dict[str, dict[str, float]]]:
     """Scores and misfit of every reference generator on validation and on test rows."""
     rows, seed = plan.task.rows, plan.study.budget.seed
     judged: dict[str, dict[str, dict[str, float]]] = {"validation": {}, "test": {}}
-    for split, judge, held in (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, rows.test)):
+    splits = (("validation", plan.task.judge, rows.validation), ("test", plan.test_judge, plan.test_rows))
+    for split, judge, held in splits:
         for name, draw in REFERENCES.items():
             generator = np.random.default_rng([seed, hashed_seed(seed, split, name)])
             drawn = np.stack([draw(rows.train, len(held), generator) for _ in range(plan.task.eval_samples)])

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, final
 
 from objectives import Judge, Problem
+from objectives.problems.problem import Array
+from objectives.scores.score import chosen_rows
 from search.checkpoints import CheckpointStorage
 from search.errors import DataError, GenseekError, StoreError, StudyError
 from search.events.journal import JOURNAL, Journal, begun
@@ -31,6 +33,7 @@ FINALISTS = "finalists-"  # how folders of their training begin, below that of t
 LEAST_SPACE = 100 * 2**20  # bytes that a search may well need
 MOST_LETTERS = 80  # of a study's name in those of its searches
 RESERVED = "reserved"  # file in the folder of a search that is planned
+JUDGED = 10_000  # most test rows: scores that compare all pairs of rows take minutes for each finalist above that
 MOST = 10  # configurations taken over: the sampler learns from them, and must not spend a search on them
 
 
@@ -38,12 +41,14 @@ MOST = 10  # configurations taken over: the sampler learns from them, and must n
 class Plan:
     """A search that can start: study, problem, task, judge of test rows, its name in the store, and its storage.
 
-    `held` keeps the name of a new search from others, as long as the plan is there.
+    `test_rows` are those that finalists are judged on: all of them, or a fixed random choice of `JUDGED`. `held` keeps
+    the name of a new search from others, as long as the plan is there.
     """
 
     study: Study
     problem: Problem
     task: TrialContext
+    test_rows: Array = field(compare=False, repr=False)
     test_judge: Judge
     name: str
     store: Store
@@ -222,9 +227,18 @@ def _planned(
     store.prepare()  # the journal and Tune's own files go to its folder, whatever the tracking URI
     if shutil.disk_usage(store.folder).free < LEAST_SPACE:
         raise StoreError(f"store {store.folder}: less than {LEAST_SPACE // 2**20} MB of disk space is left")
-    judge = judge_of(study, problem, task.rows, task.rows.test)
+    test = task.rows.test if len(task.rows.test) <= JUDGED else chosen_rows(task.rows.test, JUDGED)
+    judge = judge_of(study, problem, task.rows, test)
     return Plan(
-        study=study, problem=problem, task=task, test_judge=judge, name=name, store=store, storage=storage, held=held
+        study=study,
+        problem=problem,
+        task=task,
+        test_rows=test,
+        test_judge=judge,
+        name=name,
+        store=store,
+        storage=storage,
+        held=held,
     )
 
 

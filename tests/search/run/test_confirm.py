@@ -12,13 +12,14 @@ import pytest
 from mlflow import MlflowClient
 
 from models import MODELS
-from search import Store, load_generator, plan_resume
+from search import Store, load_generator, load_study, plan_resume, plan_search
 from search.checkpoints import CheckpointStorage
 from search.errors import GenseekError
 from search.rank.finalist import Finalist
 from search.rank.leaderboard import Entry, Leaderboard
 from search.run import confirm as confirming
 from search.run.confirm import _Trained, candidates, confirm
+from search.run.finish import references
 from search.study.configuration import Configuration
 from search.study.goals import Goals
 from search.study.parse import parse_study
@@ -114,7 +115,7 @@ def preferring(finished: Any, prefer: str) -> Any:
 def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, parameters: Any) -> list[Finalist]:
     """What three fresh networks of each candidate confirm, drawn as real rows moved by so much."""
     plan = finished.plan
-    problem, rows = plan.problem, len(plan.task.rows.test)
+    problem, rows = plan.problem, len(plan.test_rows)
     chosen = [entry(trial, 1.0, parameters=size) for trial, size in enumerate(parameters)]
     made = [
         _Trained(
@@ -159,6 +160,22 @@ def test_ties_go_where_the_study_says_and_are_called_ties(finished: Any, monkeyp
         assert [each.trial for each in found][::3] == [0, 3]  # by their misfits
         verdicts = {each.trial: each.verdict for each in found}
         assert verdicts == {0: "tie", 1: "tie", 2: "tie", 3: ""} | {wins: "winner"}
+
+
+def test_of_many_test_rows_a_fixed_choice_judges(
+    finished: Any, tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert finished.plan.test_rows is finished.plan.task.rows.test
+    monkeypatch.setattr("search.run.plan.JUDGED", 60)
+    plan, again = (plan_search(load_study(str(tiny_study)), Store(tmp_path / "store", create=True)) for _ in range(2))
+    np.testing.assert_array_equal(plan.test_rows, again.test_rows)
+    chosen, every = (set(map(tuple, rows.tolist())) for rows in (plan.test_rows, plan.task.rows.test))
+    assert len(chosen) == 60 and chosen < every and len(every) == 100
+    assert {(floor.n, floor.m) for floor in plan.test_judge.floors.values()} == {(60, 60)}
+    found = finalists(replace(finished, plan=plan), monkeypatch, [0.0, 4.0], [1.0, 1.0])
+    assert [each.verdict for each in found] == ["winner", ""]
+    judged = references(plan)["test"]
+    assert judged["training rows"]["misfit"] < judged["independent columns"]["misfit"] < math.inf
 
 
 def test_overlapping_intervals_are_no_tie(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
