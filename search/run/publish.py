@@ -106,8 +106,8 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
         >>> from search import Store, load_study, plan_search, with_overrides
         >>> study = with_overrides(load_study("gaussian_2d"), trials=4, epochs=4, finalists=2)
         >>> outcome = search_and_publish(plan_search(study, Store("genseek-store")), seeds=2)
-        >>> len(outcome.board.entries), len(outcome.finalists), Path(outcome.published.report).suffix
-        (4, 2, '.html')
+        >>> outcome.board.winner().verdict, Path(outcome.published.report).suffix
+        ('winner', '.html')
     """
     progress, budget, finalists = progress or Silent(), plan.study.budget, list[Finalist]()
     with cluster(budget, plan.storage) as lines:

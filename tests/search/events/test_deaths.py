@@ -156,6 +156,7 @@ test = 60
 
 [training]
 batch = 50
+learning_rate = [0.001, 0.002, 0.003, 0.004]
 
 [models.dying]
 deadly = {deadly}
@@ -224,7 +225,8 @@ def test_a_search_whose_trainers_keep_dying_ends_and_goes_on(way: str, dying: An
 @pytest.mark.slow
 def test_trials_that_kill_their_trainers_fail_by_name_and_the_others_finish(dying: Any, store_folder: Path) -> None:
     study = dying("SIGABRT", deadly="[0.0, 1.0]")
-    study.write_text(study.read_text().replace("trials = 4", 'trials = 2\nsampler = "grid"'))
+    two = study.read_text().replace("trials = 4", 'trials = 2\nsampler = "grid"')
+    study.write_text(two.replace("learning_rate = [0.001, 0.002, 0.003, 0.004]", ""))
     done = genseek("run", study, "--name", "some", "--store", store_folder)
     assert done.returncode == 0, done.stdout + done.stderr
     found = outcomes(store_folder, "some")

@@ -253,6 +253,7 @@ test = 60
 
 [training]
 features = ["standard", "log1p"]
+learning_rate = [0.001, 0.002, 0.003]
 
 [models.pushforward]
 width = 8
