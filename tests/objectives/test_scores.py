@@ -402,6 +402,7 @@ from objectives import SCORES
 from objectives.scores import Reference
 rows = np.abs(np.random.default_rng(0).standard_normal((3, 50_000, {3 if name == "modes" else 4})))
 reference = Reference.of(rows[0], rows[1])
+SCORES[{name!r}](Reference.of(rows[0, :50], rows[1, :50]))(rows[2:, :50])  # what it imports isn't the rows' memory
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 measure = SCORES[{name!r}](reference)(rows[2:])
 assert np.isfinite(measure.value).all()
