@@ -59,6 +59,7 @@ bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick 
 	$(BIN)/python benchmarks/regret.py $(ARGS)
 	$(BIN)/python benchmarks/store.py $(ARGS)
 	$(BIN)/python benchmarks/halving.py $(ARGS)
+	$(BIN)/python benchmarks/finalists.py $(ARGS)
 
 docs: env ## the documentation site in site/, strict: a broken link or anchor fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
