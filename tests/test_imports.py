@@ -16,7 +16,7 @@ ROOMS: dict[str, set[str]] = {
     "schedule": {"study", "events", "models", "objectives"},
     "rank": {"study", "events", "objectives"},
     "tune": {"study", "events", "train", "schedule"},
-    "record": {"study", "events", "rank", "models", "objectives"},
+    "record": {"study", "events", "rank", "objectives"},
     "export": {"study", "train", "rank", "record", "models", "objectives"},
     "report": {"study", "events", "train", "rank", "record", "export", "models", "objectives"},
     "run": {

@@ -60,7 +60,7 @@ def best_of_families(board: Leaderboard) -> list[FamilyBest]:
 
     Examples:
         >>> from search import Store
-        >>> [best.family for best in best_of_families(Store("genseek-store").leaderboard("first"))]
+        >>> sorted(best.family for best in best_of_families(Store("genseek-store").leaderboard("first")))
         ['pushforward', 'vae']
     """
     families: dict[str, list[Entry]] = {}

@@ -58,7 +58,9 @@ def test_the_winner_was_trained_at_full_budget_and_tested(finished: Any) -> None
     assert winner.misfit == min(entry.misfit for entry in at_full_budget)
     assert winner == board.ranked()[0]
     for entry in board.entries:
-        scored = {"ad", "kendall", "mmd", "overfit", "tau_error", "misfit"} if entry in at_full_budget else set()
+        scored = (
+            {"ad", "kendall", "mmd", "overfit", "tail", "tau_error", "misfit"} if entry in at_full_budget else set()
+        )
         assert set(entry.test) == scored
     assert winner.test["misfit"] != winner.misfit
 
@@ -92,7 +94,7 @@ def test_references_and_floors_stand_in_the_leaderboard(finished: Any) -> None:
     for split in ("validation", "test"):
         references, floors = board.references[split], board.floors[split]
         assert set(references) == {"training rows", "bootstrap", "independent columns", "gaussian copula"}
-        assert set(floors) == {"ad", "kendall", "mmd", "overfit", "tau_error"}
+        assert set(floors) == {"ad", "kendall", "mmd", "overfit", "tail", "tau_error"}
         assert all(set(scores) == {*floors, "misfit"} for scores in references.values())
         assert references["training rows"]["overfit"] > 0.95
         assert references["gaussian copula"]["overfit"] < 0.7
