@@ -32,7 +32,7 @@ class Finalist:
     Args:
         trial: its number in the search.
         configuration: the configuration that was trained.
-        searched: misfit on validation rows by which the search chose it.
+        searched: misfit on validation rows by which the search chose it; nan if it didn't train it whole.
         validated: the same of each fresh network; infinite if it diverged or failed.
         misfits: of each fresh network on test rows; infinite if it could not be judged.
         scores: means over the networks.
@@ -68,7 +68,7 @@ class Finalist:
     def optimism(self) -> float:
         """Return how much worse fresh networks are on validation rows: their misfit over the search's, less 1.
 
-        Infinite if a network diverged or failed.
+        Infinite if a network diverged or failed, and nan if the search didn't train it whole.
         """
         return _mean(self.validated) / self.searched - 1
 

@@ -161,7 +161,7 @@ def confirm(
         Finalist(
             trial=own.entry.trial,
             configuration=own.entry.configuration,
-            searched=own.entry.misfit,
+            searched=own.entry.misfit if own.entry.outcome == "finished" else math.nan,
             validated=tuple(own.validated),
             misfits=tuple(misfits[place].tolist()),
             scores=scores[place],
