@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
+from curves import SEEDS
 from learning import Learning
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -72,6 +73,17 @@ def furthest(trials: dict[int, Told]) -> Told:
 def lowest(trials: dict[int, Told]) -> Told:
     """Lowest last value of all trials: as Tune's `get_best_result` names it."""
     return min((told for told in trials.values() if told.evaluations), key=lambda told: told.value)
+
+
+def confirmed(trials: dict[int, Told], learning: Learning) -> Configuration:
+    """Best finalist of a search, by the networks of the table's other seeds: those that it was not chosen by."""
+
+    def fresh(told: Told) -> float:
+        return sum(learning.curve(told.configuration, told.seed + other)[-1] for other in range(1, SEEDS))
+
+    whole = [told for told in trials.values() if told.evaluations == len(learning.epochs)]
+    finalists = sorted(whole, key=lambda told: told.value)[: Budget().finalists]
+    return min(finalists, key=fresh).configuration
 
 
 def simulate(

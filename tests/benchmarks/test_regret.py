@@ -109,6 +109,21 @@ def test_a_search_ends_when_every_configuration_was_tried() -> None:
     assert len(run.trials) == len({told.configuration.identity for told in run.trials.values()}) == 216
 
 
+def test_the_finalist_is_the_best_by_the_other_seeds() -> None:
+    from learning import tabled
+    from searchers import Told, confirmed
+
+    learning = tabled("wine")
+    last = len(learning.epochs)
+    points = [learning.configuration(point) for point in learning.study.points]
+    ends = np.array([[learning.curve(point, seed)[-1] for seed in range(3)] for point in points])
+    chosen = ends[:, 0].argsort()[:5]
+    trials = {place: Told(points[place], last, ends[place, 0], seed=0) for place in map(int, chosen)}
+    trials[999] = Told(points[int(ends[:, 1:].mean(1).argmin())], last - 1, 0.0, seed=0)  # it was stopped
+    finalists = chosen[:3]
+    assert confirmed(trials, learning) == points[int(finalists[ends[finalists, 1:].mean(1).argmin()])]
+
+
 def test_thompson_prefers_the_family_that_is_near_its_best_more_often() -> None:
     from searchers import thompson
 
