@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-import pandas as pd
-from curves import GOALS, REPORTED, SEEDS, TABLE, space
+from curves import GOALS, RETURNS, SEEDS, curves, reported, space
 
 from search.study.configuration import Configuration
 from search.study.parse import parse_study
@@ -121,12 +120,13 @@ def shaped(name: str) -> Learning:
     return Learning(study, suggest, epochs, curve, lambda each: shape(quality(each), 1.0), shape(0.0, 1.0))
 
 
-def tabled() -> Learning:
-    """The table of real curves."""
-    study, table = space(), pd.read_parquet(TABLE)
+def tabled(problem: str = RETURNS) -> Learning:
+    """The table of real curves on a problem."""
+    study, table = space(problem), curves(problem)
+    epochs = reported(study)
     places = {_key(check_point(study, point)): place for place, point in enumerate(study.points)}
     names = ["misfit", *GOALS, "parameters"]
-    shape = (len(places), SEEDS, len(REPORTED), len(names))
+    shape = (len(places), SEEDS, len(epochs), len(names))
     values = table[names].to_numpy(np.float64).reshape(shape)
     means = values[:, :, -1, 0].mean(1)
 
@@ -150,7 +150,7 @@ def tabled() -> Learning:
     return Learning(
         study,
         suggest,
-        REPORTED,
+        epochs,
         lambda each, seed: values[place(each), seed % SEEDS, :, 0].tolist(),
         lambda each: float(means[place(each)]),
         float(means.min()),

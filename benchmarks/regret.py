@@ -2,35 +2,92 @@
 
     python benchmarks/regret.py [--seeds 30] [--quick]
 
-Nothing is trained: curves have one of three shapes, or are real ones from curves.parquet, and the clock counts epochs.
-The regret of what a searcher names as its best is its true value at full budget over the least there is. The tables go
-into docs/performance.md.
+Nothing is trained: curves have one of three shapes, or are the real ones of benchmarks/curves.py, and the clock counts
+epochs. The regret of what a searcher names as its best is its true value at full budget over the least there is. On
+real curves a second clock counts time. By then genseek, which trains stacked, has `FASTER` times as many epochs. It is
+simulated as a search with a time, with as many trials open, and with finalists. The tables go into docs/performance.md.
 """
 
 import argparse
 import multiprocessing
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from curves import RETURNS, TABLES
 from learning import SHAPES, Learning, shaped, tabled
 from page import table, write
-from searchers import Alone, Genseek, PlainRay, furthest, lowest, simulate, with_goals
+from searchers import (
+    CLOCK,
+    WORKERS,
+    Alone,
+    Best,
+    Genseek,
+    PlainRay,
+    Searcher,
+    confirmed,
+    furthest,
+    lowest,
+    simulate,
+    thompson,
+    with_goals,
+)
 
+from search.run.search import MOST_AHEAD, TRAINED
 from search.schedule.asha import Halving
 from search.schedule.director import Stopper
-from search.study.budget import Budget
+from search.schedule.families import even
+from search.study.budget import SEEDS, Budget
 from search.study.goals import ObjectiveValues, front
 
-FULL = 20  # budgets of a fully trained trial that a searcher may spend
 MOMENTS = (0.25, 0.5, 1.0)  # shares of the clock at which regret is read off
-TABLE = "our own table"
-SYSTEMS: dict[str, tuple[Callable[[Learning, int], Any], Any]] = {
-    "random search": (lambda learning, seed: Alone(learning, seed, chance=True), furthest),
-    "plain Ray Tune": (PlainRay, lowest),
-    "Optuna alone": (Alone, furthest),
-    "genseek": (Genseek, furthest),
+REAL = (RETURNS, *TABLES)
+FINALISTS = Budget().finalists
+FASTER = 4.2  # times that a whole search of genseek ends before plain Ray Tune's: whole_search.py
+
+
+@dataclass(frozen=True)
+class System:
+    """How one searches.
+
+    Args:
+        make: a searcher of curves and a seed.
+        best: what it names as its best.
+        faster: how many times the epochs it has by the clock.
+        places: trials at a time.
+        searches: share of the clock for the search; the rest is for its finalists, if there is any.
+    """
+
+    make: Callable[[Learning, int], Searcher]
+    best: Best = furthest
+    faster: float = 1.0
+    places: int = WORKERS
+    searches: float = 1.0
+
+
+PLAIN, OURS, STACKED = "plain Ray Tune", "genseek", "genseek, at equal time"
+SYSTEMS = {
+    "random search": System(partial(Alone, chance=True)),
+    PLAIN: System(PlainRay, lowest),
+    "Optuna alone": System(Alone),
+    OURS: System(Genseek),
+}
+EQUAL = {
+    STACKED: System(
+        partial(Genseek, clock=FASTER * TRAINED * CLOCK, places=MOST_AHEAD),
+        faster=FASTER,
+        places=MOST_AHEAD,
+        searches=TRAINED,
+    ),
+}
+RISING = "rising bandits, as genseek"
+WAYS = {
+    RISING: SYSTEMS[OURS],
+    "all alike": System(partial(Genseek, sharing=even)),
+    "Thompson, bootstrap": System(partial(Genseek, sharing=thompson)),
+    "one TPE, Optuna alone": System(partial(Alone, grouped=True)),
 }
 QUICK = 3  # seeds of a quick run
 WHOLE = {"random": "random", "nsga2": "NSGA-II", "tpe": "TPE"}
@@ -44,11 +101,14 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 def regrets(job: tuple[str, str, int]) -> list[float]:
     """Regret of a system on a problem with a seed at each moment, and its mean over the clock."""
-    problem, system, seed = job
-    learning = tabled() if problem == TABLE else shaped(problem)
-    make, best = SYSTEMS[system]
-    budget = float(FULL * learning.epochs[-1])
-    named = simulate(make(learning, seed), learning, budget, seed, best).named
+    problem, name, seed = job
+    learning, system = tabled(problem) if problem in REAL else shaped(problem), (SYSTEMS | EQUAL | WAYS)[name]
+    budget = CLOCK * learning.epochs[-1] * system.faster
+    searching = budget * system.searches
+    run = simulate(system.make(learning, seed), learning, searching, seed, system.best, system.places)
+    named = run.named
+    if system.searches < 1:
+        named.append((searching + FINALISTS * SEEDS * learning.epochs[-1], confirmed(run.trials, learning)))
     moments = np.linspace(0.05, 1.0, 96)
     at = np.searchsorted([moment for moment, _ in named], moments * budget, side="right") - 1
     lacks = np.array([learning.true(configuration) - learning.best for _, configuration in named])[np.maximum(at, 0)]
@@ -70,7 +130,7 @@ def volumes(job: tuple[tuple[str, str], str, int]) -> float:
         if system in HALVINGS
         else Genseek(learning, seed, sampler=system, halving=Never)
     )
-    budget = float(FULL * learning.epochs[-1])
+    budget = float(CLOCK * learning.epochs[-1])
     trials = simulate(searcher, learning, budget, seed, furthest).trials
     finished = [told for told in trials.values() if told.evaluations == len(learning.epochs)]
     reported = [learning.architecture(told.configuration, told.seed)[-1] for told in finished]
@@ -128,44 +188,66 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} seeds, printed and not written")
     given = parser.parse_args()
     seeds = QUICK if given.quick else given.seeds
-    problems = [*SHAPES, TABLE]
+    multi = [*WHOLE, *HALVINGS]
     with multiprocessing.get_context("spawn").Pool() as pool:
-        jobs = [(problem, system, seed) for problem in problems for system in SYSTEMS for seed in range(seeds)]
-        found = np.array(pool.map(regrets, jobs, chunksize=1)).reshape(len(problems), len(SYSTEMS), seeds, -1)
-        multi = [*WHOLE, *HALVINGS]
+
+        def of_all(names: Sequence[str], problems: Sequence[str]) -> dict[tuple[str, str], Array]:
+            pairs = [(problem, name) for problem in problems for name in names]
+            jobs = [(*pair, seed) for pair in pairs for seed in range(seeds)]
+            values = np.array(pool.map(regrets, jobs, chunksize=1)).reshape(len(pairs), seeds, -1)
+            return dict(zip(pairs, values, strict=True))
+
+        found = of_all([*SYSTEMS], [*SHAPES, *REAL]) | of_all([*EQUAL], REAL)
+        shared = of_all([way for way in WAYS if way != RISING], REAL)
+        shared |= {(problem, RISING): found[problem, OURS] for problem in REAL}
         tasks = [(goals, system, seed) for goals in PAIRS for system in multi for seed in range(seeds)]
         covered = np.array(pool.map(volumes, tasks, chunksize=1)).reshape(len(PAIRS), len(multi), seeds)
-    heads = [
-        "regret",
-        "searcher",
-        *(f"{moment:.0%} of the clock" for moment in MOMENTS),
-        "mean",
-        "end over plain Ray Tune's",
-    ]
+    said = f"{seeds} seeds, a clock of {CLOCK} fully trained trials, {WORKERS} at a time"
+    stacked = (
+        f"at equal time genseek has {FASTER} times the epochs, as its whole search ends {FASTER} times as soon (above),"
+        f" and trains {MOST_AHEAD} trials at a time for {TRAINED:.0%} of the clock, then its finalists"
+    )
+    regret, sharing, fronts = _regret_table(found), _sharing_table(shared), _fronts_table(covered, multi)
+    if given.quick:
+        print(regret, sharing, fronts, sep="\n")
+        return
+    write("regret", regret, f"{said}; {stacked}")
+    write("sharing", sharing, said)
+    write("fronts", fronts, said)
+
+
+def _regret_table(found: dict[tuple[str, str], Array]) -> str:
+    heads = ["regret", "searcher", *(f"{moment:.0%} of the clock" for moment in MOMENTS), "mean"]
     rows = [
         [
-            problem if not place else "",
-            system,
-            *(mean_error(values) for values in found[number, place].T),
-            ratio(found[number, place, :, -2], found[number, 1, :, -2]),
+            problem if name == next(iter(SYSTEMS)) else "",
+            name,
+            *(mean_error(values) for values in found[problem, name].T),
+            ratio(found[problem, name][:, -2], found[problem, PLAIN][:, -2]),
         ]
-        for number, problem in enumerate(problems)
-        for place, system in enumerate(SYSTEMS)
+        for problem in (*SHAPES, *REAL)
+        for name in SYSTEMS | EQUAL
+        if (problem, name) in found
     ]
+    return table([*heads, "end over plain Ray Tune's"], rows)
+
+
+def _sharing_table(shared: dict[tuple[str, str], Array]) -> str:
+    rows = [[way, *(_end_and_mean(shared[problem, way]) for problem in REAL)] for way in WAYS]
+    return table(["regret at the end; mean over the clock", *REAL], rows)
+
+
+def _end_and_mean(values: Array) -> str:
+    return f"{mean_error(values[:, -2])}; {mean_error(values[:, -1])}"
+
+
+def _fronts_table(covered: Array, multi: Sequence[str]) -> str:
     titles = {sampler: f"{name}, all trained whole" for sampler, name in WHOLE.items()}
-    fronts = table(
-        ["share of the true front's hypervolume", *(" and ".join(goals) for goals in PAIRS)],
-        [
-            [titles.get(system, system), *(mean_error(covered[pair, place]) for pair in range(len(PAIRS)))]
-            for place, system in enumerate(multi)
-        ],
-    )
-    said = f"{seeds} seeds, a clock of {FULL} fully trained trials, 4 at a time"
-    if given.quick:
-        print(table(heads, rows), fronts, sep="\n")
-        return
-    write("regret", table(heads, rows), said)
-    write("fronts", fronts, said)
+    rows = [
+        [titles.get(system, system), *(mean_error(covered[pair, place]) for pair in range(len(PAIRS)))]
+        for place, system in enumerate(multi)
+    ]
+    return table(["share of the true front's hypervolume", *(" and ".join(goals) for goals in PAIRS)], rows)
 
 
 if __name__ == "__main__":

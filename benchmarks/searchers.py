@@ -6,11 +6,14 @@ another. What a searcher would name as its best at a moment is noted each time t
 
 import heapq
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
 import optuna
+from curves import SEEDS
 from learning import Learning
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -20,20 +23,22 @@ from search.events.events import Report
 from search.events.messages import TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
 from search.schedule.director import Director, Stopper
+from search.schedule.families import STARTUP, Family, Sharing, even, sharing_of
 from search.schedule.suggest import Suggester
 from search.study.budget import Budget
 from search.study.configuration import Configuration, stack_key
 from search.study.goals import Goals
 
 WORKERS = 4
+CLOCK = 20  # budgets of a fully trained trial that a searcher may spend
 MOST = 5000  # trials, more than any clock has time for
 
 
 class Searcher(Protocol):
     """What proposes configurations and stops trials."""
 
-    def ask(self, place: int) -> tuple[int, Configuration]:
-        """Number and configuration of a new trial for a place."""
+    def ask(self, place: int) -> tuple[int, Configuration] | None:
+        """Number and configuration of a new trial for a place; None if every configuration was tried."""
 
     def report(self, place: int, number: int, at: int, value: float) -> bool:
         """Take in a trial's value at its evaluation of number `at`; whether it goes on."""
@@ -70,8 +75,21 @@ def lowest(trials: dict[int, Told]) -> Told:
     return min((told for told in trials.values() if told.evaluations), key=lambda told: told.value)
 
 
-def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, best: Best) -> Run:
-    """Let a searcher train `budget` epochs in all."""
+def confirmed(trials: dict[int, Told], learning: Learning) -> Configuration:
+    """Best finalist of a search, by the networks of the table's other seeds: those that it was not chosen by."""
+
+    def fresh(told: Told) -> float:
+        return sum(learning.curve(told.configuration, told.seed + other)[-1] for other in range(1, SEEDS))
+
+    whole = [told for told in trials.values() if told.evaluations == len(learning.epochs)]
+    finalists = sorted(whole, key=lambda told: told.value)[: Budget().finalists]
+    return min(finalists, key=fresh).configuration
+
+
+def simulate(
+    searcher: Searcher, learning: Learning, budget: float, seed: int, best: Best, places: int = WORKERS
+) -> Run:
+    """Let a searcher train `budget` epochs in all, or until it has tried every configuration."""
     run, clock = Run(), 0.0
     epochs = learning.epochs
     queue: list[tuple[float, int, int]] = []
@@ -79,13 +97,16 @@ def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, b
     at: dict[int, int] = {}
 
     def begin(place: int, now: float) -> None:
-        number, configuration = searcher.ask(place)
+        asked = searcher.ask(place)
+        if asked is None:
+            return
+        number, configuration = asked
         run.trials[number], at[place] = Told(configuration, seed=seed * MOST + number), number
         heapq.heappush(queue, (now + epochs[0], next(order), place))
 
-    for place in range(WORKERS):
+    for place in range(places):
         begin(place, 0.0)
-    while clock < budget / WORKERS:
+    while queue and clock < budget / places:
         clock, _, place = heapq.heappop(queue)
         number = at[place]
         told = run.trials[number]
@@ -94,7 +115,7 @@ def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, b
         goes_on = searcher.report(place, number, told.evaluations - 1, told.value)
         chosen = best(run.trials).configuration
         if not run.named or run.named[-1][1] != chosen:
-            run.named.append((clock * WORKERS, chosen))
+            run.named.append((clock * places, chosen))
         if goes_on:
             more = epochs[told.evaluations] - epochs[told.evaluations - 1]
             heapq.heappush(queue, (clock + more, next(order), place))
@@ -104,29 +125,56 @@ def simulate(searcher: Searcher, learning: Learning, budget: float, seed: int, b
 
 
 class Genseek:
-    """genseek's own proposer, halving and director; each place is a trainer of one trial."""
+    """genseek's own proposer, halving and director; each place is a trainer of one trial.
+
+    Args:
+        learning: the curves.
+        seed: of the start and the samplers.
+        sampler, halving, sharing: what proposes, what stops, and whose turn it is; None for genseek's own rule.
+        clock: budgets of a fully trained trial that it has, from which it expects how many trials are left.
+        places: trials at a time.
+    """
 
     def __init__(
-        self, learning: Learning, seed: int, sampler: Any = "tpe", halving: Callable[[Budget], Stopper] = Halving
+        self,
+        learning: Learning,
+        seed: int,
+        *,
+        sampler: Any = "tpe",
+        halving: Callable[[Budget], Stopper] = Halving,
+        sharing: Sharing | None = None,
+        clock: float = CLOCK,
+        places: int = WORKERS,
     ) -> None:
         budget = replace(learning.study.budget, trials=MOST, epochs=learning.epochs[-1], grace=_grace(learning))
         points = [learning.configuration(flat).flat() for flat in learning.start(seed)]
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)
         stopper: Stopper = halving(budget)
-        seeds = range(MOST)
-        proposer, nowhere = Suggester(study, seed), CheckpointStorage("/nowhere")
+        rule, expected = sharing or sharing_of(study), clock * learning.epochs[-1] / epochs_of_trial(budget)
+
+        def timely(families: Sequence[Family], left: int) -> Family:
+            return rule(families, round(expected) - MOST + left)
+
+        proposer = Suggester(study, seed, timely)
         self._director = Director(
-            proposer, budget, seeds, nowhere, max_open_trials=WORKERS, listeners=[], stopper=stopper, goals=study.goals
+            proposer,
+            budget,
+            range(MOST),
+            CheckpointStorage("/nowhere"),
+            max_open_trials=places,
+            listeners=[],
+            stopper=stopper,
+            goals=study.goals,
         )
         self._learning, self._seed = learning, seed
         self._held: dict[int, Any] = {}
 
-    def ask(self, place: int) -> tuple[int, Configuration]:
+    def ask(self, place: int) -> tuple[int, Configuration] | None:
         """The trial that the place was handed with its last message, or by one without news."""
         if place not in self._held:
             self._say(place, [], None)
-        each = self._held[place]
-        return each.trial, each.configuration
+        each = self._held.get(place)
+        return None if each is None else (each.trial, each.configuration)
 
     def report(self, place: int, number: int, at: int, value: float) -> bool:
         """Tell the director; a trial goes on unless it says to stop it."""
@@ -159,6 +207,29 @@ class Genseek:
             self._held.pop(place, None)
         for each in orders.begin:
             self._held[place] = each
+
+
+def epochs_of_trial(budget: Budget) -> float:
+    """Epochs of a trial by the mean, if halving keeps just its share at each rung."""
+    steps = itertools.pairwise([0, *budget.rungs(), budget.epochs])
+    return math.fsum((rung - before) / float(budget.reduction) ** number for number, (before, rung) in enumerate(steps))
+
+
+def thompson(families: Sequence[Family], left: int) -> Family:
+    """The family whose lowest misfit is least in a bootstrap sample of each; first those with few trials.
+
+    The more trials are near a family's best one, the more surely it has its turn: Thompson 1933, with the bootstrap in
+    place of a posterior (Eckles and Kaptein 2014).
+    """
+    new = [family for family in families if len(family.misfits) < STARTUP]
+    if new:
+        return even(new, left)
+    dice = np.random.default_rng(sum(family.proposed for family in families))
+
+    def lowest_again(family: Family) -> float:
+        return float(dice.choice(family.misfits, len(family.misfits)).min())
+
+    return min(families, key=lowest_again)
 
 
 class PlainRay:
@@ -201,12 +272,13 @@ class _Named:
 class Alone:
     """Optuna alone: its TPE sampler, or chance, and its own successive halving or none."""
 
-    def __init__(self, learning: Learning, seed: int, chance: bool = False) -> None:
+    def __init__(self, learning: Learning, seed: int, chance: bool = False, grouped: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         samplers, pruners = optuna.samplers, optuna.pruners
         halving = pruners.SuccessiveHalvingPruner(min_resource=_grace(learning), reduction_factor=3)
+        tpe = samplers.TPESampler(seed=seed, multivariate=grouped, group=grouped, constant_liar=grouped)
         self._study = optuna.create_study(
-            sampler=samplers.RandomSampler(seed) if chance else samplers.TPESampler(seed=seed),
+            sampler=samplers.RandomSampler(seed) if chance else tpe,
             pruner=pruners.NopPruner() if chance else halving,
         )
         for flat in learning.start(seed):

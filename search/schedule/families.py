@@ -26,7 +26,8 @@ from search.study.study import PairSpace, Study
 
 POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
 STARTUP = 5  # trials of each family before any is dropped, and the last ones that show how it improves
-TRIES = 20  # proposals that were tried before, after which one is drawn from those that were not
+TRIES = 10  # proposals that were tried before, after which one is drawn from those that were not
+CANDIDATES = 24  # that TPE picks the best of, as by Optuna's default; half as many after each that was tried before
 LISTED = 10_000  # most configurations of a space that are listed to find those that were not tried
 STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
 
@@ -47,7 +48,7 @@ class Family:
         self.closed_form = not any(OBJECTIVES[name].descends for name in self._spaces)
         self.count = sum(space.count() for space in self._spaces.values())
         self.proposed = 0
-        self.best: list[float] = []  # lowest logarithm of misfit after each trial that has ended with one
+        self.misfits: list[float] = []  # logarithm of each trial's that has ended with one
         self._known: set[str] = set()
         self._several = len(study.goals.rank) > 1
         directions = [optuna.study.StudyDirection.MINIMIZE for _ in study.goals.rank]
@@ -64,7 +65,7 @@ class Family:
         if self.count <= most:
             return [configuration for space in self._spaces.values() for configuration in space.grid()]
         found: dict[str, Configuration] = {}
-        for number in range(TRIES * most):
+        for number in range(2 * TRIES * most):
             configuration = self._chosen(self._sequence.point(number))
             found.setdefault(configuration.identity, configuration)
             if len(found) == most:
@@ -82,7 +83,8 @@ class Family:
                 self._optuna.enqueue_trial(self._sequence.point(self.proposed + attempt))
             # A sampler for each: a proposal depends on its number and on what is known by then, not on a restart.
             own = sampler if attempt < TRIES // 2 else "random"
-            self._optuna.sampler = _sampler(own, hashed_seed(self._seed, "proposal", number, attempt) % 2**32)
+            dice = hashed_seed(self._seed, "proposal", number, attempt) % 2**32
+            self._optuna.sampler = _sampler(own, dice, max(1, CANDIDATES >> attempt))
             trial = self._optuna.ask()
             configuration = self._configuration(trial)
             if configuration.identity not in self._known:
@@ -116,8 +118,7 @@ class Family:
         if state != TrialState.FAIL:
             for name, over in violations.items():
                 trial.set_constraint(name, over)
-            misfit = min(max(reached[1], 1 / WORST), WORST)
-            self.best.append(min([math.log(misfit), *self.best[-1:]]))
+            self.misfits.append(math.log(min(max(reached[1], 1 / WORST), WORST)))
         if state == TrialState.PRUNED and self._several:
             trial.set_constraint("epochs", self._missing(*reached))
         self._optuna.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
@@ -176,12 +177,13 @@ def rising(families: Sequence[Family], left: int) -> Family:
     A family is dropped if, should it improve until the end as it did over its last trials, it would still be worse than
     another is now.
     """
-    tried = [family for family in families if len(family.best) >= STARTUP]
-    lowest = min((family.best[-1] for family in tried), default=math.inf)
+    tried = [family for family in families if len(family.misfits) >= STARTUP]
+    lowest = min((min(family.misfits) for family in tried), default=math.inf)
 
     def hopeful(family: Family) -> bool:
-        slope = (family.best[-STARTUP] - family.best[-1]) / (STARTUP - 1)
-        return family.best[-1] - slope * max(0, left) <= lowest
+        own = min(family.misfits)
+        slope = (min(family.misfits[: 1 - STARTUP]) - own) / (STARTUP - 1)
+        return own - slope * max(0, left) <= lowest
 
     return even([family for family in families if family not in tried or hopeful(family)], left)
 
@@ -191,12 +193,14 @@ def sharing_of(study: Study) -> Sharing:
     return rising if study.sampler in LEARNING else even
 
 
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+def _sampler(name: str, seed: int, candidates: int = CANDIDATES) -> optuna.samplers.BaseSampler:
     samplers, by_chance = optuna.samplers, optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if name == "tpe":
-            return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+            return samplers.TPESampler(
+                seed=seed, n_ei_candidates=candidates, multivariate=True, group=True, constant_liar=True
+            )
         if name == "gp":
             return samplers.GPSampler(seed=seed, independent_sampler=by_chance, warn_independent_sampling=False)
         if name == "nsga2":

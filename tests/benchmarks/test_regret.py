@@ -22,8 +22,8 @@ def test_every_searcher_spends_the_clock_and_starts_alike(system: str) -> None:
 
     assert list(SYSTEMS) == NAMES
     learning = shaped("ordinary")
-    make, best = SYSTEMS[system]
-    run = simulate(make(learning, 3), learning, 810.0, 3, best)
+    best = SYSTEMS[system].best
+    run = simulate(SYSTEMS[system].make(learning, 3), learning, 810.0, 3, best)
     started = [told.configuration for told in run.trials.values()]
     assert started[:START] == [learning.configuration(flat) for flat in learning.start(3)]
     spent = sum(learning.epochs[told.evaluations - 1] for told in run.trials.values() if told.evaluations)
@@ -42,7 +42,7 @@ def test_the_same_seed_is_the_same_search() -> None:
     from searchers import simulate
 
     learning = shaped("crossing")
-    make, best = SYSTEMS["genseek"]
+    make, best = SYSTEMS["genseek"].make, SYSTEMS["genseek"].best
     first, second, other = (simulate(make(learning, seed), learning, 400.0, seed, best) for seed in (1, 1, 2))
     assert first.named == second.named
     assert first.named != other.named
@@ -73,25 +73,78 @@ def test_the_best_value_is_the_least(name: str) -> None:
     assert min(map(learning.true, some)) > learning.best
 
 
-def test_the_table_is_whole() -> None:
-    from curves import REPORTED, SEEDS, TABLE, space
+@pytest.mark.parametrize(
+    ("problem", "count", "columns"),
+    [("returns_4d", 504, 4), ("wine", 216, 13), ("diabetes", 216, 10), ("breast_cancer", 216, 10)],
+)
+def test_the_table_is_whole(problem: str, count: int, columns: int) -> None:
+    from curves import SEEDS, grid, reported, space
     from learning import tabled
 
-    learning = tabled()
-    assert TABLE.stat().st_size < 500_000
-    points = [learning.configuration(point) for point in space().points]
-    assert len(points) == 504
+    learning, study = tabled(problem), space(problem)
+    assert grid(problem).with_suffix(".parquet").stat().st_size < 500_000
+    points = [learning.configuration(point) for point in study.points]
+    assert len(points) == count
     curves = np.array([[learning.curve(point, seed) for seed in range(SEEDS)] for point in points])
-    assert curves.shape == (504, SEEDS, len(REPORTED))
+    assert curves.shape == (count, SEEDS, len(reported(study)))
+    assert learning.epochs[-1] == study.budget.epochs
     assert np.isfinite(curves).all()
     assert (np.diff(curves, axis=2) <= 1e-6).all()  # of the best checkpoint so far
-    assert learning.best == min(map(learning.true, points)) > 0.8
+    assert learning.best == min(map(learning.true, points)) > 0.7
     assert learning.architecture is not None
     # Rows stand in the order of the grid: a network's size follows from its configuration.
     for point in points:
         if point.model == "pushforward" and point.model_arguments["depth"] == 1:
-            width, inputs = point.model_arguments["width"], 4 + point.model_arguments["noise"]
-            assert learning.architecture(point, 0)[0]["parameters"] == (inputs + 1) * width + (width + 1) * 4
+            width, inputs = point.model_arguments["width"], columns + point.model_arguments["noise"]
+            parameters = (inputs + 1) * width + (width + 1) * columns
+            assert learning.architecture(point, 0)[0]["parameters"] == parameters
+
+
+def test_a_search_ends_when_every_configuration_was_tried() -> None:
+    from learning import tabled
+    from searchers import Genseek, furthest, simulate
+
+    learning = tabled("wine")
+    run = simulate(Genseek(learning, 0, sampler="random"), learning, 1e9, 0, furthest)
+    assert len(run.trials) == len({told.configuration.identity for told in run.trials.values()}) == 216
+
+
+def test_the_finalist_is_the_best_by_the_other_seeds() -> None:
+    from learning import tabled
+    from searchers import Told, confirmed
+
+    learning = tabled("wine")
+    last = len(learning.epochs)
+    points = [learning.configuration(point) for point in learning.study.points]
+    ends = np.array([[learning.curve(point, seed)[-1] for seed in range(3)] for point in points])
+    chosen = ends[:, 0].argsort()[:5]
+    trials = {place: Told(points[place], last, ends[place, 0], seed=0) for place in map(int, chosen)}
+    trials[999] = Told(points[int(ends[:, 1:].mean(1).argmin())], last - 1, 0.0, seed=0)  # it was stopped
+    finalists = chosen[:3]
+    assert confirmed(trials, learning) == points[int(finalists[ends[finalists, 1:].mean(1).argmin()])]
+
+
+def test_thompson_prefers_the_family_that_is_near_its_best_more_often() -> None:
+    from searchers import thompson
+
+    from search.schedule.families import STARTUP, Family
+    from search.study.parse import load_study
+
+    study = load_study("gaussian_2d")
+    good, bad, new = (Family(study, "pushforward", seed) for seed in range(3))
+    assert thompson([good, bad, new], 9) is good  # all are new, and it's the first
+    good.misfits, bad.misfits = [0.1] * STARTUP, [0.2] * 20
+    assert thompson([good, bad, new], 9) is new
+    assert thompson([bad, good], 9) is good
+
+
+def test_epochs_of_a_trial_by_hand() -> None:
+    from searchers import epochs_of_trial
+
+    from search.study.budget import Budget
+
+    assert epochs_of_trial(Budget(epochs=27, grace=3)) == pytest.approx(3 + 6 / 3 + 18 / 9)
+    assert epochs_of_trial(Budget(epochs=5, grace=5)) == 5
 
 
 def test_hypervolume_by_hand() -> None:
@@ -108,6 +161,6 @@ def test_who_is_named() -> None:
     from searchers import furthest, lowest, simulate
 
     learning = shaped("rising, with a warm-up")
-    trials = simulate(SYSTEMS["random search"][0](learning, 0), learning, 300.0, 0, furthest).trials
+    trials = simulate(SYSTEMS["random search"].make(learning, 0), learning, 300.0, 0, furthest).trials
     assert furthest(trials).evaluations == max(told.evaluations for told in trials.values())
     assert lowest(trials).value == min(told.value for told in trials.values() if told.evaluations)
