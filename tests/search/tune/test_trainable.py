@@ -382,9 +382,8 @@ def test_a_gpu_that_is_only_logical_trains_on_the_cores(
     assert {message.device for message in messages} == {"gpu"}
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "flags" else pytest.param(name, marks=pytest.mark.slow) for name in DISCRETE]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DISCRETE)
 def test_every_score_judges_discrete_rows_in_a_trainer(name: str, started: Started, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     rows = DISCRETE[name](300, np.random.default_rng(0))
