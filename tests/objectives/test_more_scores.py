@@ -49,6 +49,7 @@ def value(name: str, generated: Array, held: Array | None = None) -> float:
     return float(score(generated[np.newaxis]).value[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEW)
 def test_a_perfect_generator_lies_inside_its_floor(name: str, found: dict[str, Floor]) -> None:
     pairs = [PROBLEM.pair(SIZE, SIZE, np.random.default_rng([7, k])) for k in range(5)]
@@ -57,6 +58,7 @@ def test_a_perfect_generator_lies_inside_its_floor(name: str, found: dict[str, F
     assert np.mean(np.array(values) <= found[name].upper) >= 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEW[:3])
 def test_independent_columns_lie_outside(name: str, found: dict[str, Floor]) -> None:
     drawn = [independent_columns(PROBLEM.rows(1).train, SIZE, np.random.default_rng(seed)) for seed in range(3)]
@@ -171,6 +173,7 @@ def t_joint(q: float, freedom: float) -> float:
     return float(integrate.quad(integrand, q, 1.0)[0] / (1 - q))
 
 
+@pytest.mark.slow
 def test_joint_tails_of_t_and_normal_copulas() -> None:
     dice, n = np.random.default_rng(0), 400_000
     root = np.linalg.cholesky(np.array([[1.0, RHO], [RHO, 1.0]]))
@@ -193,6 +196,7 @@ def test_increasing_maps_do_not_matter_and_reflection_swaps_the_tails() -> None:
     np.testing.assert_array_equal(joint_tails(-real), joint_tails(real)[::-1])
 
 
+@pytest.mark.slow
 def test_a_gaussian_copula_on_a_t_copula_lies_outside() -> None:
     size, root = 4000, np.linalg.cholesky(np.full((3, 3), RHO) + (1 - RHO) * np.eye(3))
 
@@ -243,6 +247,7 @@ def test_normals_of_another_spread_have_the_known_error() -> None:
     assert found == pytest.approx(0.2 * np.mean(known), rel=0.06)
 
 
+@pytest.mark.slow
 def test_the_risks_of_independent_columns_lie_outside() -> None:
     # One common factor, of correlation 0.8: without it a long-only portfolio has half of its deviation.
     def pair(first: int, second: int, dice: np.random.Generator) -> tuple[Array, Array]:
