@@ -28,10 +28,11 @@ from searchers import (
     PlainRay,
     Searcher,
     confirmed,
+    expected_trials,
     furthest,
     lowest,
+    rising,
     simulate,
-    thompson,
     with_goals,
 )
 
@@ -76,17 +77,23 @@ SYSTEMS = {
 }
 EQUAL = {
     STACKED: System(
-        partial(Genseek, clock=FASTER * TRAINED * CLOCK, places=MOST_AHEAD),
+        partial(Genseek, places=MOST_AHEAD),
         faster=FASTER,
         places=MOST_AHEAD,
         searches=TRAINED,
     ),
 }
-RISING = "rising bandits, as genseek"
+THOMPSON = "Thompson sampling, as genseek"
+
+
+def _rising(learning: Learning, seed: int) -> Searcher:
+    return Genseek(learning, seed, sharing=partial(rising, trials=expected_trials(learning)))
+
+
 WAYS = {
-    RISING: SYSTEMS[OURS],
+    THOMPSON: SYSTEMS[OURS],
+    "rising bandits": System(_rising),
     "all alike": System(partial(Genseek, sharing=even)),
-    "Thompson, bootstrap": System(partial(Genseek, sharing=thompson)),
     "one TPE, Optuna alone": System(partial(Alone, grouped=True)),
 }
 QUICK = 3  # seeds of a quick run
@@ -198,8 +205,8 @@ def main() -> None:
             return dict(zip(pairs, values, strict=True))
 
         found = of_all([*SYSTEMS], [*SHAPES, *REAL]) | of_all([*EQUAL], REAL)
-        shared = of_all([way for way in WAYS if way != RISING], REAL)
-        shared |= {(problem, RISING): found[problem, OURS] for problem in REAL}
+        shared = of_all([way for way in WAYS if way != THOMPSON], REAL)
+        shared |= {(problem, THOMPSON): found[problem, OURS] for problem in REAL}
         tasks = [(goals, system, seed) for goals in PAIRS for system in multi for seed in range(seeds)]
         covered = np.array(pool.map(volumes, tasks, chunksize=1)).reshape(len(PAIRS), len(multi), seeds)
     said = f"{seeds} seeds, a clock of {CLOCK} fully trained trials, {WORKERS} at a time"

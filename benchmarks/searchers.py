@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-import numpy as np
 import optuna
 from curves import SEEDS
 from learning import Learning
@@ -23,7 +22,7 @@ from search.events.events import Report
 from search.events.messages import TrainerStatus, TrialUpdate
 from search.schedule.asha import Halving
 from search.schedule.director import Director, Stopper
-from search.schedule.families import STARTUP, Family, Sharing, even, sharing_of
+from search.schedule.families import Family, Sharing, even
 from search.schedule.suggest import Suggester
 from search.study.budget import Budget
 from search.study.configuration import Configuration, stack_key
@@ -31,6 +30,7 @@ from search.study.goals import Goals
 
 WORKERS = 4
 CLOCK = 20  # budgets of a fully trained trial that a searcher may spend
+SHOWN = 5  # trials of a family before rising bandits drop it, and the last ones that show how it improves
 MOST = 5000  # trials, more than any clock has time for
 
 
@@ -131,7 +131,6 @@ class Genseek:
         learning: the curves.
         seed: of the start and the samplers.
         sampler, halving, sharing: what proposes, what stops, and whose turn it is; None for genseek's own rule.
-        clock: budgets of a fully trained trial that it has, from which it expects how many trials are left.
         places: trials at a time.
     """
 
@@ -143,19 +142,13 @@ class Genseek:
         sampler: Any = "tpe",
         halving: Callable[[Budget], Stopper] = Halving,
         sharing: Sharing | None = None,
-        clock: float = CLOCK,
         places: int = WORKERS,
     ) -> None:
         budget = replace(learning.study.budget, trials=MOST, epochs=learning.epochs[-1], grace=_grace(learning))
         points = [learning.configuration(flat).flat() for flat in learning.start(seed)]
         study = replace(learning.study, sampler=sampler, budget=budget, points=points)
         stopper: Stopper = halving(budget)
-        rule, expected = sharing or sharing_of(study), clock * learning.epochs[-1] / epochs_of_trial(budget)
-
-        def timely(families: Sequence[Family], left: int) -> Family:
-            return rule(families, round(expected) - MOST + left)
-
-        proposer = Suggester(study, seed, timely)
+        proposer = Suggester(study, seed, sharing)
         self._director = Director(
             proposer,
             budget,
@@ -209,27 +202,30 @@ class Genseek:
             self._held[place] = each
 
 
-def epochs_of_trial(budget: Budget) -> float:
-    """Epochs of a trial by the mean, if halving keeps just its share at each rung."""
-    steps = itertools.pairwise([0, *budget.rungs(), budget.epochs])
-    return math.fsum((rung - before) / float(budget.reduction) ** number for number, (before, rung) in enumerate(steps))
+def rising(families: Sequence[Family], trials: int) -> Family:
+    """The family that was proposed least, of those that may still become the best by so many trials: rising bandits.
 
-
-def thompson(families: Sequence[Family], left: int) -> Family:
-    """The family whose lowest misfit is least in a bootstrap sample of each; first those with few trials.
-
-    The more trials are near a family's best one, the more surely it has its turn: Thompson 1933, with the bootstrap in
-    place of a posterior (Eckles and Kaptein 2014).
+    A family is dropped if, should it improve until then as it did over its last trials, it would still be worse than
+    another is now. Source: Li et al. 2020, Efficient Automatic CASH via Rising Bandits.
     """
-    new = [family for family in families if len(family.misfits) < STARTUP]
-    if new:
-        return even(new, left)
-    dice = np.random.default_rng(sum(family.proposed for family in families))
+    left = max(0, trials - sum(family.proposed for family in families))
+    tried = [family for family in families if len(family.misfits) >= SHOWN]
+    lowest = min((min(family.misfits) for family in tried), default=math.inf)
 
-    def lowest_again(family: Family) -> float:
-        return float(dice.choice(family.misfits, len(family.misfits)).min())
+    def hopeful(family: Family) -> bool:
+        own = min(family.misfits)
+        slope = (min(family.misfits[: 1 - SHOWN]) - own) / (SHOWN - 1)
+        return own - slope * left <= lowest
 
-    return min(families, key=lowest_again)
+    return even([family for family in families if family not in tried or hopeful(family)])
+
+
+def expected_trials(learning: Learning) -> int:
+    """Trials of a search by the clock, if halving keeps just its share at each rung."""
+    budget = replace(learning.study.budget, epochs=learning.epochs[-1], grace=_grace(learning))
+    steps = itertools.pairwise([0, *budget.rungs(), budget.epochs])
+    each = sum((rung - before) / float(budget.reduction) ** number for number, (before, rung) in enumerate(steps))
+    return round(CLOCK * budget.epochs / each)
 
 
 class PlainRay:

@@ -2,8 +2,8 @@
 
 Choosing a family and its settings at once is harder than either (CASH), and what one family's settings teach says
 nothing of another's. So each family has a sampler of its own, and a rule says whose turn it is.
-Sources: Thornton et al. 2013, Auto-WEKA (CASH); Li et al. 2020, Efficient Automatic CASH via Rising Bandits; Akiba et
-al. 2019, Optuna; Owen 1998, Scrambling Sobol' and Niederreiter-Xing points.
+Sources: Thornton et al. 2013, Auto-WEKA (CASH); Thompson 1933; Eckles, Kaptein 2014, Thompson sampling with the online
+bootstrap; Akiba et al. 2019, Optuna; Owen 1998, Scrambling Sobol' and Niederreiter-Xing points.
 """
 
 import math
@@ -25,7 +25,7 @@ from search.study.space import Choice, Domain, Fixed, Range
 from search.study.study import PairSpace, Study
 
 POPULATION = 20  # of the genetic algorithm; with Optuna's 50 most searches would end within the first generation
-STARTUP = 5  # trials of each family before any is dropped, and the last ones that show how it improves
+CHANCE, LEAST = 10, 3  # trials by chance before TPE learns, shared among the families; of each at least so many
 TRIES = 10  # proposals that were tried before, after which one is drawn from those that were not
 CANDIDATES = 24  # that TPE picks the best of, as by Optuna's default; half as many after each that was tried before
 LISTED = 10_000  # most configurations of a space that are listed to find those that were not tried
@@ -43,7 +43,8 @@ class Family:
     """
 
     def __init__(self, study: Study, model: str, seed: int) -> None:
-        self.model, self._study, self._seed = model, study, seed
+        self.model, self.seed, self._study = model, seed, study
+        self.startup = max(LEAST, CHANCE // len(study.models))
         self._spaces = {name: PairSpace(study, model, name) for name in study.pairs()[model]}
         self.closed_form = not any(OBJECTIVES[name].descends for name in self._spaces)
         self.count = sum(space.count() for space in self._spaces.values())
@@ -83,15 +84,15 @@ class Family:
                 self._optuna.enqueue_trial(self._sequence.point(self.proposed + attempt))
             # A sampler for each: a proposal depends on its number and on what is known by then, not on a restart.
             own = sampler if attempt < TRIES // 2 else "random"
-            dice = hashed_seed(self._seed, "proposal", number, attempt) % 2**32
-            self._optuna.sampler = _sampler(own, dice, max(1, CANDIDATES >> attempt))
+            dice = hashed_seed(self.seed, "proposal", number, attempt) % 2**32
+            self._optuna.sampler = _sampler(own, dice, self.startup, max(1, CANDIDATES >> attempt))
             trial = self._optuna.ask()
             configuration = self._configuration(trial)
             if configuration.identity not in self._known:
                 return self._taken(trial, configuration)
             self._optuna.tell(trial, state=TrialState.FAIL)
         left = [each for each in self.everything(LISTED) if each.identity not in self._known]
-        return self.take(left[hashed_seed(self._seed, "left", number) % len(left)])
+        return self.take(left[hashed_seed(self.seed, "left", number) % len(left)])
 
     def take(self, configuration: Configuration) -> tuple[optuna.Trial, Configuration]:
         """Propose this configuration."""
@@ -162,44 +163,46 @@ class Family:
         return keyed
 
 
-Sharing: TypeAlias = Callable[[Sequence[Family], int], Family]
-"""A rule that says whose turn it is, of families that are not used up; the number is of trials that are left."""
+Sharing: TypeAlias = Callable[[Sequence[Family]], Family]
+"""A rule that says whose turn it is, of families that are not used up."""
 
 
-def even(families: Sequence[Family], left: int) -> Family:
+def even(families: Sequence[Family]) -> Family:
     """The family that was proposed least."""
     return min(families, key=lambda family: family.proposed)
 
 
-def rising(families: Sequence[Family], left: int) -> Family:
-    """The family that was proposed least, of those that may still become the best.
+def thompson(families: Sequence[Family]) -> Family:
+    """The family that is most likely to hold the best: the one with the lowest misfit, once each draws its own again.
 
-    A family is dropped if, should it improve until the end as it did over its last trials, it would still be worse than
-    another is now.
+    Each draws as many of its misfits as it has, with repetition; a family with too few to learn from goes first. So
+    where families are close all go on, and none is dropped for good.
     """
-    tried = [family for family in families if len(family.misfits) >= STARTUP]
-    lowest = min((min(family.misfits) for family in tried), default=math.inf)
-
-    def hopeful(family: Family) -> bool:
-        own = min(family.misfits)
-        slope = (min(family.misfits[: 1 - STARTUP]) - own) / (STARTUP - 1)
-        return own - slope * max(0, left) <= lowest
-
-    return even([family for family in families if family not in tried or hopeful(family)], left)
+    new = [family for family in families if len(family.misfits) < family.startup]
+    if new:
+        return even(new)
+    asked = sum(family.proposed for family in families)
+    dice = np.random.default_rng(hashed_seed(families[0].seed, "sharing", asked))
+    return min(families, key=lambda family: dice.choice(family.misfits, len(family.misfits)).min())
 
 
 def sharing_of(study: Study) -> Sharing:
     """The rule for a study: a sampler that doesn't learn tries all families alike."""
-    return rising if study.sampler in LEARNING else even
+    return thompson if study.sampler in LEARNING else even
 
 
-def _sampler(name: str, seed: int, candidates: int = CANDIDATES) -> optuna.samplers.BaseSampler:
+def _sampler(name: str, seed: int, startup: int = CHANCE, candidates: int = CANDIDATES) -> optuna.samplers.BaseSampler:
     samplers, by_chance = optuna.samplers, optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if name == "tpe":
             return samplers.TPESampler(
-                seed=seed, n_ei_candidates=candidates, multivariate=True, group=True, constant_liar=True
+                seed=seed,
+                n_startup_trials=startup,
+                n_ei_candidates=candidates,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
             )
         if name == "gp":
             return samplers.GPSampler(seed=seed, independent_sampler=by_chance, warn_independent_sampling=False)
@@ -230,13 +233,13 @@ class QuasiRandom:
 
     def __init__(self, domains: Mapping[str, Domain], seed: int) -> None:
         self._domains = {key: domain for key, domain in domains.items() if not isinstance(domain, Fixed)}
-        self._seed = seed
+        self.seed = seed
 
     def point(self, number: int) -> dict[str, Any]:
         """Value of every key that isn't fixed at place `number` (0, 1, ...) of the sequence."""
         if not self._domains:
             return {}
-        sequence = qmc.Sobol(len(self._domains), seed=np.random.default_rng(self._seed))
+        sequence = qmc.Sobol(len(self._domains), seed=np.random.default_rng(self.seed))
         if number:
             sequence.fast_forward(number)
         place = sequence.random(1)[0]

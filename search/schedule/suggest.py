@@ -58,7 +58,7 @@ class Suggester:
         """Return number (0, 1, ...) and configuration of the next trial."""
         if self._first:
             return self.ask_again(self._first[0])
-        family = self._sharing(self._open_families(), self._study.budget.trials + self.closed_forms - self._asked)
+        family = self._sharing(self._open_families())
         return self._begun(family, *family.propose(self._asked))
 
     def ask_again(self, configuration: Configuration) -> tuple[int, Configuration]:

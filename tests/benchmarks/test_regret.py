@@ -124,27 +124,25 @@ def test_the_finalist_is_the_best_by_the_other_seeds() -> None:
     assert confirmed(trials, learning) == points[int(finalists[ends[finalists, 1:].mean(1).argmin()])]
 
 
-def test_thompson_prefers_the_family_that_is_near_its_best_more_often() -> None:
-    from searchers import thompson
+def test_rising_bandits_drop_what_cannot_catch_up() -> None:
+    from searchers import SHOWN, rising
 
-    from search.schedule.families import STARTUP, Family
+    from search.schedule.families import Family
     from search.study.parse import load_study
 
-    study = load_study("gaussian_2d")
-    good, bad, new = (Family(study, "pushforward", seed) for seed in range(3))
-    assert thompson([good, bad, new], 9) is good  # all are new, and it's the first
-    good.misfits, bad.misfits = [0.1] * STARTUP, [0.2] * 20
-    assert thompson([good, bad, new], 9) is new
-    assert thompson([bad, good], 9) is good
+    best, worse, new = (Family(load_study("gaussian_2d"), "pushforward", seed) for seed in range(3))
+    best.misfits, worse.misfits = [0.1] * SHOWN, [0.9, 0.8, 0.7, 0.6, 0.5]
+    best.proposed, worse.proposed = 9, 8
+    assert rising([best, worse, new], 40) is new
+    assert rising([best, worse], 21) is worse  # in the four that are left it would come to 0.1
+    assert rising([best, worse], 20) is best
 
 
-def test_epochs_of_a_trial_by_hand() -> None:
-    from searchers import epochs_of_trial
+def test_expected_trials_by_hand() -> None:
+    from learning import shaped
+    from searchers import CLOCK, expected_trials
 
-    from search.study.budget import Budget
-
-    assert epochs_of_trial(Budget(epochs=27, grace=3)) == pytest.approx(3 + 6 / 3 + 18 / 9)
-    assert epochs_of_trial(Budget(epochs=5, grace=5)) == 5
+    assert expected_trials(shaped("ordinary")) == round(CLOCK * 81 / (3 + 6 / 3 + 18 / 9 + 54 / 27))
 
 
 def test_hypervolume_by_hand() -> None:
