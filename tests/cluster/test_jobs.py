@@ -94,7 +94,9 @@ def test_a_submitted_search_outlives_the_laptop(genseek: Ran, cluster: RayHosts,
     assert attached.returncode == 0, attached.stdout + attached.stderr
     assert "mine: fresh networks on test rows" in attached.stdout
     board = Store(store).leaderboard("mine")
-    assert sorted(entry.trial for entry in board.entries) == list(range(1 + 20))  # the one closed-form fit, and the trials
+    assert sorted(entry.trial for entry in board.entries) == list(
+        range(1 + 20)
+    )  # the one closed-form fit, and the trials
     assert board.winner().confirmed
     assert [job["status"] for job in json.loads(genseek("status", "--json").stdout)] == ["SUCCEEDED", "STOPPED"]
 
