@@ -118,7 +118,7 @@ def test_a_search_that_fails_there_fails_here(genseek: Ran, cluster: RayHosts) -
     where = ["--store", cluster.hosts.shared / "jobs", "--checkpoints", "/tmp/of-this-host-alone"]
     done = genseek("submit", "gaussian_2d", "--name", "apart", "--follow", *where)
     assert done.returncode == 2
-    assert "storage /tmp/of-this-host-alone/apart-" in done.stdout
+    assert "checkpoints /tmp/of-this-host-alone/apart-" in done.stdout
     assert "what the driver writes isn't seen there; name a folder that every node sees" in done.stdout
 
 
