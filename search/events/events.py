@@ -59,10 +59,10 @@ class Reported:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A trial ended; `checkpoint` is where its best checkpoint is, if it was trained at full budget.
+    """A trial ended; `checkpoint` is where its best checkpoint is, if it finished.
 
-    Outcomes: finished (full budget), stopped (by ASHA, or as time was up), diverged (NaN or inf), failed (an error),
-    interrupted.
+    Outcomes: finished (full budget, or as far as time allowed), stopped (by ASHA, or as time was up), diverged (NaN or
+    inf), failed (an error), interrupted.
     """
 
     trial: int

@@ -39,20 +39,28 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Commands:
-    """Trials that a trainer must begin, and numbers of those that it must stop."""
+    """Trials that a trainer must begin, numbers of those that it must stop, and those that it must hand in.
+
+    `hand_in` holds the last epoch known of each trial that shall count as far as it is trained.
+    """
 
     begin: list[Assignment] = field(default_factory=list)
     stop: list[int] = field(default_factory=list)
+    hand_in: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialUpdate:
-    """Progress of a trial since the last message: a report and its architecture, or the error that ended it."""
+    """Progress of a trial since the last message: a report and its architecture, or the error that ended it.
+
+    `handed_in` says that its best checkpoint is kept and that it trains no more.
+    """
 
     trial: int
     report: Report
     architecture: dict[str, float]
     error: str = ""
+    handed_in: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -239,7 +239,7 @@ def _trained(
             pack_size=plan.study.pack_size,
             past=past,
             storage=storage,
-            limits=Limits(trains=plan.moment(CONFIRMED_BY), outcome="interrupted"),
+            limits=Limits(trains=plan.moment(CONFIRMED_BY), rest="interrupted"),
         )
     if not complete:
         return None

@@ -32,7 +32,8 @@ from search.tune.run import tune_trials
 
 AHEAD = 0.5  # of the trials: fewer would teach the sampler more, and leave packs half empty
 MOST_AHEAD = 24  # trials, where time bounds the search rather than their number
-PROPOSED, TRAINED = 0.5, 0.6  # shares of the time after which a search proposes, and trains, no more
+# Shares of the time after which a search proposes and trains no more, and waits no more for what isn't trained whole.
+PROPOSED, TRAINED, HANDED_IN = 0.5, 0.6, 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ def _run(plan: Plan, journal: Journal, listeners: Sequence[Listener]) -> Result:
             max_open_trials=_max_open_trials(plan),
             past=past,
             storage=plan.storage,
-            limits=Limits(plan.moment(PROPOSED), plan.moment(TRAINED)),
+            limits=Limits(plan.moment(PROPOSED), plan.moment(TRAINED), plan.moment(HANDED_IN)),
         )
     except BaseException as error:
         recorder.close()

@@ -17,7 +17,7 @@ from search.events.messages import Assignment, Commands, Death, TrainerStatus, T
 from search.schedule.suggest import Suggester
 from search.study.budget import Budget
 from search.study.configuration import Configuration, StackKey, stack_key
-from search.study.goals import Goals, ObjectiveValues
+from search.study.goals import WORST, Goals, ObjectiveValues
 from search.study.study import descends
 
 SLOWER = 1.5  # times another device's step: trials wait for that one as long as there are others to train
@@ -33,7 +33,8 @@ UNKNOWN = Death("an unknown error")
 class _Open:
     """A trial that has not ended: who trains it (nobody: ""), what it reported, and how many trainers it has lost.
 
-    `unheard` are messages of its trainer that don't know of it; `guilt` says how it kills trainers.
+    `unheard` are messages of its trainer that don't know of it; `guilt` says how it kills trainers; `due` that it is
+    to be handed in.
     """
 
     configuration: Configuration
@@ -44,15 +45,21 @@ class _Open:
     begun: bool = False
     unheard: int = 0
     guilt: str = ""
+    due: bool = False
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Until when trials are proposed and trained, in seconds since the epoch of the clock; how the rest then ends."""
+    """Until when trials are proposed and trained, and what then becomes of the rest; in seconds since 1970.
+
+    Until `hands_in`, trainers hand in what is still open, and that counts as far as it is trained; as long as nothing
+    was trained whole or could be handed in, all of them train on. What is open after that has the outcome `rest`.
+    """
 
     proposes: float = math.inf
     trains: float = math.inf
-    outcome: Outcome = "stopped"
+    hands_in: float = -math.inf
+    rest: Outcome = "stopped"
 
 
 UNLIMITED = Limits()
@@ -101,6 +108,7 @@ class Director:
         self._kinds: dict[str, frozenset[StackKey]] = {}
         self._seconds: dict[tuple[str, StackKey], float] = {}  # that a step of one network takes, by device and kind
         self._asked, self._given_up = 0, False
+        self._finished = False  # whether a trial that could be judged has
         self._trained, self._deaths = False, 0  # whether a trial has got on; deaths since one has, or has ended
         self._cause = ""  # of the last death
         self._troubles: set[str] = set()
@@ -130,13 +138,27 @@ class Director:
         return True
 
     def _time_is_up(self) -> None:
-        """End what is still open for good."""
-        self._given_up = True
+        """Have handed in what can be, and end the rest for good."""
+        waits = time.time() < self._limits.hands_in
+        if waits and not any(trial.due for trial in self._open.values()):
+            able = {number for number, trial in self._open.items() if trial.trainer and trial.report.misfit < WORST}
+            if self._open and not (able or self._finished):
+                return
+            self._tell_time(len(able))
+            for number, trial in list(self._open.items()):
+                trial.due = number in able
+                if not trial.due:
+                    self._end(number, self._limits.rest)
+        if not (waits and self._open):
+            self._given_up = True
+            self._tell_time(0)
+            for number in list(self._open):
+                self._end(number, self._limits.rest)
+
+    def _tell_time(self, able: int) -> None:
         if self._open:
-            count = len(self._open)
-            self._say(f"time was up for {count} of {self._asked} trials before they were trained or stopped")
-        for number in list(self._open):
-            self._end(number, self._limits.outcome)
+            said = f"time was up for {len(self._open)} of {self._asked} trials before they were trained or stopped"
+            self._say(said + (f"; {able} of them count as far as they were" if able else ""))
 
     def recall(self, events: Sequence[Event]) -> None:
         """Take in what happened before the search was cut off; what was decided and not yet told is told now.
@@ -181,7 +203,8 @@ class Director:
         room = message.room - len(held - message.trials)  # some may still be on their way to it
         # No trainer takes more than its share: at the end of a search the others would have nothing left to do.
         room = min(room, math.ceil(self.left / self.trainers) - len(held))
-        orders = Commands(self._handed(message, held, room), sorted(message.trials - held))
+        due = {number: self._open[number].report.epoch for number in sorted(held) if self._open[number].due}
+        orders = Commands(self._handed(message, held, room), sorted(message.trials - held), due)
         if message.trouble:
             self._say(message.trouble)
         self._tell(
@@ -244,6 +267,9 @@ class Director:
             return  # it has trained on past the rung where it was stopped
         if news.error:
             self._end(number, "failed", error=news.error)
+            return
+        if news.handed_in:
+            self._end(number, "finished")
             return
         if report.epoch <= trial.report.epoch:
             return  # it says again what it said before its trainer was lost
@@ -328,6 +354,7 @@ class Director:
         """Let the sampler learn from a trial that has ended."""
         trial = self._open.pop(number)
         misfit, scores = trial.report.misfit, trial.report.scores
+        self._finished |= outcome == "finished" and misfit < WORST
         values = self._goals.standing(misfit, scores, trial.architecture).values
         self._proposer.tell(number, outcome, values, self._goals.violations(scores, trial.architecture))
 

@@ -103,7 +103,7 @@ class _DirectorCallback(tune.Callback):
         self._names[trial.trial_id] = now
         self._check_sent()
         orders = self._director.hear(message)
-        if orders.begin or orders.stop:
+        if orders != Commands():
             sent = self._mailbox.put.remote(message.trainer, pickle.dumps(orders))
             self._sent[sent] = message.trainer, orders
 

@@ -1,6 +1,7 @@
 """A trainer as a Tune trial, with a training thread, and the mailbox by which the driver reaches it."""
 
 import asyncio
+import math
 import os
 import pickle
 import threading
@@ -154,9 +155,9 @@ class TuneTrainer(tune.Trainable):
                 self._changed.notify_all()
 
     def _obey(self, trainer: Trainer, orders: Commands) -> list[TrialUpdate]:
-        """Begin and stop trials; return errors of those that can't be built, and the reports in checkpoints."""
+        """Begin, stop and hand in trials; return errors, the reports in checkpoints, and what was handed in."""
         trainer.remove(orders.stop)
-        news = []
+        news = self._hand_in(trainer, orders.hand_in)
         for each in orders.begin:
             if each.trial in trainer.trials:
                 continue  # orders that seemed lost have arrived after all
@@ -190,6 +191,23 @@ class TuneTrainer(tune.Trainable):
             news.append(update)
         trainer.remove(over)
         return news
+
+    def _hand_in(self, trainer: Trainer, due: Mapping[int, int]) -> list[TrialUpdate]:
+        """Keep the best checkpoints of trials that have come to the epoch that they are known for; they end with it."""
+        over = {
+            number: trial for number, trial in trainer.trials.items() if trial.report.epoch >= due.get(number, math.inf)
+        }
+        trainer.remove([*over])
+        return [
+            TrialUpdate(
+                trial=number,
+                report=trial.report,
+                architecture=trial.architecture,
+                error=self._keep(number, trial),
+                handed_in=True,
+            )
+            for number, trial in over.items()
+        ]
 
     def _keep(self, number: int, trial: Trial) -> str:
         """Keep a finished trial's best checkpoint; return an error, or an empty string."""

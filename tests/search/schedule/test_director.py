@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -724,6 +725,51 @@ def test_a_search_proposes_and_trains_within_its_time(monkeypatch: pytest.Monkey
     assert stage.ended() == {0: "finished", 1: "stopped", 2: "stopped", 3: "stopped"}
     assert troubles(stage) == ["time was up for 3 of 4 trials before they were trained or stopped"]
     assert stage.hear("x", 4, [1, 2, 3]) == Commands([], [1, 2, 3])
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_is_in_training_when_time_is_up_counts_as_far_as_it_is(
+    arrives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("search.schedule.director.time.time", lambda: now)
+    stage = Stage([A] * 9, 3, limits=Limits(proposes=110, trains=120, hands_in=150))
+    assert stage.begins("x", 3) == [0, 1, 2]
+    stage.hear("x", 0, [0, 1, 2], [news(0, 3, 0.7), news(1, 2, 0.5)])
+    now = 121.0
+    assert not stage.director.done
+    assert stage.ended() == {2: "stopped"}  # it was never judged
+    assert stage.hear("x", 4, [0, 1, 2]) == Commands([], [2], {0: 3, 1: 2})
+    assert stage.hear("x", 4, [0, 1]).hand_in == {0: 3, 1: 2}  # until it has arrived
+    if arrives:
+        stage.hear("x", 4, [], [replace(news(0, 3, 0.7), handed_in=True), replace(news(1, 2, 0.5), handed_in=True)])
+        assert stage.ended() == {0: "finished", 1: "finished", 2: "stopped"}
+        assert [event.checkpoint is not None for event in stage.events if isinstance(event, Ended)] == [
+            False,
+            True,
+            True,
+        ]
+    else:
+        now = 151.0
+    assert stage.director.done
+    if not arrives:
+        assert stage.ended() == {0: "stopped", 1: "stopped", 2: "stopped"}
+    assert troubles(stage)[0] == (
+        "time was up for 3 of 3 trials before they were trained or stopped; 2 of them count as far as they were"
+    )
+
+
+def test_a_search_that_has_nothing_yet_waits_for_its_first_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("search.schedule.director.time.time", lambda: now)
+    stage = Stage([A] * 9, 2, limits=Limits(proposes=110, trains=120, hands_in=150))
+    assert stage.begins("x", 3) == [0, 1]
+    now = 130.0
+    assert not stage.director.done
+    assert stage.ended() == {}
+    stage.hear("x", 0, [0, 1], [news(1, 1, 0.7)])
+    assert not stage.director.done
+    assert stage.hear("x", 0, [0, 1]) == Commands([], [0], {1: 1})
 
 
 def test_nothing_is_said_where_all_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

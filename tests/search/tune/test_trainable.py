@@ -47,8 +47,14 @@ class Desk:
             threading.Event().wait()  # for good: what listens must not come to know the real Ray
         return pickle.dumps(orders)
 
-    def put(self, name: str, begin: list[Assignment] | None = None, stop: list[int] | None = None) -> None:
-        self.orders[name].put(Commands(begin or [], stop or []))
+    def put(
+        self,
+        name: str,
+        begin: list[Assignment] | None = None,
+        stop: list[int] | None = None,
+        hand_in: dict[int, int] | None = None,
+    ) -> None:
+        self.orders[name].put(Commands(begin or [], stop or [], hand_in or {}))
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +188,19 @@ def test_stopped_trials_leave(started: Started, make_task: Any, tmp_path: Path) 
     desk.put(first.trainer, stop=[1])
     heard(trainer, lambda messages: bool(messages) and not messages[-1].trials)
     assert not (tmp_path / "00000").exists()
+
+
+def test_trials_are_handed_in_once_they_are_as_far_as_they_are_known_for(
+    started: Started, make_task: Any, tmp_path: Path
+) -> None:
+    trainer, desk, first = started(make_task((1, 5, 100_000)))
+    desk.put(first.trainer, assignments(4, 8))
+    heard(trainer, lambda messages: {each.trial for each in all_news(messages) if each.report.epoch == 5} == {0, 1})
+    desk.put(first.trainer, hand_in={0: 5, 1: 100_000, 55: 1})
+    told = all_news(heard(trainer, lambda messages: bool(messages) and messages[-1].trials == {1}))
+    assert [(each.trial, each.report.epoch, each.error) for each in told if each.handed_in] == [(0, 5, "")]
+    assert len(load_generator(tmp_path / "00000").sample(9)) == 9
+    assert not (tmp_path / "00001").exists()
 
 
 def test_a_silent_trainer_says_that_it_lives(started: Started, make_task: Any) -> None:
