@@ -5,7 +5,7 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search reproduce test test-cluster coverage slow soak lint overhead bench docs clean
+.PHONY: help env search reproduce test test-cluster coverage slow soak lint overhead bench portfolio docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick 
 	$(BIN)/python benchmarks/store.py $(ARGS)
 	$(BIN)/python benchmarks/halving.py $(ARGS)
 	$(BIN)/python benchmarks/finalists.py $(ARGS)
+
+portfolio: env ## the first points of the studies table and all_families, chosen anew on sixteen small tables
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[benchmarks]'
+	$(BIN)/python benchmarks/portfolio.py $(ARGS)
 
 docs: env ## the documentation site in site/, strict: a broken link or anchor fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

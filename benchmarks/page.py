@@ -21,13 +21,13 @@ def write(name: str, content: str, settings: str, path: Path = PAGE) -> None:
     Raises:
         ValueError: the page has no such markers.
     """
+    print(f"\n{name}: {machine()}; {settings}\n{content.strip()}", flush=True)
     text = path.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
         raise ValueError(f"{path.name}: expected {begin} and {end} once each")
     before, after = text[: text.index(begin)], text[text.index(end) + len(end) :]
     path.write_text(f"{before}{begin}\n*{machine()}; {settings}.*\n\n{content.strip()}\n{end}{after}", encoding="utf-8")
-    print(f"\n{name}: {machine()}; {settings}\n{content.strip()}", flush=True)
 
 
 def machine() -> str:

@@ -9,6 +9,8 @@ The table has the geometric mean of yardstick / lowest yardstick of the pool; 1 
 """
 
 import argparse
+import multiprocessing
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +156,7 @@ def chosen(case: str, seed: int, pool: tuple[Candidate, ...], repeats: int) -> d
     for label, names in SETS.items():
         misfits = [np.prod([own[name] for name in names]) ** (1 / len(names)) for own in judged]
         found[label] = relative[int(np.argmin(misfits))].tolist()
+    print(f"{case}, seed {seed}: done", flush=True)
     return found
 
 
@@ -165,11 +168,10 @@ def main() -> None:
     given = parser.parse_args()
     cases, seeds = (["gaussian_to_uniform"], 1) if given.quick else (list(CASES), given.seeds)
     pool, repeats = (POOL[:4], 10) if given.quick else (POOL, REPEATS)
-    all_found = []
-    for case in cases:
-        for seed in range(seeds):
-            all_found.append(chosen(case, seed, pool, repeats))
-            print(f"{case}, seed {seed}: done", flush=True)
+    jobs = [(case, seed, pool, repeats) for case in cases for seed in range(seeds)]
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes, which have a core each
+    with multiprocessing.get_context("spawn").Pool() as workers:
+        all_found = workers.starmap(chosen, jobs, chunksize=1)
     rows = []
     for label in SETS:
         logs = np.log([found[label] for found in all_found])

@@ -56,7 +56,7 @@ def best_of_families(board: Leaderboard) -> list[FamilyBest]:
     """Return the best trial of each family: those judged on test rows first, those that can't win last, by misfit.
 
     If the family's best trial on validation rows is a finalist, its finalists count by their misfit on test rows.
-    Other finalists of a family, such as a published configuration, say nothing about what it could do.
+    Its other finalists, which the front brought, say nothing about what it could do.
 
     Examples:
         >>> from search import Store

@@ -31,7 +31,6 @@ from search.schedule.director import Limits
 from search.schedule.suggest import Suggester
 from search.study.goals import WORST
 from search.study.plugins import blamed
-from search.study.study import check_point
 from search.text import command
 from search.train.context import draw_samples
 from search.tune.run import tune_trials
@@ -51,8 +50,8 @@ class _Trained:
     seeds: Sequence[int]
 
 
-def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
-    """Return the `top` best configurations, those of the front, and the first point of the study, the published one.
+def candidates(board: Leaderboard, top: int) -> list[Entry]:
+    """Return the `top` best configurations, and those of the front.
 
     Among them is the best of each family that came near the best of all, as far as `top` reaches: several trials of one
     family, close to each other, would tell little more than one. Equal configurations take part once.
@@ -69,10 +68,7 @@ def candidates(plan: Plan, board: Leaderboard, top: int) -> list[Entry]:
     best = list(families.values())[:top]
     best += [entry for entry in able if entry not in best][: top - len(best)]
     front = board.front() if len(board.goals.rank) > 1 else []
-    points = plan.study.points[:1] if plan.study.sampler != "grid" else []
-    published = [check_point(plan.study, point) for point in points]
-    first = [entry for entry in board.ranked() if entry.configuration in published]
-    return _distinct([*best, *front, *first])
+    return _distinct([*best, *front])
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
@@ -119,7 +115,7 @@ def confirm(
     Raises:
         GenseekError: no trial was trained at full budget, or the cluster can't do what is asked.
     """
-    chosen = candidates(plan, board, top)
+    chosen = candidates(board, top)
     # Named by who takes part: a search that tries more after a crash here may have other candidates.
     name = f"{FINALISTS}{hashed_seed(seeds, *(str(entry.trial) for entry in chosen)):x}"
     trained = _trained(plan, chosen, seeds, name, listeners=listeners)

@@ -153,7 +153,7 @@ def _check_winner(plan: Plan, board: Leaderboard) -> None:
 def _confirmed(plan: Plan, top: int, seeds: int, *, progress: Progress) -> tuple[list[Finalist], list[str]]:
     """Confirmed finalists, and what there was no time for; neither if it was interrupted."""
     board, said = plan.store.leaderboard(plan.name), list[str]()
-    count = len(candidates(plan, board, top)) * seeds
+    count = len(candidates(board, top)) * seeds
     with progress.stage(f"{plan.name}, finalists", count, plan.moment(CONFIRMED_BY)) as listeners:
         finalists = confirm_search(plan, board, top, seeds, listeners=[*listeners, noting(said)])
     if finalists or not said:

@@ -68,7 +68,7 @@ def test_finalists_count_by_test_rows_and_others_by_validation_rows() -> None:
     assert [(best.trials, best.finished) for best in best_of_families(found)] == [(2, 2), (1, 1), (2, 2), (1, 0)]
 
 
-def test_a_published_finalist_does_not_stand_for_a_family_that_has_a_better_trial() -> None:
+def test_a_finalist_of_the_front_does_not_stand_for_a_family_that_has_a_better_trial() -> None:
     found = board(entry(0, "vae", 3.0, 3.3), entry(1, "vae", 1.8), entry(2, "gmm", 1.0, 1.2))
     assert told(found) == [("gmm", 2, "test", 1.2), ("vae", 1, "validation", 1.8)]
 

@@ -21,8 +21,6 @@ from search.run import confirm as confirming
 from search.run.confirm import _Trained, candidates, confirm
 from search.study.configuration import Configuration
 from search.study.goals import Goals
-from search.study.parse import parse_study
-from search.study.study import check_point
 
 Genseek = Callable[..., tuple[int, str, str]]
 STUDY = """
@@ -56,31 +54,15 @@ def board(*entries: Entry) -> Leaderboard:
     )
 
 
-class Named:
-    """A plan with no more than what choosing needs; its study's first point is the configuration of trial 0."""
-
-    def __init__(self, points: int) -> None:
-        self.study = parse_study(STUDY + "[[points]]\nwidth = 1\n" * points, "s", "s.toml")
-
-
-def test_the_best_and_the_published_take_part() -> None:
-    zero = replace(entry(0, 9.0, "stopped"), configuration=check_point(Named(1).study, {"width": 1}))
-    found = board(entry(4, 0.5, "stopped"), entry(1, 2.0), zero, entry(2, 1.0), entry(3, 3.0))
-    plan: Any = Named(points=1)
-    assert [each.trial for each in candidates(plan, found, 2)] == [2, 1, 0]
-    assert [each.trial for each in candidates(plan, found, 9)] == [2, 1, 3, 0]
-    moved = replace(found, entries=[replace(each, trial=each.trial + 7) for each in found.entries])
-    assert [each.trial for each in candidates(plan, moved, 1)] == [9, 7]  # whatever was tried before it
-    plan = Named(points=0)
-    assert [each.trial for each in candidates(plan, found, 2)] == [2, 1]
-    plan = Named(points=1)
-    assert [each.trial for each in candidates(plan, board(replace(zero, outcome="finished", misfit=1.0)), 1)] == [0]
+def test_the_best_that_were_trained_whole_take_part() -> None:
+    found = board(entry(4, 0.5, "stopped"), entry(1, 2.0), entry(0, 9.0, "stopped"), entry(2, 1.0), entry(3, 3.0))
+    assert [each.trial for each in candidates(found, 2)] == [2, 1]
+    assert [each.trial for each in candidates(found, 9)] == [2, 1, 3]
     with pytest.raises(GenseekError, match="no trial was trained at full budget"):
-        candidates(plan, board(entry(0, 1.0, "stopped")), 3)
+        candidates(board(entry(0, 1.0, "stopped")), 3)
 
 
 def test_families_that_came_near_take_part() -> None:
-    plan: Any = Named(points=0)
     found = board(
         entry(0, 1.0),
         entry(1, 1.01),
@@ -90,20 +72,19 @@ def test_families_that_came_near_take_part() -> None:
         entry(5, 1.51, family="kde"),
         entry(6, 1.2, "stopped", family="ae"),
     )
-    assert [each.trial for each in candidates(plan, found, 3)] == [0, 4, 3]
-    assert [each.trial for each in candidates(plan, found, 2)] == [0, 4]
-    assert [each.trial for each in candidates(plan, found, 5)] == [0, 4, 3, 1, 2]
-    assert [each.trial for each in candidates(plan, found, 9)] == [0, 4, 3, 1, 2, 5]
+    assert [each.trial for each in candidates(found, 3)] == [0, 4, 3]
+    assert [each.trial for each in candidates(found, 2)] == [0, 4]
+    assert [each.trial for each in candidates(found, 5)] == [0, 4, 3, 1, 2]
+    assert [each.trial for each in candidates(found, 9)] == [0, 4, 3, 1, 2, 5]
 
 
 def test_equal_configurations_take_part_once() -> None:
-    plan: Any = Named(points=0)
     again = replace(entry(0, 1.1), trial=5)
     found = board(entry(1, 1.2), again, entry(0, 1.0))
-    assert [each.trial for each in candidates(plan, found, 3)] == [0, 1]
+    assert [each.trial for each in candidates(found, 3)] == [0, 1]
     several = replace(found, goals=Goals(("misfit", "parameters"), {}))
     small = replace(again, architecture={"parameters": 1.0})  # on the front, and the same configuration as trial 0
-    assert [each.trial for each in candidates(plan, replace(several, entries=[*found.entries, small]), 1)] == [0]
+    assert [each.trial for each in candidates(replace(several, entries=[*found.entries, small]), 1)] == [0]
 
 
 def preferring(finished: Any, prefer: str) -> Any:

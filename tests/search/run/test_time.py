@@ -89,6 +89,6 @@ def test_finalists_that_there_is_no_time_for_are_told_and_nothing_is_recorded(fi
     said = [event.trouble for event in heard if isinstance(event, Troubled)]
     assert said == [
         f"time was up before the fresh networks of trial {trial} were trained, so that it isn't confirmed"
-        for trial in sorted(entry.trial for entry in candidates(late, board, 2))
+        for trial in sorted(entry.trial for entry in candidates(board, 2))
     ]
     assert [(entry.trial, entry.verdict) for entry in store.leaderboard("first").entries] == before
