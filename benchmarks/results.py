@@ -62,7 +62,7 @@ seven settings compared by their test scores on seeds 0 and 1, two of the five s
     "returns_4d": """
 ## Every family on returns_4d
 
-The point of each family in the study `all_families`, trained on 720 rows with every seed. "All at once" counts the
+The point of each family in benchmarks/families.toml, trained on 720 rows with every seed. "All at once" counts the
 seeds in which every score of the row lies inside its 95 % quantile: five of these at once is more than any one of them,
 and even a perfect generator misses one now and then. The points first trained on standardised columns, and went to
 normal scores after their test scores had been seen: read the table as which family can, not as a blind test.

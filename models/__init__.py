@@ -10,7 +10,9 @@ from models.lars_vae import LarsVAE
 from models.model import Model, Shape
 from models.noise import Noise
 from models.pushforward import Pushforward
+from models.spline_flow import SplineFlow
 from models.stochastic import Stochastic
+from models.t_copula import TCopula
 from models.vae import VAE
 
 MODELS: dict[str, type[Model]] = {
@@ -22,10 +24,12 @@ MODELS: dict[str, type[Model]] = {
     "lars_vae": LarsVAE,
     "diffusion": Diffusion,
     "flow_matching": FlowMatching,
+    "spline_flow": SplineFlow,
     "gaussian": Gaussian,
     "kde": KDE,
     "gmm": GMM,
     "gaussian_copula": GaussianCopula,
+    "t_copula": TCopula,
 }
 
 __all__ = [
@@ -44,5 +48,7 @@ __all__ = [
     "Noise",
     "Pushforward",
     "Shape",
+    "SplineFlow",
     "Stochastic",
+    "TCopula",
 ]

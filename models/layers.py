@@ -6,7 +6,7 @@ Either way it equals the same network built alone, in value and in gradient.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, cast, final, get_args
 
 import torch
@@ -40,11 +40,17 @@ class Layer(nn.Module):
         self.weight = nn.Parameter((torch.rand(1, inputs, outputs, generator=generator) * 2 - 1) * bound)
         self.bias = nn.Parameter((torch.rand(1, 1, outputs, generator=generator) * 2 - 1) * bound)
         self.mask: Tensor
+        self.links: Tensor | None
         self.register_buffer("mask", torch.ones(1, 1, outputs), persistent=False)
+        self.register_buffer("links", None, persistent=False)
+
+    def link(self, before: Tensor, after: Tensor) -> None:
+        """Keep the weights alone that lead to a unit of no lower place: `before` `[inputs]` and `after` `[outputs]`."""
+        self.links = (before.unsqueeze(1) <= after).unsqueeze(0).to(self.weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Affine map of `x` `[pack, batch, inputs]`."""
-        return torch.baddbmm(self.bias, x, self.weight)
+        return torch.baddbmm(self.bias, x, self.weight if self.links is None else self.weight * self.links)
 
 
 @final
@@ -60,6 +66,8 @@ class MLP(Ragged):
         generator: source of the initial weights.
         name: key of its dropout stream, unique within the model.
         taper: units of each hidden layer over those of the one before it, in (0, 1].
+        order: places of the inputs, where the network is autoregressive: column k of the outputs, whose input is
+            k modulo `inputs`, depends on inputs of lower places alone (Germain et al. 2015, MADE).
 
     Raises:
         ValueError: an argument is out of its range.
@@ -78,6 +86,7 @@ class MLP(Ragged):
         generator: torch.Generator,
         name: str,
         taper: float = 1.0,
+        order: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if width < 1 or depth < 1:
@@ -94,6 +103,14 @@ class MLP(Ragged):
         sizes = [inputs, *widths]
         self.hidden = nn.ModuleList(Layer(before, after, generator) for before, after in itertools.pairwise(sizes))
         self.output = Layer(widths[-1], outputs, generator)
+        if order is not None:
+            places = torch.tensor(order)
+            before = places
+            for layer, units in zip(cast(list[Layer], self.hidden), widths, strict=True):
+                after = torch.arange(units) % max(1, inputs - 1)
+                layer.link(before, after)
+                before = after
+            self.output.link(before, places.repeat(outputs // inputs) - 1)
         self.name = name
         self.inputs, self.outputs = (inputs,), (outputs,)
         self.widths = (widths,)
@@ -153,3 +170,5 @@ def _resize_layer(layer: nn.Module, pack: int, inputs: int, outputs: int) -> Non
     resize(layer, "weight", (pack, inputs, outputs))
     resize(layer, "bias", (pack, 1, outputs))
     resize(layer, "mask", (pack, 1, outputs))
+    if layer.links is not None:
+        resize(layer, "links", (pack, inputs, outputs))

@@ -11,6 +11,7 @@ from objectives.losses.lars_vae import LARS
 from objectives.losses.likelihood import Likelihood
 from objectives.losses.mmd import MMD
 from objectives.losses.moment_kl import MomentKL
+from objectives.losses.nll import NLL
 from objectives.losses.objective import Objective
 from objectives.losses.reconstruction import Reconstruction
 from objectives.losses.sliced_wasserstein import SlicedWasserstein
@@ -35,6 +36,7 @@ OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "denoising": Denoising,
     "flow_matching": FlowMatching,
     "likelihood": Likelihood,
+    "nll": NLL,
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "GAN",
     "LARS",
     "MMD",
+    "NLL",
     "OBJECTIVES",
     "W2VAE",
     "WAEGAN",

@@ -113,3 +113,11 @@ class Density(Protocol):
 
     def log_density(self, rows: Tensor) -> Tensor:
         """Return the log-density `[pack, batch]` of each row."""
+
+
+@runtime_checkable
+class Flow(Protocol):
+    """A density that is trained by the gradient of its likelihood."""
+
+    def log_prob(self, rows: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the log-density `[pack, batch]` of each row `[pack, batch, features]`; `noise` in training."""

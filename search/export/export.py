@@ -253,7 +253,10 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
     train = board.origin.get("rows", {}).get("train")
     if train is not None and train < FEW:
         found.append(f"{train} training rows: the largest values and rare combinations are mostly guessed.")
-    if entry.configuration.training.features == "quantile_normal" or entry.configuration.model == "gaussian_copula":
+    if entry.configuration.training.features == "quantile_normal" or entry.configuration.model in (
+        "gaussian_copula",
+        "t_copula",
+    ):
         found.append("It never draws a value beyond the least and largest of the training rows.")
     return [*found, "It knows the rows that it was trained on, not what changes after them, or what they leave out."]
 

@@ -26,7 +26,7 @@ from objectives.problems.mixture import Mixture3D
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = Shape(features=3, source="normal", source_features=1)
-CLASSICAL = ("gaussian", "kde", "gmm", "gaussian_copula")
+CLASSICAL = ("gaussian", "kde", "gmm", "gaussian_copula", "t_copula")
 MATRIX = torch.tensor([[1.0, 0.5, 0], [0, 1, -1], [0.3, 0, 0.6]])
 
 
@@ -173,6 +173,7 @@ def test_fitted_trials_of_a_pack_equal_those_alone() -> None:
         "kde": [{"centres": 20}, {"centres": 500, "bandwidth": 0.2}],
         "gmm": [{"components": 1}, {"components": 5, "covariance": "tied"}, {"components": 3, "select": "bic"}],
         "gaussian_copula": [{"quantiles": 20}, {"quantiles": 700}],
+        "t_copula": [{"quantiles": 700}, {"quantiles": 20}],
     }
     for name, variants in several.items():
         singles = [fitted(MODELS[name](SHAPE, 0, **own), rows(seed=trial)) for trial, own in enumerate(variants)]
@@ -238,7 +239,8 @@ def test_constant_and_repeated_columns_are_served(name: str) -> None:
     drawn = model.sample(Noise([1], 1000))[0]
     assert drawn.isfinite().all()
     assert drawn[:, 2].abs().max() < 10 * RIDGE**0.5
-    assert (drawn[:, 0] - drawn[:, 1]).abs().max() < 20 * RIDGE**0.5
+    # Where rows are rare, t rows that differ a little are further apart.
+    assert (drawn[:, 0] - drawn[:, 1]).abs().max() < (200 if name == "t_copula" else 20) * RIDGE**0.5
     assert drawn[:, 0].std() > 0.5
 
 

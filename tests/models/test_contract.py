@@ -120,6 +120,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"width": 6, "steps": 12, "solver": "euler", "activation": "relu", "dropout": 0.1},
         {"width": 1, "depth": 1, "steps": 3, "activation": "elu"},
     ],
+    "spline_flow": [
+        {"width": 5, "depth": 2, "bins": 4},
+        {"width": 9, "depth": 1, "bins": 7, "dropout": 0.3},
+        {"width": 4, "depth": 4, "bins": 2, "activation": "tanh"},
+        {"width": 6, "activation": "sigmoid", "dropout": 0.1},
+        {"width": 1, "depth": 1, "bins": 10, "activation": "elu"},
+    ],
     "gaussian": [{}] * 5,
     "kde": [
         {"centres": 10},
@@ -136,6 +143,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"components": 3, "select": "bic"},
     ],
     "gaussian_copula": [
+        {"quantiles": 50},
+        {"quantiles": 96},
+        {"quantiles": 2},
+        {"quantiles": 300},
+        {},
+    ],
+    "t_copula": [
         {"quantiles": 50},
         {"quantiles": 96},
         {"quantiles": 2},
@@ -171,6 +185,7 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
     "denoising": [{}],
     "flow_matching": [{"pairing": "optimal"}, {"pairing": "independent"}, {}],
     "likelihood": [{}],
+    "nll": [{}],
 }
 
 

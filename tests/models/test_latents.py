@@ -10,7 +10,16 @@ from models.latents import latent_columns, sample_latents
 from models.noise import hashed_seed
 
 SHAPE = Shape(features=2, source="normal", source_features=1)
-COLUMNS = {"pushforward": 3, "chained": 1, "stochastic": 1, "ae": 3, "vae": 3, "lars_vae": 3, "flow_matching": 2}
+COLUMNS = {
+    "pushforward": 3,
+    "chained": 1,
+    "stochastic": 1,
+    "ae": 3,
+    "vae": 3,
+    "lars_vae": 3,
+    "flow_matching": 2,
+    "spline_flow": 2,
+}
 
 
 def generator(model: str) -> Generator:
