@@ -3,10 +3,11 @@
     python benchmarks/ranking.py [--tables] [--seeds 4] [--quick]
 
 For each problem and seed a pool of closed-form and small trained generators is fitted to 720 rows, or to 40 % of a
-table's with --tables. Each set of scores chooses the one with the lowest geometric mean of score / floor on as many validation rows,
-or 30 % of the table's, as misfit does. What it chose is then measured on fresh rows by three yardsticks that few sets
-contain: c2st, sliced_wasserstein and clusters. The page gets the geometric mean of yardstick / lowest yardstick of
-the pool; 1 is the best choice. Nothing runs on Ray. The tables are of benchmarks/portfolio.py and need statsmodels.
+table's with --tables. Each set of scores chooses the one with the lowest geometric mean of score / floor on as many
+validation rows, or 30 % of the table's, as misfit does. What it chose is measured on fresh rows by three yardsticks
+that few sets contain: c2st, sliced_wasserstein and clusters. The page gets the geometric mean of yardstick / lowest
+yardstick of the pool; 1 is the best choice. Nothing runs on Ray. The tables are of benchmarks/portfolio.py and need
+statsmodels.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from models.spline_flow import SplineFlow
 from models.stochastic import Stochastic
 from models.t_copula import TCopula
 from models.vae import VAE
+from models.vine import Vine
 
 MODELS: dict[str, type[Model]] = {
     "pushforward": Pushforward,
@@ -30,6 +31,7 @@ MODELS: dict[str, type[Model]] = {
     "gmm": GMM,
     "gaussian_copula": GaussianCopula,
     "t_copula": TCopula,
+    "vine": Vine,
 }
 
 __all__ = [
@@ -51,4 +53,5 @@ __all__ = [
     "SplineFlow",
     "Stochastic",
     "TCopula",
+    "Vine",
 ]

@@ -33,9 +33,11 @@ class Model(nn.Module, ABC):
     `ValueError` that names it.
 
     `conditions` says of a key which values other keys must have for it to act, such as
-    `{"ramp_steps": {"ramp": ("warm_up", "adaptive")}}`; a key that isn't in it always acts.
+    `{"ramp_steps": {"ramp": ("warm_up", "adaptive")}}`; a key that isn't in it always acts. `needs` names a library
+    that fitting the model takes, and nothing else does.
     """
 
+    needs: ClassVar[str] = ""
     conditions: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {}
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """Reading a study: the TOML file, checked once, before anything starts."""
 
+import importlib.util
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -54,11 +55,13 @@ def load_study(name: str) -> Study:
     if name not in preset_names():
         raise StudyError(f"{unknown_name('study or problem', name, preset_names())} (a study file ends in .toml)")
     text = (resources.files("search.study.presets") / f"{name}.toml").read_text(encoding="utf-8")
-    return parse_study(text, name, where=f"{name}.toml")
+    return parse_study(text, name, where=f"{name}.toml", shipped=True)
 
 
-def parse_study(text: str, name: str, where: str) -> Study:
+def parse_study(text: str, name: str, where: str, shipped: bool = False) -> Study:
     """Study of TOML `text`; `where` names the file in errors, and the folder that it names plug-ins from.
+
+    A shipped study goes without the models whose library isn't installed.
 
     Raises:
         StudyError: as `load_study`.
@@ -68,6 +71,9 @@ def parse_study(text: str, name: str, where: str) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{where}: not valid TOML: {error}") from error
     try:
+        if shipped:
+            models = table(written, "models")
+            written["models"] = {model: own for model, own in models.items() if not lacking(model)}
         return _study(written, name, Path(where).parent)
     except (GenseekError, ValueError) as error:
         raise StudyError(f"{where}: {error}") from error
@@ -139,7 +145,15 @@ def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any])
         if name not in registry:
             raise StudyError(f"[{kind}.{name}]: {unknown_name(kind.removesuffix('s'), name, registry)}")
         check_name(kind, name)
+        if kind == "models" and lacking(name):
+            raise StudyError(f"[models.{name}]: needs {lacking(name)}; pip install 'genseek[{name}]'")
     return {name: _domains(f"[{kind}.{name}]", registry[name], table(tables, name)) for name in tables}
+
+
+def lacking(model: str) -> str:
+    """The library that fitting a registered model takes and that isn't installed; none for most."""
+    needs = MODELS[model].needs
+    return needs if needs and importlib.util.find_spec(needs) is None else ""
 
 
 def _domains(where: str, constructor: Any, written: dict[str, Any]) -> Domains:

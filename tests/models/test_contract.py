@@ -149,6 +149,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"quantiles": 300},
         {},
     ],
+    "vine": [
+        {"quantiles": 50},
+        {"quantiles": 96, "pairs": "parametric"},
+        {"quantiles": 2},
+        {"quantiles": 300},
+        {},
+    ],
     "t_copula": [
         {"quantiles": 50},
         {"quantiles": 96},
