@@ -75,9 +75,14 @@ def test_a_pack_is_judged_as_its_members_alone(judge: Judge) -> None:
     alone = [judge(member) for member in pack]
     assert judge.each(pack) == alone  # to the last bit
     assert judge.each(pack[::-1]) == alone[::-1]
-    assert judge.each(np.concatenate([pack] * 25))[17::40] == [alone[17]] * 25  # in more groups than one
     assert len({evaluation.misfit for evaluation in alone}) == 40
     assert judge.each(pack[:0]) == []
+
+
+@pytest.mark.slow
+def test_a_pack_of_more_groups_than_one_is_judged_as_its_members_alone(judge: Judge) -> None:
+    pack = draws(5 * 40).reshape(40, 5, 300, 2) * np.linspace(0.1, 30.0, 40)[:, None, None, None]
+    assert judge.each(np.concatenate([pack] * 25))[17::40] == [judge(pack[17])] * 25
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])
@@ -209,6 +214,7 @@ def test_floors_depend_on_the_seed_alone() -> None:
     assert flooring(100, 80, 5) == flooring(100, 80, 5) != flooring(100, 80, 5, seed=1)
 
 
+@pytest.mark.slow
 def test_large_floors_follow_from_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     direct = flooring(1200, 800)
     monkeypatch.setattr("objectives.scores.judge.LARGEST", 300)

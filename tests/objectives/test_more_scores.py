@@ -1,6 +1,7 @@
 """c2st, coverage, tail_dependence and var_es: plain formulas, known values, and what each sees at its floor."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import permutations
 from math import ceil, comb
 
@@ -34,13 +35,11 @@ def tied(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(0, 4, shape).astype(float)
 
 
-@pytest.fixture(scope="module")
-def found() -> dict[str, Floor]:
+@cache
+def floor_of(name: str) -> Floor:
     rows = PROBLEM.rows(0)
-    scores = {name: SCORES[name] for name in (*NEW, "ad", "kendall")}
-    return floors(
-        PROBLEM.pair, SIZE, SIZE, scores, reference=Reference.of(rows.train, rows.test[:SIZE]), seed=0, repeats=20
-    )
+    reference = Reference.of(rows.train, rows.test[:SIZE])
+    return floors(PROBLEM.pair, SIZE, SIZE, {name: SCORES[name]}, reference=reference, seed=0, repeats=20)[name]
 
 
 def value(name: str, generated: Array, held: Array | None = None) -> float:
@@ -51,19 +50,19 @@ def value(name: str, generated: Array, held: Array | None = None) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NEW)
-def test_a_perfect_generator_lies_inside_its_floor(name: str, found: dict[str, Floor]) -> None:
+def test_a_perfect_generator_lies_inside_its_floor(name: str) -> None:
     pairs = [PROBLEM.pair(SIZE, SIZE, np.random.default_rng([7, k])) for k in range(5)]
     values = [value(name, made, held) for held, made in pairs]
-    assert np.median(values) <= found[name].upper
-    assert np.mean(np.array(values) <= found[name].upper) >= 0.6
+    assert np.median(values) <= floor_of(name).upper
+    assert np.mean(np.array(values) <= floor_of(name).upper) >= 0.6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NEW[:3])
-def test_independent_columns_lie_outside(name: str, found: dict[str, Floor]) -> None:
+def test_independent_columns_lie_outside(name: str) -> None:
     drawn = [independent_columns(PROBLEM.rows(1).train, SIZE, np.random.default_rng(seed)) for seed in range(3)]
-    assert np.median([value(name, made) for made in drawn]) > found[name].upper
-    assert np.median([value("ad", made) for made in drawn]) < found["ad"].upper  # their margins are real ones
+    assert np.median([value(name, made) for made in drawn]) > floor_of(name).upper
+    assert np.median([value("ad", made) for made in drawn]) < floor_of("ad").upper  # their margins are real ones
 
 
 # The classifier two-sample test
@@ -115,13 +114,13 @@ def test_coverage_of_real_rows_has_the_mean_of_order_statistics(n: int, m: int) 
     assert np.mean(values) == pytest.approx(mean, abs=4 * np.std(values) / np.sqrt(60))
 
 
-def test_copies_of_few_rows_cover_little_and_what_is_never_generated_counts(found: dict[str, Floor]) -> None:
+def test_copies_of_few_rows_cover_little_and_what_is_never_generated_counts() -> None:
     train = PROBLEM.rows(0).train
     few = np.tile(train[:72], (10, 1))
-    assert value("coverage", few) > 5 * found["coverage"].upper
-    assert value("kendall", few) < 5 * found["kendall"].upper
+    assert value("coverage", few) > 5 * floor_of("coverage").upper
+    assert value("kendall", few) < 5 * floor_of("kendall").upper
     assert (
-        value("coverage", train) < 1.5 * found["coverage"].upper
+        value("coverage", train) < 1.5 * floor_of("coverage").upper
     )  # all of them are as good as fresh rows: see overfit
     real = np.concatenate([normal(300, 2), normal(100, 2, seed=1) + 20])
     assert coverage(real, normal(400, 2, seed=2)) == pytest.approx(0.25 + 0.75 / 2**5, abs=0.03)

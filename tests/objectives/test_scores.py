@@ -285,7 +285,10 @@ def test_overfit_does_not_depend_on_units() -> None:
 # All scores
 
 
-@pytest.fixture(params=sorted(SCORES))
+SLOW = {"c2st"}  # it trains trees
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in sorted(SCORES)])
 def score(request: pytest.FixtureRequest) -> Score:
     return SCORES[request.param](testing.reference_rows())
 
@@ -305,7 +308,7 @@ def measured(name: str, train: Array, held: Array, generated: Array) -> Array:
     return np.stack([measure.value, measure.positive])
 
 
-@pytest.mark.parametrize("name", sorted(SCORES))
+@pytest.mark.parametrize("name", [*sorted(SCORES.keys() - {"c2st"}), pytest.param("c2st", marks=pytest.mark.slow)])
 def test_neither_units_nor_the_order_of_rows_or_columns_matters(name: str) -> None:
     serving = SERVING.get(name, lambda rows: rows)
     # More than 2,000 rows, so that whatever takes a random choice has to take one.

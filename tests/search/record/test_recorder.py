@@ -220,6 +220,7 @@ def test_few_writes_and_none_from_the_searchs_thread(store_folder: Path, checkpo
     assert [point.step for point in history] == list(range(1, 301))
 
 
+@pytest.mark.slow
 def test_listening_does_not_wait_for_a_slow_store(store_folder: Path) -> None:
     def slow(call: int) -> bool:
         time.sleep(1.0)

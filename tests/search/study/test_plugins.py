@@ -99,6 +99,7 @@ def test_shown_tests_pass(shown: Path) -> None:
     assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_study_shows_can_be_searched_exported_and_sampled(
     ray_cluster: None, shown: Path, store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genseek: Any
 ) -> None:
@@ -245,6 +246,7 @@ def test_the_package_installs_and_its_model_is_searched(
     assert len(sampled_apart(tmp_path / "winner", 7)) == 7
 
 
+@pytest.mark.slow
 def test_a_task_travels_with_its_classes(shown: Path, store_folder: Path, tmp_path: Path) -> None:
     plan = plan_search(load_study(str(shown / "mine.toml")), Store(store_folder))
     assert list(plan.task.models) == ["sines", "residual"]
