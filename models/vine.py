@@ -175,7 +175,7 @@ def _selected(x: np.ndarray, seed: int, pairs: Pairs, trees: int) -> Any:
     try:
         import pyvinecopulib  # a checkpoint samples without it
     except ImportError as error:
-        raise ValueError("a vine is fitted by pyvinecopulib; install it with: pip install 'genseek[vine]'") from error
+        raise ValueError("fitting a vine takes pyvinecopulib: pip install pyvinecopulib") from error
     from scipy import stats
 
     dice = np.random.default_rng(seed)

@@ -146,7 +146,7 @@ def _registered(written: dict[str, Any], kind: str, registry: Mapping[str, Any])
             raise StudyError(f"[{kind}.{name}]: {unknown_name(kind.removesuffix('s'), name, registry)}")
         check_name(kind, name)
         if kind == "models" and lacking(name):
-            raise StudyError(f"[models.{name}]: needs {lacking(name)}; pip install 'genseek[{name}]'")
+            raise StudyError(f"[models.{name}]: fitting it takes {lacking(name)}: pip install {lacking(name)}")
     return {name: _domains(f"[{kind}.{name}]", registry[name], table(tables, name)) for name in tables}
 
 

@@ -101,7 +101,7 @@ def test_without_its_library_a_shipped_study_goes_without_it(monkeypatch: pytest
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "vine" not in load_study("table").models and "t_copula" in load_study("table").models
     text = '[problem]\nname = "gaussian_2d"\n[models.vine]\n[objectives.likelihood]\n'
-    with pytest.raises(StudyError, match=r"^mine.toml: \[models.vine\]: needs pyvinecopulib; pip install 'genseek"):
+    with pytest.raises(StudyError, match=r"^mine.toml: \[models.vine\]: fitting it takes pyvinecopulib: pip install"):
         parse_study(text, "mine", "mine.toml")
 
 
