@@ -60,10 +60,13 @@ bench: env ## the tables of docs/performance.md, in an hour or so (ARGS=--quick 
 	$(BIN)/python benchmarks/store.py $(ARGS)
 	$(BIN)/python benchmarks/halving.py $(ARGS)
 	$(BIN)/python benchmarks/finalists.py $(ARGS)
+	$(BIN)/python benchmarks/ranking.py $(ARGS)
+	$(BIN)/python benchmarks/winners.py $(ARGS)
 
-portfolio: env ## the first points of the studies table and all_families, chosen anew on sixteen small tables
+portfolio: env ## first points for table and all_families, and what ranks well, on small tables that packages ship
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[benchmarks]'
 	$(BIN)/python benchmarks/portfolio.py $(ARGS)
+	$(BIN)/python benchmarks/ranking.py --tables $(ARGS)
 
 docs: env ## the documentation site in site/, strict: a broken link or anchor fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

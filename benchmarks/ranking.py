@@ -207,8 +207,11 @@ def main() -> None:
     if given.quick:
         print(content)
         return
-    name = "ranking of tables" if given.tables else "ranking"
-    write(name, content, f"{len(cases)} problems, {given.seeds} seeds, {len(pool)} generators each")
+    said = f"{len(cases)} problems, {given.seeds} seeds, {len(pool)} generators each"
+    if given.tables:
+        write("ranking of tables", content, said)
+    else:
+        write("ranking", content, said)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from models.margins import Margins
+from models.margins import Margins, rank_shares
 from models.mixture import Mixture, ridged
 from models.model import Model, Shape
 from models.noise import Noise
@@ -39,10 +39,7 @@ class GaussianCopula(Model):
     def fit(self, rows: Tensor, seed: int) -> None:
         """Take margins and correlation of `rows` `[1, n, features]`."""
         self.margins.fit(rows)
-        n, columns = rows.shape[1], rows.mT.contiguous()
-        ordered = columns.sort(2).values
-        ranks = (torch.searchsorted(ordered, columns) + torch.searchsorted(ordered, columns, right=True) + 1) / 2
-        scores = torch.special.ndtri(ranks[0].double() / (n + 1))
+        scores = torch.special.ndtri(rank_shares(rows[0])).mT
         correlation = torch.corrcoef(scores).view(len(scores), -1).nan_to_num(0.0).fill_diagonal_(1.0)
         self.dependence.set(scores.new_ones(1), scores.new_zeros(1, len(scores)), ridged(correlation).unsqueeze(0))
 

@@ -58,3 +58,11 @@ def _interpolated(table: Tensor, shares: Tensor, last: Tensor) -> Tensor:
     low = position.long().minimum(last - 1)
     lower, upper = table.gather(1, low), table.gather(1, low + 1)
     return torch.minimum(lower + (position - low) * (upper - lower), upper)
+
+
+def rank_shares(rows: Tensor) -> Tensor:
+    """Mean ranks of each column of `rows` `[n, features]`, over n + 1, float64: those of equal values are equal."""
+    columns = rows.double().mT.contiguous()
+    ordered = columns.sort(1).values
+    ranks = torch.searchsorted(ordered, columns) + torch.searchsorted(ordered, columns, right=True) + 1
+    return ranks.mT / (2.0 * (len(rows) + 1))

@@ -8,11 +8,10 @@ Notation: rows, scores and values [pack, batch, features]; scores are normal qua
 import math
 from typing import final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.margins import Margins
+from models.margins import Margins, rank_shares
 from models.mixture import Mixture, ridged
 from models.model import Model, Shape
 from models.noise import Noise
@@ -43,15 +42,16 @@ class StudentScores(nn.Module):
         """Tabulate the distributions of so many degrees of freedom; the pack must be of one."""
         from scipy import special  # a checkpoint samples without it
 
-        scores = np.linspace(-FARTHEST, FARTHEST, 2 * STEPS + 1)
-        below = special.stdtrit(degrees, special.ndtr(scores[: STEPS + 1]))  # the lower half keeps its digits
-        values = np.concatenate([below[:STEPS], [0.0], -below[:STEPS][::-1]])
-        upper = special.chdtri(degrees, special.ndtr(-scores))
-        # The lower tail of chi-squared, which special.chdtri takes from shares too close to 1.
-        squares = np.where(scores < 0, 2 * special.gammaincinv(degrees / 2, special.ndtr(scores)), upper)
+        scores = torch.linspace(-FARTHEST, FARTHEST, 2 * STEPS + 1, dtype=torch.float64)
+        # Each half is computed from its tail, where shares keep their digits.
+        tails = torch.special.ndtr(-scores.abs()).numpy()
+        below = torch.from_numpy(special.stdtrit(degrees, tails[:STEPS]))
+        values = torch.cat([below, below.new_zeros(1), -below.flip(0)])
+        lower, upper = special.gammaincinv(degrees / 2, tails), special.gammainccinv(degrees / 2, tails)
+        squares = 2 * torch.where(scores < 0, torch.from_numpy(lower), torch.from_numpy(upper))
         self.degrees.fill_(degrees)
-        self.values[0] = torch.from_numpy(np.arcsinh(values))
-        self.squares[0] = torch.from_numpy(np.log(squares))
+        self.values[0] = values.asinh()
+        self.squares[0] = squares.log()
 
     def value(self, scores: Tensor) -> Tensor:
         """The t quantiles of the shares that N(0, 1) has below `scores`."""
@@ -100,15 +100,15 @@ class TCopula(Model):
 
         self.margins.fit(rows)
         order = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(seed))
-        kept = rows[0, order[:PAIRED]].double().cpu().numpy()
-        n, features = kept.shape
-        tau = np.eye(features)
+        kept = rows[0, order[:PAIRED]].double().cpu()
+        features = kept.shape[1]
+        tau = torch.eye(features, dtype=torch.float64)
         for j in range(features):
             for k in range(j):
-                tau[j, k] = tau[k, j] = np.nan_to_num(stats.kendalltau(kept[:, j], kept[:, k]).statistic)
-        correlation = ridged(torch.from_numpy(_correlation(tau)))
-        shares = torch.from_numpy(stats.rankdata(kept, axis=0) / (n + 1))
-        scores = torch.special.ndtri(shares).unsqueeze(0)
+                found = float(stats.kendalltau(kept[:, j].numpy(), kept[:, k].numpy()).statistic)
+                tau[j, k] = tau[k, j] = 0.0 if math.isnan(found) else found
+        correlation = ridged(_correlation(tau))
+        scores = torch.special.ndtri(rank_shares(kept)).unsqueeze(0)
         self.dependence.set(correlation.new_ones(1), correlation.new_zeros(1, features), correlation.unsqueeze(0))
         factor = torch.linalg.cholesky(correlation).unsqueeze(0)
 
@@ -117,8 +117,8 @@ class TCopula(Model):
             degrees = torch.tensor([math.exp(log_degrees)], dtype=torch.float64)
             return -float(_log_copula(self.student.value(scores), factor, degrees).mean())
 
-        found = optimize.minimize_scalar(cost, bounds=(math.log(LEAST), math.log(MOST)), method="bounded")
-        self.student.set(math.exp(float(found.x)) if features > 1 else MOST)
+        likeliest = optimize.minimize_scalar(cost, bounds=(math.log(LEAST), math.log(MOST)), method="bounded")
+        self.student.set(math.exp(float(likeliest.x)) if features > 1 else MOST)
 
     def log_density(self, rows: Tensor) -> Tensor:
         """Log-density `[pack, batch]` of the copula alone, at the mid-ranks of `rows`: the margins have none."""
@@ -140,13 +140,12 @@ class TCopula(Model):
         ]
 
 
-def _correlation(tau: np.ndarray) -> np.ndarray:
+def _correlation(tau: Tensor) -> Tensor:
     """sin(pi tau / 2), its eigenvalues raised to `SMALLEST` where pairs together are no correlation matrix."""
-    values, vectors = np.linalg.eigh(np.sin(np.pi / 2 * tau))
-    near = (vectors * np.maximum(values, SMALLEST)) @ vectors.T
-    deviations = np.sqrt(np.diag(near))
-    correlation: np.ndarray = near / np.outer(deviations, deviations)
-    return correlation
+    values, vectors = torch.linalg.eigh(torch.sin(math.pi / 2 * tau))
+    near = (vectors * values.clamp_min(SMALLEST)) @ vectors.mT
+    deviations: Tensor = near.diagonal().sqrt()
+    return near / deviations / deviations.unsqueeze(1)
 
 
 def _between(table: Tensor, scores: Tensor) -> Tensor:

@@ -7,13 +7,13 @@ Notation: rows [pack, batch, features]; scores [pack, batch] of one column; edge
 of a tree joins column k and its `partner`, in the vine's own order; grids [pack, edges, GRID, GRID].
 """
 
+import itertools
 from typing import Any, ClassVar, Literal, final, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from models.margins import Margins
+from models.margins import Margins, rank_shares
 from models.model import Model, Shape
 from models.noise import Noise
 
@@ -21,6 +21,7 @@ Pairs = Literal["all", "parametric"]
 
 FITTED = 2000  # most rows that the dependence is fitted to, chosen by seed
 FARTHEST, GRID = 5.0, 65  # normal scores on either side of 0, and points of a grid
+LEAST = 1e-30  # density of a pair
 MOST_EDGES = 300  # pairs that are fitted; those of later trees, given all before them, are taken as independent
 
 
@@ -78,13 +79,12 @@ class Vine(Model):
         self.margins.fit(rows)
         if rows.shape[2] == 1:
             return
-        vine = _selected(rows[0].double().cpu().numpy(), seed, self.pairs[0], self._trees())
+        vine = _selected(rows[0].double().cpu(), seed, self.pairs[0], self._trees())
         structure = vine.structure
         self.order[0] = torch.tensor(structure.order) - 1
         self.count[0] = vine.npars
-        scores = np.linspace(-FARTHEST, FARTHEST, GRID)
-        shares = torch.special.ndtr(torch.from_numpy(scores)).numpy()
-        points = np.stack(np.meshgrid(shares, shares, indexing="ij"), -1).reshape(-1, 2)
+        shares = torch.special.ndtr(torch.linspace(-FARTHEST, FARTHEST, GRID, dtype=torch.float64))
+        points = torch.cartesian_prod(shares, shares).numpy()
         for place, (tree, edge) in enumerate(self._edges()):
             pair = vine.get_pair_copula(tree, edge)
             partner = structure.min_array(tree, edge)
@@ -94,7 +94,7 @@ class Vine(Model):
                 (self.inverse, _scores(pair.hinv2(points))),
                 (self.first, _scores(pair.hfunc1(points))),
                 (self.second, _scores(pair.hfunc2(points))),
-                (self.log_pairs, torch.from_numpy(np.log(np.maximum(pair.pdf(points), 1e-30)))),
+                (self.log_pairs, torch.from_numpy(pair.pdf(points)).clamp_min(LEAST).log()),
             ):
                 grid[0, place] = values.view(GRID, GRID)
 
@@ -145,8 +145,8 @@ class Vine(Model):
     def _trees(self) -> int:
         """Trees of the vine; those that would hold more than `MOST_EDGES` edges together are left out."""
         features = self.margins.table.shape[2]
-        sizes = np.cumsum(np.arange(features - 1, 0, -1))
-        return int(min(features - 1, max(1, (sizes <= MOST_EDGES).sum())))
+        sizes = itertools.accumulate(range(features - 1, 0, -1))
+        return min(features - 1, max(1, sum(size <= MOST_EDGES for size in sizes)))
 
     def _edges(self) -> list[tuple[int, int]]:
         """Tree and number of each edge."""
@@ -170,19 +170,18 @@ class Vine(Model):
         return torch.where(self.direct[:, place, None] > 0, second[trial, partner], first[trial, partner])
 
 
-def _selected(x: np.ndarray, seed: int, pairs: Pairs, trees: int) -> Any:
+def _selected(rows: Tensor, seed: int, pairs: Pairs, trees: int) -> Any:
     """The vine of rows `[n, features]`."""
     try:
         import pyvinecopulib  # a checkpoint samples without it
     except ImportError as error:
         raise ValueError("fitting a vine takes pyvinecopulib: pip install pyvinecopulib") from error
-    from scipy import stats
 
-    dice = np.random.default_rng(seed)
-    kept = x[dice.permutation(len(x))[:FITTED]]
-    shares = stats.rankdata(kept, axis=0) / (len(kept) + 1)
-    for column in np.flatnonzero(np.ptp(kept, axis=0) == 0):  # has no dependence, and no ranks
-        shares[:, column] = (dice.permutation(len(kept)) + 0.5) / len(kept)
+    dice = torch.Generator().manual_seed(seed)
+    kept = rows[torch.randperm(len(rows), generator=dice)[:FITTED]]
+    shares = rank_shares(kept)
+    for column in torch.nonzero(kept.amax(0) == kept.amin(0)).flatten().tolist():  # has no dependence, and no ranks
+        shares[:, column] = (torch.randperm(len(kept), generator=dice) + 0.5) / len(kept)
     # Families of two parameters and more take most of the time of a fit to all, and held rows aren't likelier by them.
     families, method = list(pyvinecopulib.families.itau), "itau"
     if pairs == "all":
@@ -190,11 +189,11 @@ def _selected(x: np.ndarray, seed: int, pairs: Pairs, trees: int) -> Any:
     controls = pyvinecopulib.FitControlsVinecop(
         family_set=families, parametric_method=method, trunc_lvl=trees, num_threads=1
     )
-    return pyvinecopulib.Vinecop.from_data(shares, controls=controls)
+    return pyvinecopulib.Vinecop.from_data(shares.numpy(), controls=controls)
 
 
-def _scores(shares: np.ndarray) -> Tensor:
-    """Normal scores of shares, none farther than a grid goes."""
+def _scores(shares: Any) -> Tensor:
+    """Normal scores of an array of shares, none farther than a grid goes."""
     scores: Tensor = torch.special.ndtri(torch.from_numpy(shares)).clamp(-FARTHEST, FARTHEST)
     return scores
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = ("throughput", "whole_search", "overhead", "scaling", "cluster", "regret", "store", "halving", "finalists")
+SCRIPTS = ["throughput", "whole_search", "overhead", "scaling", "cluster", "regret", "store", "halving", "finalists"]
+SCRIPTS += ["ranking", "portfolio", "winners"]
 MARKED = "before\n<!-- a -->\nold\n<!-- /a -->\nbetween\n<!-- b -->\n<!-- /b -->\nafter\n"
 
 
