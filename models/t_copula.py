@@ -143,8 +143,8 @@ class TCopula(Model):
 def _correlation(tau: Tensor) -> Tensor:
     """sin(pi tau / 2), its eigenvalues raised to `SMALLEST` where pairs together are no correlation matrix."""
     values, vectors = torch.linalg.eigh(torch.sin(math.pi / 2 * tau))
-    near = (vectors * values.clamp_min(SMALLEST)) @ vectors.mT
-    deviations: Tensor = near.diagonal().sqrt()
+    near: Tensor = (vectors * values.clamp_min(SMALLEST)) @ vectors.mT
+    deviations = near.diagonal().sqrt()
     return near / deviations / deviations.unsqueeze(1)
 
 
