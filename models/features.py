@@ -8,7 +8,7 @@ from typing import Literal, final, get_args
 import torch
 from torch import Tensor
 
-from models.invertible import Features, refuse_negative
+from models.invertible import Features
 from models.quantiles import QuantileNormal
 from models.tails import ParetoTail, TailLayer
 
@@ -62,7 +62,9 @@ class Log1p(Features):
     """
 
     def fit(self, rows: Tensor) -> None:
-        refuse_negative(rows, "log1p")
+        negative = (rows < 0).any(0).nonzero().flatten().tolist()
+        if negative:
+            raise ValueError(f"log1p features need rows of at least 0; column {negative[0] + 1} has negative ones")
         self.unit: Tensor
         self.mean: Tensor
         self.scale: Tensor

@@ -69,17 +69,6 @@ class Features(nn.Module, ABC):
         return rows.clamp(*self.limits)
 
 
-def refuse_negative(rows: Tensor, name: str) -> None:
-    """Check the training rows of features that only serve non-negative columns.
-
-    Raises:
-        ValueError: a row is negative.
-    """
-    negative = (rows < 0).any(0).nonzero().flatten().tolist()
-    if negative:
-        raise ValueError(f"{name} features need rows of at least 0; column {negative[0] + 1} has negative ones")
-
-
 def _limits(column: Tensor) -> Tensor:
     """Hard bounds `[2]` of a column `[n]`, infinite where it has none.
 

@@ -99,12 +99,11 @@ def test_log1p_standardises_logarithms() -> None:
     torch.testing.assert_close(seen, (expected - expected.mean()) / expected.std(correction=0))
 
 
-@pytest.mark.parametrize("name", ["log1p", "tail_layer", "pareto_tail"])
-def test_negative_rows_are_refused(name: str) -> None:
+def test_negative_rows_are_refused() -> None:
     rows = table()
     rows[7, 2] = -1
-    with pytest.raises(ValueError, match=f"^{name} features need rows of at least 0; column 3 has negative ones$"):
-        FEATURES[name](rows)
+    with pytest.raises(ValueError, match=r"^log1p features need rows of at least 0; column 3 has negative ones$"):
+        Log1p(rows)
 
 
 def test_log1p_never_returns_negative_rows() -> None:

@@ -1,6 +1,7 @@
 """The generalised Pareto distribution, and the features that give a generator its tail."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -191,3 +192,67 @@ def test_the_pareto_tail_is_exact_far_out() -> None:
     z = torch.linspace(1.3, 37, 200, dtype=torch.float64).unsqueeze(1).expand(-1, 2)
     torch.testing.assert_close(features(features.inverse(z)), z, rtol=1e-9, atol=0)
     assert (features.inverse(z).diff(dim=0) > 0).all()
+
+
+# Two tails
+
+
+def signed(n: int, seed: int = 0) -> Tensor:
+    """A t distribution with 3 degrees of freedom, a skewed one, and one of one tail."""
+    dice = default_rng(seed)
+    draws = [stats.t.rvs(3, size=n, random_state=dice), dice.exponential(size=n) ** 2 - 0.5, dice.pareto(3, n)]
+    return torch.stack([torch.as_tensor(draw) for draw in draws], 1)
+
+
+@pytest.mark.parametrize("make", [TailLayer, ParetoTail])
+def test_a_column_without_negative_values_has_one_tail(make: Callable[[Tensor], TailLayer | ParetoTail]) -> None:
+    rows = signed(720)
+    features, alone = make(rows), make(rows[:, 2:])
+    assert features.sides.tolist() == [2, 2, 1]
+    z = torch.linspace(-9, 9, 99, dtype=torch.float64).unsqueeze(1)
+    assert torch.equal(features.inverse(z.expand(-1, 3))[:, 2:], alone.inverse(z))
+    assert alone.inverse(z).min() >= 0 > features.inverse(z.expand(-1, 3))[:, 0].min()
+
+
+@pytest.mark.parametrize("make", [TailLayer, ParetoTail])
+def test_two_tails_are_exact_far_out_and_rise(make: Callable[[Tensor], TailLayer | ParetoTail]) -> None:
+    features = make(signed(720)[:, :2])
+    far = torch.linspace(1.4, 30, 150, dtype=torch.float64)
+    z = torch.cat([-far.flip(0), far]).unsqueeze(1).expand(-1, 2)
+    rows = features.inverse(z)
+    torch.testing.assert_close(features(rows), z, rtol=1e-7, atol=0)
+    assert (rows.diff(dim=0) > 0).all()
+
+
+def test_mirrored_rows_have_mirrored_features() -> None:
+    rows = signed(721)[:, :1]  # an odd number, whose median is a row
+    rows = torch.cat([rows, -rows])  # both signs alike
+    for make in (TailLayer, ParetoTail):
+        features = make(rows)
+        torch.testing.assert_close(features.lower_shape, features.shape, rtol=0.02, atol=1e-3)
+        z = torch.linspace(0.5, 6, 50, dtype=torch.float64).unsqueeze(1)
+        torch.testing.assert_close(features.inverse(-z), -features.inverse(z), rtol=0.05, atol=0.05)
+
+
+def test_two_pareto_tails_meet_the_training_quantiles() -> None:
+    features = ParetoTail(signed(720)[:, :2])
+    for threshold in (features.threshold, features.lower_threshold):
+        at = features(threshold.unsqueeze(0))
+        for step in (-1e-9, 1e-9):
+            torch.testing.assert_close(features.inverse(at + step)[0], threshold, rtol=1e-6, atol=1e-7)
+
+
+def test_normal_noise_becomes_what_the_tail_layer_was_fitted_to() -> None:
+    train = stats.laplace.rvs(size=(4000, 1), random_state=default_rng(1)) + 1  # two exponential halves
+    made = TailLayer(torch.as_tensor(train)).inverse(column(default_rng(2).standard_normal(4000)))
+    assert stats.kstest(made[:, 0].numpy(), stats.laplace(1).cdf).pvalue > 0.01
+
+
+def test_two_pareto_tails_exceed_the_training_rows_as_often_as_new_rows_do() -> None:
+    ratios = []
+    for seed in range(40):
+        features = ParetoTail(signed(720, seed)[:, :1])
+        assert features.inverse(column([-9.0])).item() < 2 * features.sorted.min().item()
+        ends = features.inverse(column([stats.norm.ppf(1e-4), stats.norm.isf(1e-4)]))[:, 0]
+        ratios += [math.log(-ends[0].item() / stats.t.isf(1e-4, 3)), math.log(ends[1].item() / stats.t.isf(1e-4, 3))]
+    assert abs(sum(ratios) / 80) < 0.3
