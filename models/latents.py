@@ -15,7 +15,6 @@ from models.model import Model
 from models.noise import Noise, hashed_seed
 
 STREAMS = ("latent", "source", "noise", "start")  # what the families call the numbers that they map to rows
-PATH = "path"  # stream of a diffusion, whose rows depend on all its steps rather than on their start
 
 
 @final
@@ -41,7 +40,7 @@ class Fixed:
         return self._taken(key, widths) if self._given(key, widths) else self._noise.uniform(key, widths)
 
     def _given(self, key: str, widths: Sequence[int]) -> bool:
-        if key in (*STREAMS, PATH):
+        if key in STREAMS:
             self.widths[key] = max(widths)
         return key in STREAMS and self._left is not None
 
@@ -55,7 +54,7 @@ def latent_columns(generator: Generator) -> int:
     noise = Fixed(Noise([0], 1))
     with torch.no_grad():
         _mapped(generator).sample(cast(Noise, noise))
-    return 0 if PATH in noise.widths else sum(noise.widths.values())
+    return sum(noise.widths.values())
 
 
 def sample_latents(generator: Generator, latents: Tensor, seed: int = 0) -> Tensor:

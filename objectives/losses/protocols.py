@@ -87,13 +87,10 @@ class ResampledAutoencoder(Decoder, Protocol):
 
 @runtime_checkable
 class Denoiser(Protocol):
-    """A network that predicts the noise in a noisy row (DDPM), with its own schedule of noise levels."""
+    """A network that tells a row from the row plus noise of a known size."""
 
-    def noise_levels(self, time: Tensor) -> Tensor:
-        """Return the signal's share of variance, alpha-bar in (0, 1), `[pack, batch, 1]`, at `time` in [0, 1]."""
-
-    def denoise(self, noisy: Tensor, time: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the noise predicted in `noisy` `[pack, batch, features]` at `time` `[pack, batch, 1]`, same shape."""
+    def denoise(self, noisy: Tensor, sigma: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the mean row of `noisy` `[pack, batch, features]`, row + `sigma` `[pack, batch, 1]` times N(0, I)."""
 
 
 @runtime_checkable

@@ -108,9 +108,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "diffusion": [
         {"width": 5, "depth": 2, "steps": 6},
-        {"width": 9, "depth": 1, "steps": 11, "noise_schedule": "linear", "dropout": 0.3},
+        {"width": 9, "depth": 1, "steps": 11, "dropout": 0.3},
         {"width": 4, "depth": 4, "steps": 3, "activation": "tanh"},
-        {"width": 6, "steps": 30, "noise_schedule": "linear", "activation": "relu", "dropout": 0.1},
+        {"width": 6, "activation": "relu", "dropout": 0.1},
         {"width": 1, "depth": 1, "steps": 2, "activation": "elu"},
     ],
     "flow_matching": [
@@ -189,7 +189,7 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
         {"ramp": "adaptive", "ramp_steps": 2, "critic_width": 3, "critic_depth": 3, "critic_rate": 1e-2},
     ],
     "lars_vae": [{"lam": 0.5}, {"ramp": "warm_up", "ramp_steps": 5}, {"ramp": "adaptive", "ramp_steps": 2}],
-    "denoising": [{}],
+    "denoising": [{}, {"noise_mean": 0.0}, {"noise_deviation": 0.5}],
     "flow_matching": [{"pairing": "optimal"}, {"pairing": "independent"}, {}],
     "likelihood": [{}],
     "nll": [{}],

@@ -19,6 +19,7 @@ COLUMNS = {
     "lars_vae": 3,
     "flow_matching": 2,
     "spline_flow": 2,
+    "diffusion": 2,
 }
 
 

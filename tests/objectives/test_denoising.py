@@ -15,67 +15,85 @@ N = 40000
 
 
 class Linear(nn.Module):
-    """Denoiser c(t) x, c the best one for N(0, deviation^2 I) times `factor`; it notes what it is shown."""
+    """The best denoiser of N(0, deviation^2 I) times `factor`; it notes what it is shown."""
 
-    def __init__(self, levels: Tensor, deviation: float, factor: float) -> None:
+    def __init__(self, deviation: float, factor: float) -> None:
         super().__init__()
-        self.levels, self.deviation, self.factor = levels, deviation, factor
+        self.deviation, self.factor = deviation, factor
         self.shown: list[tuple[Tensor, Tensor]] = []
 
-    def noise_levels(self, time: Tensor) -> Tensor:
-        return self.levels[(time * len(self.levels)).long()]
-
-    def denoise(self, noisy: Tensor, time: Tensor, noise: Any = None) -> Tensor:
-        level = self.noise_levels(time)
-        self.shown.append((noisy, level))
-        return self.factor * (1 - level).sqrt() * noisy / (level * self.deviation**2 + 1 - level)
-
-
-def diffusion(seed: int, **arguments: Any) -> Any:
-    return Diffusion(Shape(2, "normal", 1), seed, **arguments)
+    def denoise(self, noisy: Tensor, sigma: Tensor, noise: Any = None) -> Tensor:
+        self.shown.append((noisy, sigma))
+        return self.factor * noisy * self.deviation**2 / (self.deviation**2 + sigma**2)
 
 
 def normal(deviation: float) -> Tensor:
     return deviation * torch.randn(1, N, 2, generator=torch.Generator().manual_seed(0))
 
 
+def diffusion(**arguments: float) -> Any:
+    return Diffusion(Shape(2, "normal", 1), 0, **arguments)  # type: ignore[arg-type]
+
+
+def objective(**arguments: float) -> Denoising:
+    return Denoising(torch.zeros(1, 2), 0, **arguments)
+
+
 @pytest.mark.parametrize("deviation", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("factor", [1.0, 0.8])
-def test_loss_of_the_best_denoiser_is_the_posterior_variance(deviation: float, factor: float) -> None:
-    levels = torch.tensor([0.99, 0.9, 0.5, 0.1, 0.001])
-    model = Linear(levels, deviation, factor)
-    loss = Denoising(torch.zeros(1, 2), 0).loss(model, normal(deviation), Noise([1], N))
-    spread = levels * deviation**2 + 1 - levels
-    # Var(eps | x_t), and what a factor beside the best one adds: (1 - factor)^2 E|best|^2.
-    expected = 2 * (levels * deviation**2 / spread + (1 - factor) ** 2 * (1 - levels) / spread).mean().item()
+def test_loss_of_the_best_denoiser_is_the_weighted_posterior_variance(deviation: float, factor: float) -> None:
+    model: Any = Linear(deviation, factor)
+    loss = objective(noise_deviation=0.5).loss(model, normal(deviation), Noise([1], N))
+    ((_, sigma),) = model.shown
+    squares, variance = sigma.double().square(), deviation**2
+    left = variance * squares / (variance + squares)  # of the row, given what is shown
+    added = (1 - factor) ** 2 * variance**2 / (variance + squares)
+    expected = 2 * ((1 + 1 / squares) * (left + added)).mean().item()
     assert loss.shape == (1,)
     assert loss.item() == pytest.approx(expected, rel=0.03)
 
 
-def test_noisy_rows_have_their_levels_share_of_the_signal() -> None:
-    levels, mean = torch.tensor([0.95, 0.6, 0.2, 0.01]), 3.0
-    model = Linear(levels, 0.5, 1.0)
-    Denoising(torch.zeros(1, 2), 0).loss(model, normal(0.5) + mean, Noise([1], N))
-    ((noisy, shown),) = model.shown
-    for level in levels.tolist():
-        rows = noisy[(shown == torch.tensor(level)).expand_as(noisy)]
-        assert len(rows) == pytest.approx(2 * N / 4, rel=0.05)
-        assert rows.mean().item() == pytest.approx(math.sqrt(level) * mean, abs=0.04)
-        assert rows.var().item() == pytest.approx(level * 0.25 + 1 - level, rel=0.04)
+def test_of_rows_of_unit_deviation_every_noise_weighs_the_same() -> None:
+    for mean in (-3.0, 0.0, 1.0):
+        loss = objective(noise_mean=mean).loss(Linear(1.0, 1.0), normal(1.0), Noise([1], N))
+        assert loss.item() == pytest.approx(2, rel=0.02)  # one for each column
 
 
-def test_each_trial_has_its_own_steps() -> None:
+def test_noise_is_as_large_as_told() -> None:
+    model = Linear(0.5, 1.0)
+    objective(noise_mean=-0.5, noise_deviation=0.7).loss(model, normal(0.5), Noise([1], N))
+    ((noisy, sigma),) = model.shown
+    assert sigma.log().mean().item() == pytest.approx(-0.5, abs=0.02)
+    assert sigma.log().std().item() == pytest.approx(0.7, rel=0.02)
+    eps = (noisy - normal(0.5)) / sigma
+    assert eps.mean().abs() < 0.02 and eps.var().item() == pytest.approx(1, rel=0.02)
+
+
+def test_each_trial_has_its_own_noise() -> None:
     x = normal(1.0)[:, :300]
-    pack = join([diffusion(trial, steps=steps) for trial, steps in enumerate((2, 40))])
-    losses = Denoising(x[0], 0).loss(pack, x.expand(2, -1, -1), Noise([1, 2], 300))
-    for trial, steps in enumerate((2, 40)):
-        alone = Denoising(x[0], 0).loss(diffusion(trial, steps=steps), x, Noise([1 + trial], 300))
-        torch.testing.assert_close(losses[[trial]], alone)
+    settings = [{"noise_mean": 0.0}, {"noise_deviation": 0.3}]
+    pack: Any = join([Diffusion(Shape(2, "normal", 1), trial, width=8) for trial in range(2)])
+    losses = join([objective(**own) for own in settings]).loss(pack, x.expand(2, -1, -1), Noise([1, 2], 300))
+    for trial, own in enumerate(settings):
+        single: Any = Diffusion(Shape(2, "normal", 1), trial, width=8)
+        torch.testing.assert_close(losses[[trial]], objective(**own).loss(single, x, Noise([1 + trial], 300)))
 
 
 def test_dropout_only_in_training() -> None:
-    model, plain = diffusion(0, dropout=0.5), diffusion(0)
-    x, objective = normal(1.0)[:, :50], Denoising(torch.zeros(1, 2), 0)
-    kept, dropped = (objective.loss(model, x, Noise([1], 50), train).item() for train in (False, True))
-    assert kept == objective.loss(plain, x, Noise([1], 50)).item()
+    model, plain = (diffusion(dropout=share) for share in (0.5, 0.0))
+    x = normal(1.0)[:, :50]
+    kept, dropped = (objective().loss(model, x, Noise([1], 50), train).item() for train in (False, True))
+    assert kept == objective().loss(plain, x, Noise([1], 50)).item()
     assert dropped != kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"noise_mean": math.nan}, "noise_mean must be finite, got nan"),
+        ({"noise_deviation": 0.0}, "noise_deviation must be above 0, got 0.0"),
+    ],
+)
+def test_refuses_arguments_out_of_range(arguments: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        objective(**arguments)
