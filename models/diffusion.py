@@ -16,8 +16,8 @@ from models.model import Model, Shape
 from models.noise import Noise
 from models.time_embedding import TimeMLP
 
-# Sigma where the way of a row ends and begins. The source begins at 80, which suits images: from there its 18 steps make
-# normal rows of unit deviation 4.5 % too wide; thirty from 20 make them 0.9 % too wide.
+# Sigma where the way of a row ends and begins. The source begins at 80, which suits images: from there 18 steps make
+# normal rows of unit deviation 4.5 % too wide; from 20, thirty make them 0.9 % too wide.
 LEAST, MOST = 0.002, 20.0
 CURVE = 7.0  # rho: steps are equal in sigma^(1 / rho), short where sigma is small
 DATA = 1.0  # deviation of the rows that the network's scales are made for
