@@ -249,11 +249,11 @@ def processes(folder: Path) -> list[list[str]]:
 def test_a_killed_trainer_changes_nothing(
     kills: int, ray_cluster: None, make_task: Any, tmp_path: Path, assert_alike: Any
 ) -> None:
-    task = make_task(tuple(range(20, 401, 20)), objectives=seen_by(tmp_path))
+    task = make_task(tuple(range(20, 201, 20)), objectives=seen_by(tmp_path))
     killed: list[int] = []
 
     def kill(event: Event) -> None:
-        if len(killed) < kills and isinstance(event, Reported) and event.report.epoch >= 100 * (len(killed) + 1):
+        if len(killed) < kills and isinstance(event, Reported) and event.report.epoch >= 60 * (len(killed) + 1):
             pid = next((int(pid) for pid, _ in reversed(processes(tmp_path)) if int(pid) not in killed), None)
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
