@@ -256,7 +256,7 @@ def test_what_is_recorded_beside_scores_is_reserved() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace('"net"', '"other"'), "unknown model 'net'; known: "),
+        (lambda text: text.replace('"net"', '"other"'), "unknown model 'net'; "),
         (lambda text: text.replace("width: int = 16, ", ""), r"\[models.net\] unknown key 'width'"),
         (lambda text: text.replace("width: int = 16", "width: float = 16.0"), None),
         (lambda text: text.replace("width: int = 16", "width: bool = True"), "width = 8: expected true or false"),
