@@ -18,7 +18,8 @@ from models.noise import Noise
 
 LEAST, MOST = 1.0, 100.0  # degrees of freedom; beyond the most it is a Gaussian copula
 FARTHEST, STEPS = 8.0, 1024  # of the scores that a function is tabulated at, on either side of 0
-PAIRED = 5000  # most rows that correlations are of, chosen by seed
+FITTED = 5000  # most rows that the dependence is fitted to, chosen by seed
+PAIRS, TOGETHER = 500_000, 20_000  # most pairs of rows that Kendall's tau is of, and of those at a time
 SMALLEST = 1e-6  # eigenvalue of a correlation matrix
 
 
@@ -96,17 +97,13 @@ class TCopula(Model):
 
     def fit(self, rows: Tensor, seed: int) -> None:
         """Take margins and correlation of `rows` `[1, n, features]`, and the likeliest degrees of freedom."""
-        from scipy import optimize, stats  # a checkpoint samples without it
+        from scipy import optimize  # a checkpoint samples without it
 
         self.margins.fit(rows)
-        order = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(seed))
-        kept = rows[0, order[:PAIRED]].double().cpu()
+        dice = torch.Generator().manual_seed(seed)
+        kept = rows[0, torch.randperm(rows.shape[1], generator=dice)[:FITTED]].double().cpu()
         features = kept.shape[1]
-        tau = torch.eye(features, dtype=torch.float64)
-        for j in range(features):
-            for k in range(j):
-                found = float(stats.kendalltau(kept[:, j].numpy(), kept[:, k].numpy()).statistic)
-                tau[j, k] = tau[k, j] = 0.0 if math.isnan(found) else found
+        tau = _kendall(kept, dice)
         correlation = ridged(_correlation(tau))
         scores = torch.special.ndtri(rank_shares(kept)).unsqueeze(0)
         self.dependence.set(correlation.new_ones(1), correlation.new_zeros(1, features), correlation.unsqueeze(0))
@@ -138,6 +135,21 @@ class TCopula(Model):
             {"parameters": 1 + pairs + count * features, "degrees": float(degrees)}
             for count, degrees in zip(self.margins.quantiles, self.student.degrees, strict=True)
         ]
+
+
+def _kendall(rows: Tensor, dice: torch.Generator) -> Tensor:
+    """Kendall's tau-b `[features, features]` of rows `[n, features]`: of all pairs of rows, or of `PAIRS` by chance."""
+    n = len(rows)
+    if n * (n - 1) // 2 <= PAIRS:
+        first, second = torch.triu_indices(n, n, 1)
+    else:
+        first, second = torch.randint(n, (2, PAIRS), generator=dice)
+    agreed = rows.new_zeros(rows.shape[1], rows.shape[1])
+    for one, other in zip(first.split(TOGETHER), second.split(TOGETHER), strict=True):
+        signs = (rows[one] - rows[other]).sign()
+        agreed += signs.mT @ signs
+    untied = agreed.diagonal().clamp_min(1).sqrt()
+    return (agreed / untied / untied.unsqueeze(1)).fill_diagonal_(1)
 
 
 def _correlation(tau: Tensor) -> Tensor:

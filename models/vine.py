@@ -21,6 +21,7 @@ Pairs = Literal["all", "parametric"]
 
 FITTED = 2000  # most rows that the dependence is fitted to, chosen by seed
 FARTHEST, GRID = 5.0, 65  # normal scores on either side of 0, and points of a grid
+WIDE = 100  # columns beyond which kernel estimates and likelihood would take minutes
 LEAST = 1e-30  # density of a pair
 MOST_EDGES = 300  # pairs that are fitted; those of later trees, given all before them, are taken as independent
 
@@ -33,7 +34,7 @@ class Vine(Model):
         shape: columns of the data.
         seed: not used.
         pairs: copulas that each pair chooses from by its BIC: "all", kernel estimates included, by likelihood, or
-            "parametric" ones alone, from Kendall's tau, in a tenth of the time.
+            "parametric" ones alone, from Kendall's tau, in a tenth of the time; so are those of more than 100 columns.
         quantiles: of each margin that are kept.
 
     Raises:
@@ -90,6 +91,8 @@ class Vine(Model):
             partner = structure.min_array(tree, edge)
             self.partner[0, place] = partner - 1
             self.direct[0, place] = partner == structure.struct_array(tree, edge, True)
+            if not pair.npars:  # independent, as the grids are before a fit
+                continue
             for grid, values in (
                 (self.inverse, _scores(pair.hinv2(points))),
                 (self.first, _scores(pair.hfunc1(points))),
@@ -184,7 +187,7 @@ def _selected(rows: Tensor, seed: int, pairs: Pairs, trees: int) -> Any:
         shares[:, column] = (torch.randperm(len(kept), generator=dice) + 0.5) / len(kept)
     # Families of two parameters and more take most of the time of a fit to all, and held rows aren't likelier by them.
     families, method = list(pyvinecopulib.families.itau), "itau"
-    if pairs == "all":
+    if pairs == "all" and rows.shape[1] <= WIDE:
         families, method = [*families, *pyvinecopulib.families.nonparametric], "mle"
     controls = pyvinecopulib.FitControlsVinecop(
         family_set=families, parametric_method=method, trunc_lvl=trees, num_threads=1

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from models import GaussianCopula, Noise, Shape, TCopula
-from models.t_copula import MOST, StudentScores, _correlation
+from models.t_copula import MOST, StudentScores, _correlation, _kendall
 from objectives import SCORES
 from objectives.problems.returns import COPULA_DEGREES, Returns4D
 from objectives.scores import Reference
@@ -47,6 +47,16 @@ def test_fit_finds_the_truth() -> None:
     factor = found[0].dependence.factor[0, 0].double()
     assert (factor @ factor.T).numpy() == pytest.approx(np.sin(np.pi * PROBLEM.tau / 2), abs=0.05)
     assert found[0].architecture()[0]["parameters"] == 1 + 6 + 4 * 2000
+
+
+@pytest.mark.parametrize(("count", "error"), [(600, 1e-9), (3000, 0.006)])  # of all pairs, and of some
+def test_tau_is_scipys(count: int, error: float) -> None:
+    rows = np.round(PROBLEM.pair(count, 2, np.random.default_rng(1))[0], 1)  # many values are equal
+    found = _kendall(torch.from_numpy(rows), torch.Generator().manual_seed(0))
+    for j in range(4):
+        for k in range(4):
+            known = stats.kendalltau(rows[:, j], rows[:, k]).statistic
+            assert float(found[j, k]) == pytest.approx(known, abs=error)
 
 
 def test_density_is_that_of_the_t_copula() -> None:
