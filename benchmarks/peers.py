@@ -167,7 +167,7 @@ def _sdv(name: str) -> Callable[[pd.DataFrame, int, str], Fitted]:
         torch.manual_seed(seed)
         np.random.seed(seed)
         kinds = {"sdv copula": GaussianCopulaSynthesizer, "ctgan": CTGANSynthesizer, "tvae": TVAESynthesizer}
-        metadata = Metadata.detect_from_dataframe(train)
+        metadata = Metadata.detect_from_dataframe(train, infer_keys=None)
         for column in train:  # whole numbers of few values pass for categories or identifiers otherwise
             metadata.update_column(column_name=str(column), sdtype="numerical")
         synthesizer = kinds[name](metadata)
@@ -185,9 +185,10 @@ def _arf(train: pd.DataFrame, seed: int, time: str) -> Fitted:
     from arfpy import arf
 
     np.random.seed(seed)
-    forest = arf.arf(x=train.reset_index(drop=True), verbose=False, random_state=seed)
+    numbered = train.set_axis(range(train.shape[1]), axis=1).reset_index(drop=True)  # it looks columns up by place
+    forest = arf.arf(x=numbered, verbose=False, random_state=seed)
     forest.forde()
-    return Fitted(lambda rows, _: _as_written(forest.forge(n=rows)[list(train)].to_numpy(dtype=float), train), _size(forest))
+    return Fitted(lambda rows, _: _as_written(forest.forge(n=rows).to_numpy(dtype=float), train), _size(forest))
 
 
 def _forest(kind: str) -> Callable[[pd.DataFrame, int, str], Fitted]:
@@ -245,8 +246,8 @@ def _spline_flow(train: pd.DataFrame, seed: int, time: str) -> Fitted:
     optimiser = torch.optim.Adam(flow.parameters(), lr=1e-3)
     best, kept, waited = np.inf, flow.state_dict(), 0
     for _ in range(500):
-        for batch in torch.randperm(len(known)).split(128):
-            loss = -flow().log_prob(known[batch]).mean()
+        for chosen in torch.randperm(len(known)).chunk(-(-len(known) // 128)):
+            loss = -flow().log_prob(known[chosen]).mean()
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
@@ -426,7 +427,8 @@ def measured(name: str, number: int) -> list[dict[str, Any]]:
     found = []
     for method, (samples, said) in drawn.items():
         each = pd.DataFrame([measures(split, rows, TABLES[name].target) for rows in samples])
-        found.append({"table": name, "split": number, "method": method, **each.mean().to_dict(), **said})
+        means = {str(key): float(value) for key, value in each.mean().items()}
+        found.append({"table": name, "split": number, "method": method, **means, **said})
     return found
 
 
@@ -436,7 +438,7 @@ def ranked(frame: pd.DataFrame) -> pd.DataFrame:
     What failed on a split has the last rank there.
     """
     own = frame[~frame["method"].isin(REAL)]
-    ranks = {}
+    ranks: dict[str, Any] = {}
     for measure in FIDELITY:
         wide = own.pivot_table(index=["table", "split"], columns="method", values=measure, dropna=False)
         wide = wide.dropna(how="all")
@@ -451,11 +453,10 @@ def page(frame: pd.DataFrame) -> str:
     ranks = ranked(frame)
     own = frame.groupby("method")
     heads = ["method", *(name.replace("_", " ") for name in FIDELITY), "all", "overfit", "closest", "seconds", "kB"]
-    rows = [
-        [method, *(f"{ranks.loc[method, name]:.1f}" for name in FIDELITY), f"{ranks.loc[method].mean():.1f}"]
-        + _copying(own.get_group(method))
-        for method in ranks.index
-    ]
+    rows = []
+    for method, placed in ranks.iterrows():
+        cells = [f"{placed[name]:.1f}" for name in FIDELITY]
+        rows.append([str(method), *cells, f"{placed.mean():.1f}", *_copying(own.get_group(method))])
     for method in REAL:
         rows.append([method, *[""] * (len(FIDELITY) + 1), *_copying(own.get_group(method))])
     parts = [table(heads, rows)]
@@ -465,8 +466,8 @@ def page(frame: pd.DataFrame) -> str:
         order = [*[method for method in REAL if method in wide.index], *ranks.index]
         lines = [[method, *(_figure(wide.loc[method, name]) for name in names)] for method in order]
         parts.append(f"{measure.replace('_', ' ')}:\n\n" + table(["method", *names], lines))
-    notes = frame[frame["method"] == "genseek"]
-    found = [[row["table"], str(row["split"]), str(row["note"]), f"{row['seconds']:.0f}"] for _, row in notes.iterrows()]
+    winners = [row for row in frame.to_dict("records") if row["method"] == "genseek"]
+    found = [[row["table"], str(row["split"]), str(row["note"]), f"{row['seconds']:.0f}"] for row in winners]
     parts.append("Winners of genseek:\n\n" + table(["table", "split", "winner", "seconds"], found))
     return "\n".join(parts)
 

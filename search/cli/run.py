@@ -173,6 +173,8 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
     shown = _Shown(console, plan, where, as_json)
     with shown.until_interrupted():
         outcome = search_and_publish(plan, seeds=SEEDS, progress=shown)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
     show_families(console, outcome.board)
     _published(beside, outcome.published)
     if as_json:

@@ -21,7 +21,7 @@ from search.errors import StoreError, StudyError
 from search.formats import FORMAT, json_text
 from search.log import show_traceback
 from search.rank.leaderboard import Entry, Leaderboard
-from search.record.layout import network_folder
+from search.record.layout import exported_folder
 from search.record.store import Store
 from search.study.plugins import merge_installed, merge_module
 from search.text import code, markdown, markdown_table, pasted, shortened
@@ -39,7 +39,9 @@ COPULA = "gaussian copula"
 def export_generator(
     store: Store, board: Leaderboard, trial: int, out: Path, *, program: bool = True, sampling: str = SAMPLER
 ) -> str:
-    """Write trial `trial` of a search into the new folder `out`; for a confirmed trial, its best fresh network.
+    """Write trial `trial` of a search into the new folder `out`.
+
+    This is the network that was trained on all rows if there is one, or else a confirmed trial's best fresh network.
 
     The folder holds `weights.safetensors`, `model.json`, `scores.json`, `provenance.json`, `card.md`, `sampler.py`, and
     a copy of the package `models`. `sampler.py` needs only this package and torch. If the model is a plug-in, the
@@ -65,7 +67,7 @@ def export_generator(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"--out {out}: exists already and isn't an empty folder")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = store.fetch(entry.run_id, network_folder(entry), Path(folder))
+        checkpoint = store.fetch(entry.run_id, exported_folder(entry), Path(folder))
         made = Path(folder) / "made"
         try:
             made.mkdir()
@@ -201,7 +203,7 @@ def card(board: Leaderboard, entry: Entry, columns: Sequence[str], sampling: str
         f"Trial {entry.trial} of the search {code(board.name)}, found by genseek {provenance['versions']['genseek']}. "
         "It draws rows that shall look like those below.",
         "## Trained on",
-        _listed(_data(provenance, columns)),
+        _listed(_data(provenance, columns, entry.refitted)),
         "## Architecture and training",
         _listed(
             [f"{markdown(name)}: {_number(value)}" for name, value in entry.architecture.items() if name not in TRAINED]
@@ -261,12 +263,13 @@ def limits(board: Leaderboard, entry: Entry) -> list[str]:
     return [*found, "It knows the rows that it was trained on, not what changes after them, or what they leave out."]
 
 
-def _data(provenance: dict[str, Any], columns: Sequence[str]) -> list[str]:
+def _data(provenance: dict[str, Any], columns: Sequence[str], refitted: int) -> list[str]:
     arguments = ", ".join(f"{key} {_said(value)}" for key, value in provenance["problem_arguments"].items())
     sizes = [f"{count} {split}" for split, count in provenance.get("rows", {}).items()]
     return [
         f"problem: {markdown(provenance['problem'])}" + (f" ({arguments})" if arguments else ""),
         *([f"rows: {', '.join(sizes)}"] if sizes else []),
+        *([f"trained once more on all {refitted} rows; the scores are of networks that had not"] if refitted else []),
         f"columns: {', '.join(map(code, columns))}",
         f"sha256 of the rows: `{provenance['data_sha256']}`",
     ]

@@ -42,6 +42,7 @@ class Finalist:
         parameters: of one network.
         verdict: "winner", "tie" with the winner, "breaks a bound", "diverged" (a network has no misfit), or "".
         checkpoint: where the network is that judged best on validation rows.
+        best_epoch: the epoch at which it did.
         run_id: of the trial in the store.
     """
 
@@ -57,6 +58,7 @@ class Finalist:
     parameters: float
     verdict: str
     checkpoint: CheckpointStorage
+    best_epoch: int
     run_id: str
 
     @property

@@ -37,7 +37,7 @@ class Entry:
     Figures of networks that could not be judged are missing. `verdict` is "winner", "tie" (with the winner), "breaks a
     bound", or "finalist". `test` holds the scores and misfit of the best checkpoint on test rows, only for trials at
     full budget. `spread` holds the standard deviations of misfit and scores over the trial's replicas, if it has
-    several.
+    several. `refitted` is the number of rows that a network for use was trained on once more; 0 if there is none.
 
     Examples:
         >>> from search import Store
@@ -59,6 +59,7 @@ class Entry:
     spread: dict[str, float] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
     verdict: str = ""
+    refitted: int = 0
 
     @property
     def finalist(self) -> bool:
@@ -198,6 +199,7 @@ class Leaderboard:
             "spread": entry.spread,
             "confirmed": entry.confirmed or None,
             "verdict": entry.verdict or None,
+            "refitted": entry.refitted or None,
             "architecture": entry.architecture,
             "violation": self.standing(entry).violation,
             "epoch": entry.epoch,

@@ -29,6 +29,7 @@ TRIAL, CONFIGURATION, NODE = "genseek.trial", "genseek.configuration", "genseek.
 OUTCOME, RUNNING = "genseek.outcome", "running"  # its outcome, and the value before it has ended
 MISSING = "genseek.missing"  # parts that the store refused
 VERDICT = "genseek.finalist"
+REFITTED = "genseek.refitted"  # of a winner: the number of rows that its network was trained on once more
 FRONT = "genseek.front"  # of trials at full budget, if a search has several goals
 # Tags of a version of a registered model.
 PROBLEM, SEARCH, VERSION = "genseek.problem", "genseek.search", "genseek.version"
@@ -39,7 +40,7 @@ GROUPS = ("config", "confirmed", "epoch", "loss", "network", "spread", "test")
 CONFIG, CONFIRMED, EPOCH, LOSS, NETWORK, SPREAD, TEST = GROUPS  # `confirmed` is also a folder of artifacts
 # Artifacts of a search, and of a trial or a finalist.
 SUMMARY, REPORT = "search.json", "report.html"
-CHECKPOINT, SAMPLES, ASYMMETRY = "checkpoint", "samples.png", "asymmetry.png"
+CHECKPOINT, REFIT, SAMPLES, ASYMMETRY = "checkpoint", "refit", "samples.png", "asymmetry.png"
 
 ALWAYS = ("latent", "sigma", "lambda")  # numbers recorded as metrics even if they are not searched
 EQUAL = 0.1  # in log2 of encoder over decoder parameters: 7 % more or fewer count as equal
@@ -108,5 +109,10 @@ def asymmetry(architecture: dict[str, float]) -> str | None:
 
 
 def network_folder(entry: Entry) -> str:
-    """Return the artifact folder with a trial's network: its best fresh network if fresh ones were judged."""
+    """Return the artifact folder with the network that was judged: its best fresh network if fresh ones were."""
     return CONFIRMED if entry.judged else CHECKPOINT
+
+
+def exported_folder(entry: Entry) -> str:
+    """Return the artifact folder with the network for use: trained on all rows, if there is one."""
+    return REFIT if entry.refitted else network_folder(entry)

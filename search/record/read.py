@@ -17,6 +17,7 @@ from search.record.layout import (
     MISSING,
     NETWORK,
     OUTCOME,
+    REFITTED,
     RUNNING,
     SPREAD,
     TEST,
@@ -90,6 +91,7 @@ def entry(run: Run) -> Entry:
         spread=grouped[SPREAD],
         confirmed=grouped[CONFIRMED],
         verdict=tags.get(VERDICT, ""),
+        refitted=int(tags.get(REFITTED) or 0),
     )
 
 

@@ -42,10 +42,11 @@ DIVERGED = "diverged"  # verdict on a finalist one of whose fresh networks could
 
 @dataclass(frozen=True, kw_only=True)
 class _Trained:
-    """What the fresh networks of one candidate are: checkpoints, validation misfits, seeds."""
+    """What the fresh networks of one candidate are: checkpoints, their epochs, validation misfits, seeds."""
 
     entry: Entry
     checkpoints: Sequence[CheckpointStorage]
+    best_epochs: Sequence[int]
     validated: Sequence[float]
     seeds: Sequence[int]
 
@@ -167,6 +168,7 @@ def confirm(
             parameters=sizes[place],
             verdict=verdicts[place],
             checkpoint=own.checkpoints[int(np.argmin(own.validated))],
+            best_epoch=own.best_epochs[int(np.argmin(own.validated))],
             run_id=own.entry.run_id,
         )
         for place, own in sorted(enumerate(trained), key=lambda pair: means[pair[0]])
@@ -186,6 +188,7 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
             "high": finalist.high,
             "p_value": finalist.p_value,
             "optimism": finalist.optimism,
+            "best_epoch": finalist.best_epoch,
         }
         points = [
             (f"confirmed/{name}", float(f"{value:.6g}"), 0, now)
@@ -248,6 +251,7 @@ def _trained(
             trained = _Trained(
                 entry=entry,
                 checkpoints=[storage.at(f"{number:05d}") for number in numbers],
+                best_epochs=[each.best_epoch for each in own],
                 validated=[each.misfit if _able(each) else math.inf for each in own],
                 seeds=[fresh[number] for number in numbers],
             )

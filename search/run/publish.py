@@ -21,6 +21,7 @@ from search.record.store import Store
 from search.report.build import keep_report, write_report
 from search.run.confirm import CONFIRMED_BY, candidates, confirm_search
 from search.run.plan import Plan
+from search.run.refit import REFITTED_BY, refit_winner, wanted
 from search.run.search import TRAINED, Result, noting, run_search
 from search.study.budget import SEEDS
 from search.tune.cluster import cluster
@@ -88,7 +89,9 @@ class Outcome:
 
 
 def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | None = None) -> Outcome:
-    """Do what `genseek run` does: search, train the finalists with fresh seeds, keep the report, register the winner.
+    """Do what `genseek run` does: search, train finalists with fresh seeds, and publish the winner.
+
+    If the study says `refit`, the winner is trained once more on all rows. The report is kept, the winner registered.
 
     A search that was interrupted, or whose record is incomplete, isn't confirmed or published. One that was confirmed
     before isn't confirmed again.
@@ -126,8 +129,12 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
             warnings += troubles
             if not (finalists or troubles):
                 return Outcome(board=result.board, interrupted=True, warnings=warnings)
-    published = publish(plan)
+        complete, troubles = _refitted(plan, progress)
+        warnings += troubles
     board = plan.store.leaderboard(plan.name)
+    if not complete:
+        return Outcome(board=board, finalists=finalists, interrupted=True, warnings=warnings)
+    published = publish(plan)
     return Outcome(board=board, finalists=finalists, published=published, warnings=warnings)
 
 
@@ -137,7 +144,10 @@ def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress
     Raises:
         GenseekError: as `search_and_publish`.
     """
-    return _confirmed(plan, top, seeds, progress=progress or Silent())[0]
+    finalists, _ = _confirmed(plan, top, seeds, progress=progress or Silent())
+    if finalists:
+        _refitted(plan, progress or Silent())
+    return finalists
 
 
 def _check_winner(plan: Plan, board: Leaderboard) -> None:
@@ -159,6 +169,16 @@ def _confirmed(plan: Plan, top: int, seeds: int, *, progress: Progress) -> tuple
     if finalists or not said:
         progress.confirmed(finalists, board)
     return finalists, said
+
+
+def _refitted(plan: Plan, progress: Progress) -> tuple[bool, list[str]]:
+    """Whether the winner's network on all rows wasn't interrupted, and why there is none."""
+    board, said = plan.store.leaderboard(plan.name), list[str]()
+    if not wanted(plan, board):
+        return True, said
+    with progress.stage(f"{plan.name}, winner on all rows", 1, plan.moment(REFITTED_BY)) as listeners:
+        complete = refit_winner(plan, board, listeners=[*listeners, noting(said)])
+    return complete, said
 
 
 def publish(plan: Plan) -> Published:

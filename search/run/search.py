@@ -213,6 +213,7 @@ def _params(study: Study) -> dict[str, str]:
         "sampler": study.sampler,
         "rank": ", ".join(study.goals.rank),
         "prefer": study.prefer,
+        "refit": study.refit,
         **bounds,
         **asdict(study.budget),
         **study.problem_arguments,

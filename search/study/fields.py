@@ -27,6 +27,7 @@ OTHERS = (
     "rank",
     "constraints",
     "prefer",
+    "refit",
 )
 LEARNING = ("tpe", "gp", "nsga2", "cmaes")  # those that learn from how trials end
 
@@ -81,6 +82,18 @@ def prefer(written: dict[str, Any]) -> Prefer:
     if word not in get_args(Prefer):
         raise StudyError(f"prefer: {unknown_name('value', str(word), get_args(Prefer))}")
     return cast(Prefer, word)
+
+
+def refit(written: dict[str, Any]) -> bool:
+    """Whether the winner is trained once more, on all rows.
+
+    Raises:
+        StudyError: neither true nor false.
+    """
+    word = written.get("refit", False)
+    if not isinstance(word, bool):
+        raise StudyError(f"refit = {word!r}: expected true or false")
+    return word
 
 
 def scores_judged(written: dict[str, Any]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from search.study.fields import (
     points_written,
     prefer,
     rank,
+    refit,
     refuse_others,
     sampler,
     scores_judged,
@@ -109,6 +110,7 @@ def _study(written: dict[str, Any], name: str, folder: Path) -> Study:
         pack_size=pack_size(written),
         goals=Goals(rank(written, scores), constraints(written, scores)),
         prefer=prefer(written),
+        refit=refit(written),
     )
     if study.sampler == "cmaes" and len(study.goals.rank) > 1:
         raise StudyError(f'sampler = "cmaes" takes one goal, and rank names {len(study.goals.rank)}')

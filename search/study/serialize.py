@@ -124,6 +124,7 @@ def study_toml(study: Study) -> str:
         "scores": list(study.scores),
         "rank": list(study.goals.rank),
         "prefer": study.prefer,
+        "refit": study.refit,
         "pack_size": words.get(study.pack_size, study.pack_size),
         **({"plugins": list(study.plugins)} if study.plugins else {}),
     }

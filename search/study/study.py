@@ -43,6 +43,7 @@ class Study:
         goals: what trials are ranked by, and the bounds that they must keep.
         prefer: which of finalists that can't be told apart wins: "best" (the lowest misfit) or "small" (the fewest
             parameters).
+        refit: whether the winner is trained once more, on all rows, before it is exported and registered.
 
     Examples:
         >>> from search import load_study
@@ -64,6 +65,7 @@ class Study:
     pack_size: int | None = None
     goals: Goals = field(default_factory=Goals)
     prefer: Prefer = "best"
+    refit: bool = False
 
     @property
     def data_name(self) -> str:

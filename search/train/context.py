@@ -45,6 +45,7 @@ class TrialContext:
         epochs: full budget.
         evaluations: epochs at which a trial is judged, ascending; the last is the full budget.
         eval_samples: samples a judgement takes the median of.
+        horizon: epochs over which a learning rate falls; `epochs`, unless training is known to end before.
         models, objectives: the classes to choose from by name; a worker's own registries may lack them.
         sources: for each model that is a plug-in, the text of its module, or "" where there is none.
         replicas: networks of each trial, of different seeds.
@@ -59,6 +60,7 @@ class TrialContext:
     epochs: int
     evaluations: Sequence[int]
     eval_samples: int
+    horizon: int = 0
     models: Mapping[str, type[Model]] = field(default_factory=lambda: MODELS)
     objectives: Mapping[str, type[Objective[Any]]] = field(default_factory=lambda: OBJECTIVES)
     sources: Mapping[str, str] = field(default_factory=dict)

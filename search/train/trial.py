@@ -160,7 +160,7 @@ class Trial:
         )
         most = self.task.epoch_rows
         objective.setup(model, rows[:most].unsqueeze(0))
-        budget = self.task.epochs
+        budget = self.task.horizon or self.task.epochs
         return Pack(model, objective, [train], [chosen.training], seeds=[seed], budget=budget, epoch_rows=most)
 
 

@@ -59,6 +59,7 @@ def test_help_names_every_command(genseek: Any) -> None:
     assert all(f" {command} " in out for command in COMMANDS)
 
 
+@pytest.mark.slow
 def test_run_from_study_to_leaderboard(genseek: Any, ray_cluster: None, tiny_study: Path, store_folder: Path) -> None:
     arguments: tuple[object, ...] = ("--store", store_folder, "--trials", 2, "--epochs", 2, "--seed", 3)
     arguments += ("--replicas", 2, "--pack-size", "off", "--device", "cpu")

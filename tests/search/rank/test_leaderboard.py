@@ -235,6 +235,7 @@ def test_a_long_name_gives_way_to_the_figures(finished: Any) -> None:
         parameters=9000,
         verdict="winner",
         checkpoint=kept,
+        best_epoch=6,
         run_id="",
     )
     said = {}
@@ -275,6 +276,7 @@ def test_no_figure_is_cut_on_a_narrow_terminal(width: int, finished: Any) -> Non
             parameters=123456,
             verdict=verdict,
             checkpoint=kept,
+            best_epoch=6,
             run_id="",
         )
         for verdict in ("winner", "breaks a bound")

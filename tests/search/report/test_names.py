@@ -138,6 +138,7 @@ def test_a_card_shows_the_names(seed: int, finished: Any) -> None:
     assert [each.content for each in inline.children or () if each.type == "code_inline"] == [*map(visible, names)]
 
 
+@pytest.mark.slow
 def test_check_knows_the_names(genseek: Any, tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, len(KNOWN)))
     pd.DataFrame(rows, columns=list(KNOWN)).to_csv(tmp_path / "收益 $x [b].csv", index=False)

@@ -101,6 +101,7 @@ def finalists(finished: Any, monkeypatch: pytest.MonkeyPatch, noises: Any, param
         _Trained(
             entry=each,
             checkpoints=[CheckpointStorage(f"/{each.trial}/{number}") for number in range(3)],
+            best_epochs=[4, 2, 6],
             validated=[3.0, 1.0, 2.0],
             seeds=[5, 6, 7],
         )
@@ -134,6 +135,7 @@ def test_the_best_wins_where_it_can_be_told_apart(finished: Any, monkeypatch: py
     assert found[0].high < found[1].low
 
 
+@pytest.mark.slow
 def test_ties_go_where_the_study_says_and_are_called_ties(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for prefer, wins in (("best", 0), ("small", 1)):
         found = finalists(preferring(finished, prefer), monkeypatch, [0.0, 0.0, 0.0, 4.0], [30.0, 10.0, 20.0, 1.0])
