@@ -5,7 +5,7 @@ NAME ?= returns_4d-$(STAMP)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env search reproduce test test-cluster coverage slow soak lint overhead bench portfolio docs clean
+.PHONY: help env search reproduce test test-cluster coverage slow soak lint overhead bench portfolio peers docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,5 +71,14 @@ portfolio: env ## first points for table and all_families, and what ranks well, 
 docs: env ## the documentation site in site/, strict: a broken link or anchor fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
+peers: .venv-peers/ready ## genseek beside copulas, flows, forests, CTGAN and TVAE on fourteen tables; hours (ARGS=--quick)
+	.venv-peers/bin/python benchmarks/peers.py $(ARGS)
+
+.venv-peers/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[vine,benchmarks]' \
+		sdv arfpy ForestDiffusion zuko
+	@touch $@
+
 clean: ## remove the environment and caches, keep stores and exports
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov site
+	rm -rf .venv .venv-peers .peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov site

@@ -148,7 +148,7 @@ def _size(model: object) -> float:
     return len(pickle.dumps(model)) / 1000
 
 
-def _as_written(rows: Array, train: pd.DataFrame) -> Array:
+def as_written(rows: Array, train: pd.DataFrame) -> Array:
     """Rows in the range of the training rows, whole numbers where those are: every method deserves what costs nothing.
 
     A method that does so itself loses nothing here.
@@ -188,7 +188,7 @@ def _arf(train: pd.DataFrame, seed: int, time: str) -> Fitted:
     numbered = train.set_axis(range(train.shape[1]), axis=1).reset_index(drop=True)  # it looks columns up by place
     forest = arf.arf(x=numbered, verbose=False, random_state=seed)
     forest.forde()
-    return Fitted(lambda rows, _: _as_written(forest.forge(n=rows).to_numpy(dtype=float), train), _size(forest))
+    return Fitted(lambda rows, _: as_written(forest.forge(n=rows).to_numpy(dtype=float), train), _size(forest))
 
 
 def _forest(kind: str) -> Callable[[pd.DataFrame, int, str], Fitted]:
@@ -228,7 +228,7 @@ def _vine(train: pd.DataFrame, seed: int, time: str) -> Fitted:
     def sample(rows: int, seed: int) -> Array:
         drawn = copula.simulate(rows, seeds=[seed])
         margins = [np.quantile(known[:, place], drawn[:, place]) for place in range(known.shape[1])]
-        return _as_written(np.stack(margins, axis=1), train)
+        return as_written(np.stack(margins, axis=1), train)
 
     return Fitted(sample, len(copula.to_json()) / 1000 + known.nbytes / 1000)
 
@@ -265,7 +265,7 @@ def _spline_flow(train: pd.DataFrame, seed: int, time: str) -> Fitted:
         torch.manual_seed(seed)
         with torch.no_grad():
             drawn = flow().sample((rows,)).numpy().astype(float)
-        return _as_written(scores.inverse_transform(drawn), train)
+        return as_written(scores.inverse_transform(drawn), train)
 
     return Fitted(sample, _size(flow.state_dict()))
 
