@@ -341,12 +341,13 @@ def _told(*arguments: Any) -> None:
         raise SystemExit(1) from None
 
 
-def measures(split: Split, rows: Array, target: str) -> dict[str, float]:
+def measures(split: Split, rows: Array, target: str, beside: Array | None = None) -> dict[str, float]:
     """All measures of a sample `[rows, columns]`; lower is better, except in `overfit` and `closest`.
 
     `c2st` is |AUC - 1/2| of a random forest, out of fold. `wasserstein` is the exact distance, in deviations. `utility`
     is the error of boosted trees that learn the target column from the sample, over that of those that learn it from
-    the training rows. `closest` is the share of rows that lie nearer to a training row than to any of as many others.
+    the training rows. `closest` is the share of rows that lie nearer to a training row than to any of as many others,
+    which are those of `beside`.
     """
     reference = Reference.of(split.train.to_numpy(), split.test.to_numpy())
     names = ("sliced_wasserstein", "coverage", "tau_error", "tail_dependence", "overfit")
@@ -362,7 +363,7 @@ def measures(split: Split, rows: Array, target: str) -> dict[str, float]:
         found["utility"] = _error(rows, split.test.to_numpy(), place) / _error(
             split.train.to_numpy(), split.test.to_numpy(), place
         )
-    found["closest"] = _closest(reference, split.other.to_numpy(), rows)
+    found["closest"] = _closest(reference, split.other.to_numpy() if beside is None else beside, rows)
     return found
 
 
@@ -426,7 +427,8 @@ def measured(name: str, number: int) -> list[dict[str, Any]]:
                 drawn[method] = (kept["rows"], json.loads(str(kept["said"])))
     found = []
     for method, (samples, said) in drawn.items():
-        each = pd.DataFrame([measures(split, rows, TABLES[name].target) for rows in samples])
+        beside = split.test.to_numpy() if method == "real rows" else None  # not themselves
+        each = pd.DataFrame([measures(split, rows, TABLES[name].target, beside) for rows in samples])
         means = {str(key): float(value) for key, value in each.mean().items()}
         found.append({"table": name, "split": number, "method": method, **means, **said})
     return found
