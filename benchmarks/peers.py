@@ -1,11 +1,13 @@
 """genseek beside what people fit otherwise, on tables that packages ship and on known distributions.
 
-    make peers, or: python benchmarks/peers.py [--tables a,b] [--splits 3] [--methods a,b] [--time 5m] [--quick]
+    make peers, or: python benchmarks/peers.py [--tables a,b] [--splits 0,1,2] [--methods a,b] [--time 5m] [--quick]
 
 It runs in an environment of its own, .venv-peers, which `make peers` makes. Each table is split anew for each split:
 three fifths of its rows train all methods, a fifth judges them, and the last fifth stands for a perfect generator. A
 method draws three samples as large as the judging fifth. Samples stay in .peers, so that an interrupted run goes on and
 --methods none measures again; measures go into peers.parquet, their mean ranks into docs/peers.md.
+
+What fails or takes too long ranks last; tables from which first points of `table` were chosen don't count in ranks.
 
 genseek is its `table` study as it is shipped, bounded by --time, and takes its validation and test rows from the
 training rows. Its winner is chosen by ad, kendall and mmd; none of the measures here is one of these.
@@ -40,6 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MEASURES = Path(__file__).with_suffix(".parquet")
 SAMPLES = ROOT / ".peers"
 PAGE = ROOT / "docs" / "peers.md"
+FAILED = ".failed"  # ending of a file that says why there are no samples
 DRAWS = 3  # samples of a method
 LARGEST = 10_000  # rows of a table
 MATCHED = 1000  # rows of the exact Wasserstein distance
@@ -326,11 +329,15 @@ def bounded(name: str, number: int, method: str, time_given: str) -> str:
     process = multiprocessing.get_context("spawn").Process(target=_told, args=(name, number, method, time_given))
     process.start()
     process.join(LIMIT)
+    path, said = place_of(name, number, method), "failed"
     if process.is_alive():
         process.kill()
         process.join()
-        return f"more than {LIMIT} s"
-    return "" if place_of(name, number, method).exists() else "failed"
+        said = f"more than {LIMIT} s"
+    if path.exists():
+        return "drawn"
+    path.with_suffix(FAILED).write_text(said)
+    return said
 
 
 def _told(*arguments: Any) -> None:
@@ -419,13 +426,17 @@ def real_samples(split: Split) -> Mapping[str, Array]:
 def measured(name: str, number: int) -> list[dict[str, Any]]:
     """Measures of every method that has samples of this split, and of real rows: means over its samples."""
     split = Split.of(name, number)
+    found: list[dict[str, Any]] = []
     drawn: dict[str, tuple[Array, dict[str, Any]]] = {key: (rows, {}) for key, rows in real_samples(split).items()}
     for method in METHODS:
         path = place_of(name, number, method)
         if path.exists():
             with np.load(path) as kept:
                 drawn[method] = (kept["rows"], json.loads(str(kept["said"])))
-    found = []
+        elif path.with_suffix(FAILED).exists():
+            found.append(
+                {"table": name, "split": number, "method": method, "note": path.with_suffix(FAILED).read_text()}
+            )
     for method, (samples, said) in drawn.items():
         beside = split.test.to_numpy() if method == "real rows" else None  # not themselves
         each = pd.DataFrame([measures(split, rows, TABLES[name].target, beside) for rows in samples])
@@ -437,9 +448,12 @@ def measured(name: str, number: int) -> list[dict[str, Any]]:
 def ranked(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean rank of each method by each measure of fidelity, over splits and then over tables, the best first.
 
-    What failed on a split has the last rank there.
+    Tables count that chose no first points, and of their splits those on which all of the methods were tried; what
+    failed there has the last rank.
     """
-    own = frame[~frame["method"].isin(REAL)]
+    own = frame[~frame["method"].isin(REAL) & ~frame["table"].isin([name for name in TABLES if TABLES[name].seen])]
+    tried = own.groupby(["table", "split"])["method"].transform("nunique")
+    own = own[tried == own["method"].nunique()]
     ranks: dict[str, Any] = {}
     for measure in FIDELITY:
         wide = own.pivot_table(index=["table", "split"], columns="method", values=measure, dropna=False)
@@ -504,7 +518,7 @@ def main() -> None:
             for method in methods:
                 if not place_of(name, number, method).exists():
                     begun = time.perf_counter()
-                    said = bounded(name, number, method, given.time) or "drawn"
+                    said = bounded(name, number, method, given.time)
                     print(f"{name}, split {number}, {method}: {said}, {time.perf_counter() - begun:.0f} s", flush=True)
     frame = pd.DataFrame([row for number in numbers for name in names for row in measured(name, number)])
     if given.quick:

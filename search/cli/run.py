@@ -150,7 +150,7 @@ def confirm(
     with shown.until_interrupted():
         finalists = confirm_best(plan, top=count, seeds=seeds, progress=shown)
         show_families(console, opened.leaderboard(name))
-        _published(aside(console), publish(plan))
+        _published(aside(console), publish(plan), opened.leaderboard(name))
     if as_json:
         print_json([each.to_dict() for each in finalists])
 
@@ -176,7 +176,7 @@ def _search(plan: "Plan", where: Sequence[object], as_json: bool) -> None:
         if outcome.interrupted:
             raise KeyboardInterrupt
     show_families(console, outcome.board)
-    _published(beside, outcome.published)
+    _published(beside, outcome.published, outcome.board)
     if as_json:
         print_json(outcome.board.to_dict(outcome.board.winner()))
     here = where[: where.index("--address")] if "--address" in where else where
@@ -267,9 +267,12 @@ class _Shown:
             )
 
 
-def _published(console: Printer, published: "Published") -> None:
-    """Say where the report and the registered winner are."""
+def _published(console: Printer, published: "Published", board: "Leaderboard") -> None:
+    """Say what the winner for use knows, and where the report and the registered winner are."""
     console.print()
+    winner = board.winner()
+    if winner.refitted:
+        console.say(f"trained once more on all {winner.refitted} rows, for export and registry: trial {winner.trial}")
     if published.report:
         console.say(f"report: {published.report}")
     if published.registered:

@@ -88,7 +88,8 @@ def register(store: Store, search: str, study: Study, task: TrialContext) -> Reg
     with _one_line_errors(store):
         client = _client(store)
         name = _registered_name(client, study, identity(study, task))
-        winner = f"{entry.run_id} {'' if misfit is None else f'{misfit:.6g}'}".strip()
+        known = ["" if misfit is None else f"{misfit:.6g}", f"refit {entry.refitted}" if entry.refitted else ""]
+        winner = " ".join([entry.run_id, *filter(None, known)])
         versions = _versions(client, name)
         version = next((each for each in versions if each.tags.get(WINNER) == winner), None)
         if version is not None and JUDGED in version.tags:

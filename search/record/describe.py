@@ -46,7 +46,10 @@ def description(board: Leaderboard, winner: Entry | None, page: str) -> str:
     counts = Counter(entry.outcome for entry in board.entries)
     parts = [", ".join(f"{counts[outcome]} {outcome}" for outcome in STYLES if counts[outcome]) + "."]
     if winner is not None:
-        parts.insert(0, f"**Winner: {_linked(winner, page)}**, {markdown(short_name(winner.configuration))}.")
+        more = (
+            f" Exported and registered as trained once more on all {winner.refitted} rows." if winner.refitted else ""
+        )
+        parts.insert(0, f"**Winner: {_linked(winner, page)}**, {markdown(short_name(winner.configuration))}.{more}")
     finalists = sorted((entry for entry in board.entries if entry.verdict), key=lambda entry: entry.confirmed_misfit)
     if finalists:
         first = ("finalist", "model", "size", "misfit", "95 %", "optimism", "")

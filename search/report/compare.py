@@ -25,6 +25,7 @@ SETTINGS = (
     "scores",
     "goals",
     "prefer",
+    "refit",
     "pack_size",
     "budget",
     "training",

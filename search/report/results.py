@@ -208,6 +208,8 @@ def summary(contents: Contents) -> list[str]:
     else:
         said += " on validation rows, by which it was chosen. No fresh networks confirm it, so it may be partly luck."
     lines = [said + " A misfit of 1 is as good as another real sample."]
+    if winner.refitted:
+        lines.append(f"It is exported and registered as trained once more on all {winner.refitted} rows.")
     floors = board.floors[split]
     beyond = [name for name, floor in floors.items() if name in values and not values[name] <= floor.upper]
     judged = [name for name in floors if name in values]

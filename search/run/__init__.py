@@ -1,1 +1,1 @@
-"""The use cases: plan, search, resume, confirm and publish; the command line and Python call these."""
+"""The use cases: plan, search, resume, confirm, refit and publish; the command line and Python call these."""

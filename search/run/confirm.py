@@ -24,7 +24,7 @@ from search.export.export import load_generator
 from search.rank.finalist import Finalist, advantage, holm, interval, resampled, ties
 from search.rank.leaderboard import Entries, Entry, Leaderboard
 from search.record.describe import describe_search
-from search.record.layout import CONFIRMED, CONFIRMED_OF, VERDICT
+from search.record.layout import CONFIRMED, CONFIRMED_OF, REFITTED, VERDICT
 from search.run.finish import picture
 from search.run.plan import FINALISTS, Plan
 from search.schedule.director import Limits
@@ -181,6 +181,8 @@ def record_confirmation(plan: Plan, board: Leaderboard, finalists: Sequence[Fina
     for entry in board.entries:
         if entry.verdict and entry.trial not in [finalist.trial for finalist in finalists]:
             plan.store.log(entry.run_id, tags={VERDICT: ""})
+        if entry.refitted:
+            plan.store.log(entry.run_id, tags={REFITTED: ""})
     for finalist in finalists:
         values = finalist.scores | {
             "misfit": finalist.misfit,

@@ -21,7 +21,7 @@ from search.record.store import Store
 from search.report.build import keep_report, write_report
 from search.run.confirm import CONFIRMED_BY, candidates, confirm_search
 from search.run.plan import Plan
-from search.run.refit import REFITTED_BY, refit_winner, wanted
+from search.run.refit import REFITTED_BY, refit_winner, wants_refit
 from search.run.search import TRAINED, Result, noting, run_search
 from search.study.budget import SEEDS
 from search.tune.cluster import cluster
@@ -141,12 +141,16 @@ def search_and_publish(plan: Plan, *, seeds: int = SEEDS, progress: Progress | N
 def confirm_best(plan: Plan, *, top: int, seeds: int = SEEDS, progress: Progress | None = None) -> list[Finalist]:
     """Train the `top` best of a recorded search again with `seeds` fresh seeds each; none if it was interrupted.
 
+    If the study says `refit`, the winner is trained once more on all rows.
+
     Raises:
         GenseekError: as `search_and_publish`.
+        KeyboardInterrupt: Ctrl-C, when the finalists are recorded and the winner isn't trained on all rows yet.
     """
-    finalists, _ = _confirmed(plan, top, seeds, progress=progress or Silent())
-    if finalists:
-        _refitted(plan, progress or Silent())
+    progress = progress or Silent()
+    finalists, _ = _confirmed(plan, top, seeds, progress=progress)
+    if finalists and not _refitted(plan, progress)[0]:
+        raise KeyboardInterrupt
     return finalists
 
 
@@ -174,7 +178,7 @@ def _confirmed(plan: Plan, top: int, seeds: int, *, progress: Progress) -> tuple
 def _refitted(plan: Plan, progress: Progress) -> tuple[bool, list[str]]:
     """Whether the winner's network on all rows wasn't interrupted, and why there is none."""
     board, said = plan.store.leaderboard(plan.name), list[str]()
-    if not wanted(plan, board):
+    if not wants_refit(plan, board):
         return True, said
     with progress.stage(f"{plan.name}, winner on all rows", 1, plan.moment(REFITTED_BY)) as listeners:
         complete = refit_winner(plan, board, listeners=[*listeners, noting(said)])

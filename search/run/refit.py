@@ -17,6 +17,7 @@ from objectives import Rows
 from search.errors import StoreError
 from search.events.events import Listener, Troubled
 from search.rank.leaderboard import Entries, Leaderboard
+from search.record.describe import describe_search
 from search.record.layout import REFIT, REFITTED
 from search.run.plan import Plan
 from search.schedule.director import Limits
@@ -26,7 +27,7 @@ from search.tune.run import tune_trials
 REFITTED_BY = 0.92  # share of the time after which the winner's network on all rows isn't waited for any more
 
 
-def wanted(plan: Plan, board: Leaderboard) -> bool:
+def wants_refit(plan: Plan, board: Leaderboard) -> bool:
     """Whether the winner shall be trained on all rows, and isn't yet.
 
     Of a table whose training rows fill more than an epoch, an epoch sees a part as it is.
@@ -85,6 +86,7 @@ def refit_winner(plan: Plan, board: Leaderboard, *, listeners: Sequence[Listener
                 with ended.checkpoint.fetched() as network:
                     plan.store.save(winner.run_id, network, REFIT)
                 plan.store.log(winner.run_id, tags={REFITTED: str(len(whole))})
+                describe_search(plan.store, plan.name)
                 return True
         late = time.time() >= plan.moment(REFITTED_BY)
         why = "time was up before the winner was" if late else "the winner diverged when"

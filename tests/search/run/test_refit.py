@@ -12,6 +12,7 @@ import pytest
 from search import Store, export_generator, load_generator, plan_resume, plan_search, search_and_publish
 from search.events.events import Troubled
 from search.run import refit
+from search.run.publish import confirm_best
 from search.study.parse import parse_study
 from search.train.trial import Trial
 
@@ -62,11 +63,16 @@ def test_what_is_exported_knows_all_rows(ray_cluster: None, store_folder: Path, 
         said = "trained once more on all 100 rows" in (tmp_path / str(trial) / "card.md").read_text()
         assert said == (trial == winner.trial)
     copula = next(each for each in outcome.finalists if each.configuration.model == "gaussian_copula")
+    assert copula.trial == winner.trial
     reached = load_generator(tmp_path / str(copula.trial)).sample(5000, seed=0)[:, 0].max()
-    assert (reached > 25) == (copula.trial == winner.trial)  # the outlier's own network can't know it otherwise
+    assert reached > 25  # no network of the training rows knows the outlier
+    assert outcome.published.report is not None
+    assert "trained once more on all 100 rows" in Path(outcome.published.report).read_text()
     again = search_and_publish(plan_resume(store, plan.name), seeds=2)
     assert again.board.winner() == winner
     assert again.published.registered is not None and again.published.registered.version == 1
+    confirm_best(plan_resume(store, plan.name), top=1, seeds=2)
+    assert [each.refitted for each in store.leaderboard(plan.name).entries if each.refitted] == [100]
 
 
 def test_a_learning_rate_falls_as_if_training_went_on(finished: Any) -> None:
@@ -87,17 +93,17 @@ def test_a_network_that_is_not_there_is_told(
     monkeypatch.setattr(refit, "tune_trials", lambda *arguments, **keys: complete)
     study = replace(plan.study, refit=True, budget=replace(plan.study.budget, time=time))
     plan = replace(plan, study=study, began=0.0)
-    assert refit.wanted(plan, finished.result.board)
+    assert refit.wants_refit(plan, finished.result.board)
     assert refit.refit_winner(plan, finished.result.board, listeners=[heard.append]) == complete
     assert [event.trouble.startswith(said) for event in heard if isinstance(event, Troubled)] == [True] * bool(said)
 
 
 def test_it_is_wanted_where_it_adds_rows(finished: Any) -> None:
     board, plan = finished.result.board, replace(finished.plan, study=replace(finished.plan.study, refit=True))
-    assert refit.wanted(plan, board)
-    assert not refit.wanted(finished.plan, board)  # the study doesn't say so
+    assert refit.wants_refit(plan, board)
+    assert not refit.wants_refit(finished.plan, board)  # the study doesn't say so
     full = replace(plan, task=replace(plan.task, epoch_rows=len(plan.task.rows.train)))
-    assert not refit.wanted(full, board)  # an epoch sees no more rows than before
+    assert not refit.wants_refit(full, board)  # an epoch sees no more rows than before
     winner = board.winner()
     entries = [replace(each, refitted=9) if each == winner else each for each in board.entries]
-    assert not refit.wanted(plan, replace(board, entries=entries))  # it is there
+    assert not refit.wants_refit(plan, replace(board, entries=entries))  # it is there
