@@ -52,7 +52,7 @@ def refit_winner(plan: Plan, board: Leaderboard, *, listeners: Sequence[Listener
         >>> refit_winner(plan_resume(store, "first"), store.leaderboard("first"))
         True
         >>> store.leaderboard("first").winner().refitted
-        3000
+        300
     """
     winner, study, rows = board.winner(), plan.study, plan.task.rows
     whole = np.concatenate([rows.train, rows.validation, rows.test])
